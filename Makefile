@@ -1,0 +1,23 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+STAMP := .venv/.synced
+
+help: ## what can be done here
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): requirements/uv.txt requirements/dev.txt
+	@test -x $(PY) || python3 -m venv .venv
+	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(PY) -m uv pip sync -q --python $(PY) --require-hashes requirements/dev.txt
+	@touch $@
+
+lock: ## pin the requirements anew
+	@for f in uv runtime dev; do $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/$$f.in -o requirements/$$f.txt; done
+
+test: $(STAMP) ## check and test everything
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@$(PY) -m mypy app workers sandbox tools
+	@$(PY) -m pytest -n 2
+
+.PHONY: help lock test
