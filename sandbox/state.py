@@ -1,0 +1,196 @@
+"""What the sandbox knows. It changes only by applying journal rows (apply.py)."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from sandbox.journal import Row
+
+Millis = Annotated[int, Field(gt=0, lt=4_102_444_800_000)]
+"""A time in milliseconds since 1970, before the year 2100."""
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as exc:
+        raise ValueError(f"not a regular expression: {exc}") from exc
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+FaultKind = Literal["error", "http", "html", "empty", "slow", "lost", "500-executed"]
+
+
+@dataclass
+class Code:
+    """An authorization code: one hour, one use."""
+
+    account_id: str
+    redirect_uri: str
+    scopes: list[str]
+    issued_ms: int
+    used: bool = False
+
+
+@dataclass
+class Token:
+    """An Instagram User token."""
+
+    value: str
+    account_id: str
+    scopes: list[str]
+    lifetime: str
+    issued_ms: int
+    expires_ms: int
+    dead_subcode: int | None = None
+    """Why it was revoked: 458 app removed, 460 password changed."""
+
+
+@dataclass
+class Message:
+    """One direct message."""
+
+    mid: str
+    account_id: str
+    fan_id: str
+    from_fan: bool
+    sent_ms: int
+    text: str | None = None
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    reply_to: dict[str, Any] | None = None
+    unsupported: bool = False
+    deleted: bool = False
+    num_edit: int = 0
+    reactions: dict[str, str] = field(default_factory=dict)
+    """By the id of who reacted."""
+
+
+@dataclass
+class Thread:
+    """What one account and one fan said to each other."""
+
+    id: str
+    account_id: str
+    fan_id: str
+    mids: list[str] = field(default_factory=list)
+    last_inbound_ms: int | None = None
+    updated_ms: int = 0
+
+
+@dataclass
+class Comment:
+    """A comment on a media of one of our accounts."""
+
+    id: str
+    account_id: str
+    media_id: str
+    author_id: str
+    username: str
+    text: str
+    created_ms: int
+    parent_id: str | None = None
+    hidden: bool = False
+    answered_privately: bool = False
+
+
+@dataclass
+class Webhook:
+    """One update that Meta owes the product."""
+
+    id: str
+    account_id: str
+    field: str
+    form: Literal["messaging", "standby", "changes"]
+    value: dict[str, Any]
+
+
+class ControlModel(BaseModel):
+    """Something a control call may set."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class DeliveryPlan(ControlModel):
+    """How webhooks are delivered."""
+
+    duplicate: Probability = 0
+    """Chance that a delivered update is delivered once more."""
+    reorder: Probability = 0
+    """Chance that an update is held back up to a second, so that later ones overtake it."""
+    drop: Probability = 0
+    """Chance that an update is never delivered."""
+    rebatch: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=1000)]] = (1, 1)
+    """Fewest and most updates in one POST; fewer go out when fewer are due."""
+    delay_s: float = Field(default=0, ge=0)
+    pause: bool = False
+    shape: Literal["changes", "flat"] = "changes"
+    seed: int = 1
+
+
+class Options(ControlModel):
+    """Where Meta is known to vary, which way it goes here."""
+
+    exchange_shape: Literal["wrapped", "flat"] = "wrapped"
+    exchange_permissions: Literal["string", "list"] = "string"
+    exchange_user_id: Literal["string", "number"] = "string"
+    me_shape: Literal["flat", "wrapped"] = "flat"
+    refresh_kills_old: bool = False
+    human_agent: bool = True
+    """Whether the app has the Human Agent feature."""
+    comment_id_key: Literal["id", "comment_id"] = "id"
+
+
+class FaultMatch(ControlModel):
+    """Which calls a fault hits; what is left out matches all."""
+
+    path: Pattern = ""
+    """A regular expression searched in the path, host prefix and version included."""
+    method: str | None = None
+    account: str | None = None
+    """Username or id of the account whose token makes the call."""
+
+
+class Fault(ControlModel):
+    """A fault waiting for calls."""
+
+    match: FaultMatch = FaultMatch()
+    fault: FaultKind
+    code: int | None = Field(default=None, ge=-99_999_999, le=99_999_999)
+    """The Graph error code (`error`) or HTTP status (`http`)."""
+    subcode: int | None = Field(default=None, ge=0, le=99_999_999)
+    seconds: float = Field(default=0, ge=0, le=600)
+    times: int | None = Field(default=1, ge=1)
+    """How many calls it hits; null for all until cleared."""
+    id: int = 0
+
+
+@dataclass
+class World:
+    """All state. `seq` is the newest row's number; it and `issued` go on through a reset."""
+
+    seq: int = 0
+    offset_ms: int = 0
+    codes: dict[str, Code] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
+    issued: list[str] = field(default_factory=list)
+    """Every code and token ever issued, also before a reset."""
+    subscriptions: dict[str, list[str]] = field(default_factory=dict)
+    threads: dict[str, Thread] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    comments: dict[str, Comment] = field(default_factory=dict)
+    comments_of: dict[str, list[str]] = field(default_factory=dict)
+    """By media, oldest first."""
+    comments_off: set[str] = field(default_factory=set)
+    outbox: dict[str, Webhook] = field(default_factory=dict)
+    delivered: int = 0
+    dropped: int = 0
+    given_up: int = 0
+    ledger: list[Row] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    usage_headers: dict[str, str] = field(default_factory=dict)
+    plan: DeliveryPlan = field(default_factory=DeliveryPlan)
+    options: Options = field(default_factory=Options)
