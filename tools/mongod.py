@@ -1,0 +1,91 @@
+"""The MongoDB stand-in as a program: `python -m tools.mongod --port 27117 --data .soundops/mongo`.
+
+SecantusDB's own command can neither set the TTL monitor's interval nor find by index in `findOneAndUpdate`.
+"""
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from secantus.server import SecantusDBServer
+from secantus.storage import Storage
+
+KNOWN_VERSION = "0.7.0b3"
+LAST_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    repair_index_lookup()
+    signal.pthread_sigmask(signal.SIG_BLOCK, LAST_SIGNALS)  # before any thread starts, so that `sigwait` gets them
+    args.data.mkdir(parents=True, exist_ok=True)
+    try:
+        server = SecantusDBServer(
+            args.host,
+            args.port,
+            str(args.data),
+            ttl_sweep_seconds=args.ttl_sweep_s,
+            sync_on_commit=True,  # w=majority on Atlas is journaled; without this, kill -9 loses acknowledged writes
+            enable_test_commands=False,
+        )
+        server.start()
+    except Exception as exc:
+        print(f"mongod: cannot serve {args.data} on {args.host}:{args.port}: {exc}", file=sys.stderr)
+        return 1
+    print(f"MongoDB (SecantusDB {KNOWN_VERSION}) is ready at {server.uri}", flush=True)
+    signal.sigwait(LAST_SIGNALS)
+    server._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread in `accept`, which `stop` would wait 2 s for
+    server.stop()
+    return 0
+
+
+def repair_index_lookup() -> None:
+    """Let a filter with top-level `$` operators use an index too, as `findOneAndUpdate` always sends one.
+
+    Of 30,000 documents it finds one by `_id` 300 times faster. Every caller checks the whole filter on the candidates
+    it gets, so a wider set of them is safe. Source: reference/stack.md, section 2.
+    """
+    if version("SecantusDB") != KNOWN_VERSION:
+        # A private method of another version may mean something else: look at it first, then change KNOWN_VERSION.
+        raise SystemExit(
+            f"mongod: SecantusDB {version('SecantusDB')} is installed; this launcher knows {KNOWN_VERSION}"
+        )
+    original = Storage._try_index_id_keys
+
+    def candidates(
+        self: Any, db: str, coll: str, filter: dict[str, Any], *, collation: Any = None
+    ) -> list[bytes] | None:
+        plain = {field: clause for field, clause in filter.items() if not field.startswith("$")}
+        if plain or not filter:
+            found: list[bytes] | None = original(self, db, coll, plain, collation=collation)
+            return found
+        if set(filter) != {"$and"}:
+            return None
+        for clause in filter["$and"]:
+            found = candidates(self, db, coll, clause, collation=collation)
+            if found is not None:
+                return found
+        return None
+
+    Storage._try_index_id_keys = candidates
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.mongod", description=__doc__.partition("\n")[0])
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=27117)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the data")
+    parser.add_argument("--ttl-sweep-s", type=float, default=60, help="seconds between deletions of what has expired")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

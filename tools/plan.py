@@ -1,0 +1,103 @@
+"""What `make run` will start, from what the environment and `.env` say: what is configured is used as it is."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from tools.child import OURS
+from tools.embedded import INSTAGRAM_HOSTS
+
+DEMO_PASSWORD = "SOUNDOPS_DEMO_PASSWORD"
+PRIVATE_RING = "SOUNDOPS_VAULT_PRIVATE_RING_FILE"
+KEY_FILES = {
+    "SOUNDOPS_JWT_KEY_FILE": "jwt.pem",
+    "SOUNDOPS_VAULT_PUBLIC_RING_FILE": "ring.public.json",
+    PRIVATE_RING: "ring.private.json",
+}
+OF_THE_RUNNER = {"SOUNDOPS_HOME", DEMO_PASSWORD}
+"""Not for the children."""
+GENERATED: dict[str, Callable[[], str]] = {
+    "SOUNDOPS_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "SOUNDOPS_META_VERIFY_TOKEN": lambda: secrets.token_urlsafe(24),
+    DEMO_PASSWORD: lambda: secrets.token_urlsafe(18),
+}
+OF_THE_SANDBOX: dict[str, Callable[[], str]] = {
+    "SOUNDOPS_INSTAGRAM_APP_ID": lambda: str(10**15 + secrets.randbelow(9 * 10**15)),
+    "SOUNDOPS_INSTAGRAM_APP_SECRET": lambda: secrets.token_hex(16),
+}
+"""Only for the embedded sandbox: no real app is known by these."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run: its settings but the addresses of what is embedded, which are known when that is started."""
+
+    home: Path
+    env: Mapping[str, str] = field(repr=False)
+    """`SOUNDOPS_…` for our processes."""
+    sandbox_env: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+    """All that `secrets.env` shall hold."""
+    embeds: frozenset[str]
+    """Which of `mongodb`, `valkey`, `sandbox` and `keys` are not configured."""
+
+
+def read_told(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+    """Our variables in the environment and, where it is silent, in `.env`. Empty ones count as not set."""
+    sources = (dotenv_values(dotenv) if dotenv.exists() else {}, environ)
+    told = {name.upper(): value for source in sources for name, value in source.items() if value}
+    return {name: value for name, value in told.items() if name.startswith(OURS)}
+
+
+def make_plan(told: Mapping[str, str], home: Path) -> Plan:
+    """Fill in what is not configured. In production nothing is: the settings themselves refuse what is missing."""
+    env = {name: value for name, value in told.items() if name.startswith("SOUNDOPS_") and name not in OF_THE_RUNNER}
+    env |= {name: str(Path(value).absolute()) for name, value in env.items() if name.endswith("_FILE")}
+    env = {"SOUNDOPS_HOST": "127.0.0.1", "SOUNDOPS_PORT": "8000"} | env
+    sandbox_env = {name: value for name, value in told.items() if name.startswith("SANDBOX_")}
+    if told.get("SOUNDOPS_ENVIRONMENT") == "production":
+        return Plan(home, env, sandbox_env, read_secrets(home), frozenset())
+    embeds = _not_configured(told)
+    foreign_meta = any(name in told for name in INSTAGRAM_HOSTS)
+    kept = read_secrets(home)
+    makers = GENERATED if foreign_meta else GENERATED | OF_THE_SANDBOX
+    needed = {name: kept.get(name) or make() for name, make in makers.items() if name not in env}
+    keys = {name: str(home / "keys" / file) for name, file in KEY_FILES.items()}
+    defaults = {"SOUNDOPS_PUBLIC_URL": f"http://127.0.0.1:{env['SOUNDOPS_PORT']}"} | keys | needed
+    defaults.pop(DEMO_PASSWORD)
+    return Plan(home, defaults | env, sandbox_env, kept | needed, embeds)
+
+
+def _not_configured(told: Mapping[str, str]) -> frozenset[str]:
+    settings = {
+        "mongodb": ["SOUNDOPS_MONGODB_URL"],
+        "valkey": ["SOUNDOPS_REDIS_URL"],
+        "sandbox": list(INSTAGRAM_HOSTS),
+        "keys": list(KEY_FILES),
+    }
+    return frozenset(part for part, names in settings.items() if any(name not in told for name in names))
+
+
+def read_secrets(home: Path) -> dict[str, str]:
+    """What earlier runs have generated."""
+    path = home / "secrets.env"
+    return {name: value for name, value in dotenv_values(path).items() if value} if path.exists() else {}
+
+
+def write_secrets(home: Path, values: Mapping[str, str]) -> None:
+    """Keep what was generated, readable by its owner alone; whole or not at all."""
+    new = home / "secrets.env.new"
+    with suppress(FileNotFoundError):
+        new.unlink()
+    text = "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write("# Made by `make run` for this folder's data. Not for production.\n" + text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(home / "secrets.env")
