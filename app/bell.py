@@ -1,0 +1,97 @@
+"""The doorbell: tells workers by Redis to look now. A ring may get lost; the workers' sweep looks anyway."""
+
+import asyncio
+import json
+from typing import Any
+
+from arq import ArqRedis
+from arq.connections import RedisSettings
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from app.logs import get_logger
+
+log = get_logger(__name__)
+QUEUE = "soundops:jobs"
+DRAIN_EVERY_S = 0.03
+RING_TIMEOUT_S = 2.0
+
+
+def serialize(job: dict[str, Any]) -> bytes:
+    """Jobs are JSON: a pickle in Redis would be code to run."""
+    return json.dumps(job, default=repr).encode()
+
+
+def deserialize(raw: bytes) -> dict[str, Any]:
+    """The job of these bytes."""
+    job: dict[str, Any] = json.loads(raw)
+    return job
+
+
+def redis_settings(url: str, *, patient: bool) -> RedisSettings:
+    """How to reach Redis. A worker is patient and sits an outage out; a request is not."""
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_timeout = 2
+    settings.conn_retries = 0
+    settings.retry_on_timeout = patient
+    if patient:
+        settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), 5)
+        settings.retry_on_error = [RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError]
+    return settings
+
+
+class Bell:
+    """Rings for operations at once, and for the drain at most every `DRAIN_EVERY_S`, but always after a commit."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._later: asyncio.Task[None] | None = None
+
+    async def ring(self, operation_id: str) -> None:
+        """Have a worker look at this operation."""
+        await self._enqueue("run_operation", operation_id)
+
+    async def ring_drain(self) -> None:
+        """Have a worker drain the inbox, soon; rings that come together are one."""
+        if self._later is None:
+            self._later = asyncio.create_task(self._drain_soon())
+
+    async def ping(self) -> None:
+        """Raise `RedisError`, `OSError` or `TimeoutError` unless Redis answers."""
+        async with asyncio.timeout(1):
+            await self._redis.ping()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._later:
+            self._later.cancel()
+        await self._redis.aclose()
+
+    async def _drain_soon(self) -> None:
+        await asyncio.sleep(DRAIN_EVERY_S)
+        self._later = None
+        await self._enqueue("drain_inbox")
+
+    async def _enqueue(self, job: str, *arguments: str) -> None:
+        try:
+            async with asyncio.timeout(RING_TIMEOUT_S):
+                await self._redis.enqueue_job(job, *arguments, _queue_name=QUEUE)
+        except (RedisError, OSError, TimeoutError) as exc:
+            log.warning("bell not heard", job=job, reason=type(exc).__name__)
+
+
+def open_bell(url: str) -> Bell:
+    """A bell on this Redis; connects when it first rings."""
+    settings = redis_settings(url, patient=False)
+    redis = ArqRedis.from_url(
+        url,
+        socket_connect_timeout=settings.conn_timeout,
+        socket_timeout=RING_TIMEOUT_S,
+        job_serializer=serialize,
+        job_deserializer=deserialize,
+        default_queue_name=QUEUE,
+    )
+    return Bell(redis)

@@ -1,0 +1,110 @@
+"""MongoDB: the client, the door that only mapped collections pass, transactions, and the index check.
+
+The only module that knows the driver's client (motor; its end of life is May 2027: exchange it here).
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+import pymongo
+from bson.codec_options import CodecOptions
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorCollection
+from pymongo import WriteConcern
+from pymongo.errors import OperationFailure
+from pymongo.monitoring import CommandListener
+from pymongo.read_concern import ReadConcern
+
+from app.models.base import Doc as Doc
+from app.models.data_map import DATA_MAP, Collection
+
+Session = AsyncIOMotorClientSession
+T = TypeVar("T")
+
+ALL_LABELS = "all-labels: "
+"""A query that spans labels says why in its `comment`, and begins so; the tests refuse any other."""
+DEFAULT_DATABASE = "soundops"
+SERVER_SELECTION_MS = 2_000
+SOCKET_MS = 20_000
+QUERY_MS = 10_000
+DURABLE = WriteConcern("majority", j=True, wtimeout=10_000)
+
+
+class Unmapped(Exception):
+    """A collection that the data map does not know."""
+
+
+class Database:
+    """One database, of which only mapped collections can be opened."""
+
+    def __init__(self, url: str, *, listeners: tuple[CommandListener, ...] = ()) -> None:
+        self.client: AsyncIOMotorClient[Doc] = AsyncIOMotorClient(
+            url,
+            tz_aware=True,
+            serverSelectionTimeoutMS=SERVER_SELECTION_MS,
+            connectTimeoutMS=SERVER_SELECTION_MS,
+            socketTimeoutMS=SOCKET_MS,
+            maxPoolSize=50,
+            waitQueueTimeoutMS=SERVER_SELECTION_MS,
+            appname="soundops",
+            event_listeners=list(listeners),
+        )
+        options: CodecOptions[Doc] = CodecOptions(tz_aware=True)
+        self.raw = self.client.get_default_database(DEFAULT_DATABASE).with_options(
+            codec_options=options, write_concern=DURABLE, read_concern=ReadConcern("majority")
+        )
+
+    def open(self, name: str) -> AsyncIOMotorCollection[Doc]:
+        """The collection of this name. Raises `Unmapped` for one that the data map does not declare."""
+        if name not in DATA_MAP:
+            raise Unmapped(name)
+        return self.raw[name]
+
+    async def in_transaction(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """Do `work` in one transaction: all or nothing. It may be called again after a conflict."""
+        async with await self.client.start_session() as session:
+            result: T = await session.with_transaction(work, write_concern=DURABLE)
+            return result
+
+    async def ping(self) -> None:
+        """Raise `PyMongoError` unless the primary answers."""
+        await self.raw.command("ping", maxTimeMS=1_000)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.client.close()
+
+
+async def create_indexes(db: Database) -> None:
+    """Make the declared indexes that are missing. What stands in the way is left for `wrong_indexes` to tell."""
+    for collection in DATA_MAP.values():
+        for index in collection.indexes:
+            options = {k: v for k, v in index.definition().items() if k != "key"}
+            model = pymongo.IndexModel(list(index.keys), name=index.name, **options)
+            try:
+                await db.open(collection.name).create_indexes([model])
+            except OperationFailure as exc:
+                if exc.code not in (85, 86):  # IndexOptionsConflict, IndexKeySpecsConflict
+                    raise
+
+
+async def wrong_indexes(db: Database) -> list[str]:
+    """Say which declared indexes are missing or differ; empty when all is well."""
+    troubles = []
+    for collection in DATA_MAP.values():
+        existing = {
+            tuple(index["key"].items()): {k: v for k, v in index.items() if k not in ("v", "name", "ns", "background")}
+            async for index in db.open(collection.name).list_indexes()
+        }
+        troubles += _differences(collection, existing)
+    return troubles
+
+
+def _differences(collection: Collection, existing: Mapping[tuple[Any, ...], Doc]) -> list[str]:
+    troubles = []
+    for index in collection.indexes:
+        found = existing.get(index.keys)
+        if found is None:
+            troubles.append(f"{collection.name}.{index.name} is missing")
+        elif found | {"key": dict(found["key"])} != index.definition():
+            troubles.append(f"{collection.name}.{index.name} differs from the data map")
+    return troubles

@@ -1,0 +1,177 @@
+"""One small hierarchy of errors. `routers/problems.py` turns them into RFC 9457 answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One invalid input: where, as a JSON pointer, and what is wrong. Never what was sent."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """What a caller may be told. `detail` holds no secret, no message text, no words of another system."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(
+        self, detail: str = "", *, headers: Mapping[str, str] | None = None, errors: tuple[FieldError, ...] = ()
+    ) -> None:
+        self.detail, self.headers, self.errors = detail or self.title, dict(headers or {}), errors
+        super().__init__(self.detail)
+
+
+class InvalidInput(Problem):
+    """The body, a parameter or a header does not fit the contract."""
+
+    status, code, title = 422, "invalid_input", "The request does not fit the contract"
+
+
+class InvalidJson(Problem):
+    """The body is not JSON that we take: syntax, depth, duplicate keys, numbers out of range."""
+
+    status, code, title = 400, "invalid_json", "The body is not acceptable JSON"
+
+
+class InvalidCursor(Problem):
+    """A cursor that we did not give, or not for this list."""
+
+    status, code, title = 400, "invalid_cursor", "The cursor is not one of this list's"
+
+
+class Unauthenticated(Problem):
+    """No session, or one that has ended."""
+
+    status, code, title = 401, "unauthenticated", "Log in first"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class InvalidCredentials(Problem):
+    """Wrong address or password; which of the two is not told."""
+
+    status, code, title = 401, "invalid_credentials", "The address or the password is wrong"
+
+
+class InvalidSignature(Problem):
+    """A webhook whose signature is missing, malformed or wrong."""
+
+    status, code, title = 401, "invalid_signature", "The signature is missing or wrong"
+
+
+class Forbidden(Problem):
+    """The caller's role does not allow it."""
+
+    status, code, title = 403, "forbidden", "Your role does not allow this"
+
+
+class AgeRequirementNotMet(Problem):
+    """Under 16. Nothing about the person is stored."""
+
+    status, code, title = 403, "age_requirement_not_met", "SoundOps is for people of 16 and older"
+
+
+class WrongOrigin(Problem):
+    """A browser sent the session's cookie from a site that is not ours."""
+
+    status, code, title = 403, "wrong_origin", "This origin may not use the session"
+
+
+class NotFound(Problem):
+    """It is not there, or not yours: which of the two is not told."""
+
+    status, code, title = 404, "not_found", "There is nothing here"
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, but not for this method."""
+
+    status, code, title = 405, "method_not_allowed", "This method is not allowed here"
+
+
+class RequestTimeout(Problem):
+    """The request did not arrive in time."""
+
+    status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+
+class Conflict(Problem):
+    """The resource's state does not allow it."""
+
+    status, code, title = 409, "conflict", "The state of the resource does not allow this"
+
+
+class SlugTaken(Problem):
+    """A label's slug is an address: the first who takes it has it."""
+
+    status, code, title = 409, "slug_taken", "This slug is taken"
+
+
+class ReplyWindowClosed(Problem):
+    """Meta takes a reply for 24 hours after the fan's last message; a person's, for 7 days."""
+
+    status, code, title = 409, "reply_window_closed", "The time to reply has passed"
+
+
+class ConnectionNotActive(Problem):
+    """The account is not connected now, or the feature is off or was not granted."""
+
+    status, code, title = 409, "connection_not_active", "The connection cannot be used for this now"
+
+
+class RequestInProgress(Problem):
+    """The first request with this `Idempotency-Key` is still running."""
+
+    status, code, title = 409, "idempotency_key_in_use", "The first request with this key is still running"
+
+
+class StaleVersion(Problem):
+    """`If-Match` names another version than the present one."""
+
+    status, code, title = 412, "stale_version", "The resource has changed since you read it"
+
+
+class BodyTooLarge(Problem):
+    """The body is over the limit."""
+
+    status, code, title = 413, "body_too_large", "The body is too large"
+
+
+class UriTooLong(Problem):
+    """The address is over 8 kB."""
+
+    status, code, title = 414, "uri_too_long", "The address is too long"
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not declared as JSON."""
+
+    status, code, title = 415, "unsupported_media_type", "Send JSON"
+
+
+class IdempotencyKeyReused(Problem):
+    """The same `Idempotency-Key` with another body."""
+
+    status, code, title = 422, "idempotency_key_reused", "This key was used for another request"
+
+
+class HeadersTooLarge(Problem):
+    """More than 100 headers, or more than 16 kB of them."""
+
+    status, code, title = 431, "headers_too_large", "The headers are too large"
+
+
+class Unavailable(Problem):
+    """The store is away, or we are out of room: come back soon."""
+
+    status, code, title = 503, "unavailable", "Try again in a moment"
+
+    def __init__(self, detail: str = "", *, retry_after_s: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})

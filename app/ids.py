@@ -1,0 +1,12 @@
+"""Ids: a type prefix and a time-ordered body (ULID), as in `msg_01k9zv3t5wxq8m2c4d6f7g9h1j`."""
+
+from typing import Literal
+
+from ulid import ULID
+
+Prefix = Literal["usr", "ses", "lbl", "mbr", "con", "sec", "cnv", "msg", "cmt", "op", "evt", "req", "wrk", "opn"]
+
+
+def new_id(prefix: Prefix) -> str:
+    """A new id, unique everywhere, ordered by the millisecond it was made in."""
+    return f"{prefix}_{str(ULID()).lower()}"

@@ -1,0 +1,34 @@
+"""What all API schemas share."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+
+T = TypeVar("T")
+Doc = dict[str, Any]
+"""A stored document."""
+
+
+def rfc3339(at: datetime) -> str:
+    """An instant as `2026-11-23T08:00:00.123Z`."""
+    text = at.astimezone(UTC).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""An instant in UTC."""
+
+
+class ApiModel(BaseModel):
+    """A body of the API. Unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class Page(ApiModel, Generic[T]):
+    """One page of a list."""
+
+    data: list[T]
+    next_cursor: str | None
+    """Give it as `cursor` to get the next page; null at the end."""

@@ -1,0 +1,67 @@
+"""What lives as long as the API process, opened once and handed to whoever needs it."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from app.bell import Bell, open_bell
+from app.clock import Clock
+from app.db import Database
+from app.services.passwords import Passwords
+from app.services.tokens import Signer, load_signer
+from app.services.vault.ring import PublicRing, load_public
+from app.services.webhooks.intake import Intake
+from app.settings import Settings
+
+
+@dataclass
+class Parts:
+    """The API's parts. It has no private ring: nothing here can open a provider's token."""
+
+    settings: Settings
+    db: Database
+    bell: Bell
+    clock: Clock
+    ring: PublicRing
+    signer: Signer
+    passwords: Passwords
+    intake: Intake
+    webhook_secrets: list[bytes] = field(repr=False)
+    dedupe_key: bytes = field(repr=False)
+    cursor_key: bytes = field(repr=False)
+    idempotency_key: bytes = field(repr=False)
+    stopping: bool = False
+
+    async def close(self) -> None:
+        """Close everything."""
+        self.passwords.close()
+        await self.bell.close()
+        self.db.close()
+
+
+def open_parts(settings: Settings, *, clock: Clock, db: Database | None = None) -> Parts:
+    """Open the parts. Raises `BadRing`, `OSError` or `ValueError` with a sentence about a key file."""
+    db = db or Database(settings.mongodb_url.get_secret_value())
+    bell = open_bell(settings.redis_url.get_secret_value())
+    return Parts(
+        settings=settings,
+        db=db,
+        bell=bell,
+        clock=clock,
+        ring=load_public(settings.vault_public_ring_file),
+        signer=load_signer(settings.jwt_key_file, issuer=settings.public_url),
+        passwords=Passwords(),
+        intake=Intake(db, bell.ring_drain),
+        webhook_secrets=[secret.encode() for secret in settings.webhook_secrets],
+        dedupe_key=_derive(settings, "webhook dedupe"),
+        cursor_key=_derive(settings, "cursor"),
+        idempotency_key=_derive(settings, "idempotency"),
+    )
+
+
+def _derive(settings: Settings, purpose: str) -> bytes:
+    """A key of its own for each purpose."""
+    secret = hashlib.sha256(settings.secret_key.get_secret_value().encode()).digest()
+    return HKDF(SHA256(), 32, salt=None, info=f"soundops {purpose}".encode()).derive(secret)

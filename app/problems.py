@@ -1,0 +1,137 @@
+"""Errors as RFC 9457 answers: the only place where they become HTTP. No answer repeats what the caller sent."""
+
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+
+from app.errors import FieldError, InvalidCursor, InvalidInput, MethodNotAllowed, NotFound, Problem, Unavailable
+from app.logs import get_logger
+
+log = get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "https://soundops.io/problems/"
+_MESSAGES = {
+    "extra_forbidden": "is not a field of this request",
+    "missing": "is missing",
+    "json_invalid": "is not JSON",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "does not have the right form",
+}
+
+
+class FieldErrorOut(BaseModel):
+    """One invalid input."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemOut(BaseModel):
+    """What went wrong (RFC 9457). `code` is stable; `request_id` finds the request in our logs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldErrorOut] = []
+
+
+def problem_body(problem: Problem, request_id: str) -> bytes:
+    """The answer's body."""
+    body: dict[str, Any] = {
+        "type": TYPE_BASE + problem.code,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+    }
+    if problem.errors:
+        body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in problem.errors]
+    return orjson.dumps(body)
+
+
+def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        example = {"summary": kind.title, "value": orjson.loads(problem_body(_sample(kind), "req_01k9zv3t5w"))}
+        entry = found.setdefault(
+            kind.status,
+            {
+                "description": kind.title,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}, "examples": {}}},
+            },
+        )
+        entry["content"][MEDIA_TYPE]["examples"][kind.code] = example
+        if kind.title not in entry["description"]:
+            entry["description"] += f"; {kind.title}"
+    return found
+
+
+def _sample(kind: type[Problem]) -> Problem:
+    problem = kind()
+    if kind is InvalidInput:
+        problem.errors = (FieldError("/name", "is missing"),)
+    return problem
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the app answered as a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(PyMongoError, _on_store)
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    body = problem_body(problem, request.scope["state"]["request_id"])
+    return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+async def _on_problem(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, Problem)
+    return _answer(request, exc)
+
+
+async def _on_invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    errors = tuple(FieldError(_pointer(error["loc"]), _detail(error)) for error in exc.errors()[:50])
+    if any(error.pointer == "/query/cursor" for error in errors):
+        return _answer(request, InvalidCursor())
+    return _answer(request, InvalidInput(errors=errors))
+
+
+async def _on_http(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    if exc.status_code == MethodNotAllowed.status:
+        return _answer(request, MethodNotAllowed(headers=dict(exc.headers or {})))
+    return _answer(request, NotFound() if exc.status_code == NotFound.status else Problem())
+
+
+async def _on_store(request: Request, exc: Exception) -> Response:
+    log.warning("the store refused or is away", reason=type(exc).__name__)
+    return _answer(request, Unavailable())
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    parts = location[1:] if location and location[0] == "body" else location
+    return "".join("/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _detail(error: dict[str, Any]) -> str:
+    """What is wrong, from a fixed list or from the type's own words; never the value."""
+    known = _MESSAGES.get(error["type"])
+    if known:
+        return known
+    if error["type"] == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")[:200]
+    return str(error["msg"]).split(", input was")[0][:200]

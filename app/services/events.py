@@ -1,0 +1,61 @@
+"""Events: what happened, as a type and ids. Never content; who may see that fetches it under their own scope."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pymongo.errors import BulkWriteError
+
+from app.db import Database
+from app.ids import new_id
+
+Type = Literal[
+    "message.received",
+    "message.echoed",
+    "message.edited",
+    "message.deleted",
+    "message.reacted",
+    "message.read",
+    "message.sent",
+    "message.failed",
+    "conversation.changed",
+    "comment.received",
+    "connection.changed",
+]
+LIFE = timedelta(days=30)
+DUPLICATE_KEY = 11000
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. The same `key` twice is the same event."""
+
+    label_id: str
+    key: str
+    type: Type
+    target: str
+    at: datetime
+
+
+async def append(db: Database, events: Sequence[Event]) -> None:
+    """Write events down, each once however often it is appended."""
+    if not events:
+        return
+    rows = [
+        {
+            "_id": new_id("evt"),
+            "label_id": event.label_id,
+            "key": event.key,
+            "type": event.type,
+            "target": event.target,
+            "at": event.at,
+            "expires_at": event.at + LIFE,
+        }
+        for event in events
+    ]
+    try:
+        await db.open("events").insert_many(rows, ordered=False)
+    except BulkWriteError as exc:
+        if any(error["code"] != DUPLICATE_KEY for error in exc.details["writeErrors"]):
+            raise

@@ -1,0 +1,135 @@
+"""The worker's half of connecting: code, short token, long token, account, webhooks. Each step is kept when it is done,
+so that a worker that takes over goes on where the last one stopped."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pymongo.errors import DuplicateKeyError
+
+from app.clients import graph as meta
+from app.clients.graph import Graph
+from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable
+from app.clock import Clock
+from app.db import Database, Doc
+from app.services import connections
+from app.services.connections import SCOPES
+from app.services.events import Event, append
+from app.services.operations import GiveUp, TryAgain
+from app.services.vault.envelope import Opened
+from app.services.vault.ring import PrivateRing, PublicRing
+from app.services.vault.secrets import NoSecret, destroy_secret, open_secret, put_secret
+
+RETRY = timedelta(seconds=10)
+Purpose = Literal["code", "short_token", "access_token"]
+
+
+async def exchange(
+    db: Database,
+    graph: Graph,
+    rings: tuple[PublicRing, PrivateRing],
+    operation: Doc,
+    *,
+    redirect_uri: str,
+    clock: Clock,
+) -> Doc:
+    """Make a pending connection active. The result names it. Raises `TryAgain`, `GiveUp`."""
+    connection = await connections.need(db, operation["label_id"], operation["target"])
+    try:
+        if connection["status"] == "pending":
+            await _steps(db, graph, rings, operation, connection, redirect_uri=redirect_uri, clock=clock)
+    except (Unavailable, RateLimited) as exc:
+        raise TryAgain(clock() + (exc.wait if isinstance(exc, RateLimited) else RETRY), "provider_unavailable") from exc
+    except (GraphError, NoSecret, KeyError, ValueError) as exc:
+        code = "exchange_interrupted" if isinstance(exc, OutcomeUnknown) else "exchange_refused"
+        await _end(db, connection, code, clock)
+        raise GiveUp(code, "Instagram did not complete the log-in. Connect the account again.") from exc
+    return {"connection_id": connection["_id"]}
+
+
+async def _steps(
+    db: Database,
+    graph: Graph,
+    rings: tuple[PublicRing, PrivateRing],
+    operation: Doc,
+    connection: Doc,
+    *,
+    redirect_uri: str,
+    clock: Clock,
+) -> None:
+    public, private = rings
+
+    async def opened(purpose: Purpose) -> Opened:
+        return await open_secret(
+            db, private, connection=connection, purpose=purpose, used_for="connect", job=operation["_id"], now=clock()
+        )
+
+    async def keep(secret: str, purpose: Purpose, instead_of: Purpose) -> None:
+        await put_secret(db, public, secret, connection=connection, purpose=purpose, now=clock())
+        await destroy_secret(db, connection=connection, purpose=instead_of)
+
+    try:
+        token = await opened("access_token")
+    except NoSecret:
+        try:
+            short = await opened("short_token")
+        except NoSecret:
+            code = await opened("code")
+            found = await meta.exchange_code(graph, code.reveal(), redirect_uri=redirect_uri)
+            await _set(db, connection, {"granted_scopes": list(found.scopes)})
+            await keep(found.token, "short_token", "code")
+            short = Opened(found.token)
+        long = await meta.exchange_for_long(graph, short.reveal())
+        await _set(db, connection, {"token_expires_at": clock() + long.lifetime})
+        await keep(long.token, "access_token", "short_token")
+        token = Opened(long.token)
+    account = await meta.get_account(graph, token.reveal())
+    await _activate(db, graph, token, connection, account, clock)
+
+
+async def _activate(
+    db: Database, graph: Graph, token: Opened, connection: Doc, account: meta.Account, clock: Clock
+) -> None:
+    fresh = await connections.need(db, connection["label_id"], connection["_id"])
+    granted = set(fresh["granted_scopes"])
+    features = [feature for feature in fresh["features"] if SCOPES[feature] in granted or not granted]
+    subscribed = [feature for feature in features if feature in meta.SUBSCRIBED_FIELDS]
+    fields = await meta.subscribe(graph, token.reveal(), subscribed) if subscribed else []
+    shown = {
+        "provider_id": account.provider_id,
+        "username": account.username,
+        "name": account.name,
+        "picture_url": account.picture_url,
+    }
+    changes = {
+        "status": "active",
+        "problem": None,
+        "account": shown,
+        "account_ids": sorted({account.provider_id, account.scoped_id}),
+        "active_account_id": account.provider_id,
+        "active_features": features,
+        "subscribed_fields": fields,
+    }
+    try:
+        await _set(db, connection, changes)
+    except DuplicateKeyError as exc:
+        await destroy_secret(db, connection=connection, purpose="access_token")
+        await _end(db, connection, "account_already_connected", clock)
+        raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
+    await _tell(db, connection, "active", clock)
+
+
+async def _end(db: Database, connection: Doc, problem: str, clock: Clock) -> None:
+    for purpose in ("code", "short_token"):
+        await destroy_secret(db, connection=connection, purpose=purpose)
+    await connections.mark(db, connection, status="error", problem=problem)
+    await _tell(db, connection, "error", clock)
+
+
+async def _set(db: Database, connection: Doc, changes: Doc) -> None:
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
+    await db.open("connections").update_one(key, {"$set": changes, "$inc": {"version": 1}})
+
+
+async def _tell(db: Database, connection: Doc, status: str, clock: Clock) -> None:
+    key = f"connection:{connection['_id']}:{status}"
+    await append(db, [Event(connection["label_id"], key, "connection.changed", connection["_id"], clock())])

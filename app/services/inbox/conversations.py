@@ -1,0 +1,111 @@
+"""Conversations, messages and comments, read for people. No read shows what has expired."""
+
+from datetime import datetime, timedelta
+
+from app.db import Database, Doc
+from app.errors import NotFound, StaleVersion
+from app.models.data_map import CONTENT_LIFE
+from app.services.inbox.unread import recount
+
+Cursor = tuple[datetime, str]
+SLACK = timedelta(days=1)
+
+
+def _page(query: Doc, field: str, after: Cursor | None, *, now: datetime) -> Doc:
+    """Bound the sort key: by the cursor from above, and from below by what can still be there."""
+    earliest = {"$gt": now - CONTENT_LIFE - SLACK}
+    if after is None:
+        return query | {field: earliest}
+    return query | {field: earliest | {"$lte": after[0]}, "$nor": [{field: after[0], "_id": {"$gte": after[1]}}]}
+
+
+async def page_of_conversations(
+    db: Database,
+    label_id: str,
+    *,
+    status: str | None,
+    connection_id: str | None,
+    assignee: str | None,
+    unread: bool | None,
+    after: Cursor | None,
+    limit: int,
+    now: datetime,
+) -> list[Doc]:
+    """Those with the newest message first, one more than `limit` if there are more."""
+    query: Doc = {"label_id": label_id, "expires_at": {"$gt": now}}
+    query |= {"status": status} if status else {}
+    query |= {"connection_id": connection_id} if connection_id else {}
+    query |= {"assignee": assignee} if assignee else {}
+    if unread is not None:
+        query["unread_count"] = {"$gt": 0} if unread else 0
+    found = db.open("conversations").find(_page(query, "last_message_at", after, now=now))
+    return await found.sort([("last_message_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
+
+
+async def need_conversation(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> Doc:
+    """The conversation. Raises `NotFound`."""
+    query = {"_id": conversation_id, "label_id": label_id, "expires_at": {"$gt": now}}
+    conversation = await db.open("conversations").find_one(query)
+    if conversation is None:
+        raise NotFound
+    return conversation
+
+
+async def change_conversation(
+    db: Database, label_id: str, conversation_id: str, *, changes: Doc, version: int | None, now: datetime
+) -> Doc:
+    """Change what the team decides, if it still has the `version` seen. Raises `NotFound`, `StaleVersion`."""
+    await need_conversation(db, label_id, conversation_id, now=now)
+    key: Doc = {"_id": conversation_id, "label_id": label_id} | ({"version": version} if version is not None else {})
+    changes = changes | ({"status_at": now} if "status" in changes else {})
+    written = await db.open("conversations").update_one(key, {"$set": changes, "$inc": {"version": 1}})
+    if written.matched_count == 0:
+        raise StaleVersion
+    return await need_conversation(db, label_id, conversation_id, now=now)
+
+
+async def mark_read(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> Doc:
+    """The team has read everything up to now. Raises `NotFound`."""
+    await need_conversation(db, label_id, conversation_id, now=now)
+    key = {"_id": conversation_id, "label_id": label_id}
+    update = {"$max": {"team_read_at": now}, "$inc": {"touched": 1, "version": 1}}
+    await db.open("conversations").update_one(key, update)
+    await recount(db, label_id, conversation_id, now=now)
+    return await need_conversation(db, label_id, conversation_id, now=now)
+
+
+async def page_of_messages(
+    db: Database, label_id: str, conversation_id: str, *, after: Cursor | None, limit: int, now: datetime
+) -> list[Doc]:
+    """Newest first, one more than `limit` if there are more."""
+    query = {"label_id": label_id, "conversation_id": conversation_id, "expires_at": {"$gt": now}}
+    found = db.open("messages").find(_page(query, "ordered_at", after, now=now))
+    return await found.sort([("ordered_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
+
+
+async def need_message(db: Database, label_id: str, message_id: str, *, now: datetime) -> Doc:
+    """The message. Raises `NotFound`."""
+    message = await db.open("messages").find_one(
+        {"_id": message_id, "label_id": label_id, "expires_at": {"$gt": now}, "ordered_at": {"$exists": True}}
+    )
+    if message is None:
+        raise NotFound
+    return message
+
+
+async def page_of_comments(
+    db: Database, label_id: str, *, media_id: str | None, after: Cursor | None, limit: int, now: datetime
+) -> list[Doc]:
+    """Newest first, one more than `limit` if there are more."""
+    query: Doc = {"label_id": label_id, "expires_at": {"$gt": now}}
+    query |= {"media.provider_id": media_id} if media_id else {}
+    found = db.open("comments").find(_page(query, "sent_at", after, now=now))
+    return await found.sort([("sent_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
+
+
+async def need_comment(db: Database, label_id: str, comment_id: str, *, now: datetime) -> Doc:
+    """The comment. Raises `NotFound`."""
+    comment = await db.open("comments").find_one({"_id": comment_id, "label_id": label_id, "expires_at": {"$gt": now}})
+    if comment is None:
+        raise NotFound
+    return comment

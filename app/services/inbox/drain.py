@@ -1,0 +1,211 @@
+"""The drain: takes waiting changes in batches, and makes messages, comments and events of them.
+
+A batch is leased, so that two workers do not do the same work; it may be done twice all the same (a worker dies before
+it marks its rows), and nothing differs: every write has a natural key or commutes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+from ulid import ULID
+
+from app.clock import Clock
+from app.db import ALL_LABELS, Database, Doc
+from app.logs import get_logger
+from app.models.data_map import DEDUPE_LIFE
+from app.services import events
+from app.services.connections import live_connections
+from app.services.events import DUPLICATE_KEY, Event
+from app.services.inbox import writes
+from app.services.inbox.meta import Kind, NotForUs, understand
+from app.services.inbox.unread import recount
+from app.services.inbox.writes import Received
+from app.services.webhooks.changes import parse_raw
+
+log = get_logger(__name__)
+
+BATCH = 200
+LEASE = timedelta(seconds=20)
+ALONE_AFTER = 3
+"""A change that was begun so often is done by itself, so that it cannot hold up others."""
+PARK_AFTER = 8
+PARKED_LIFE = timedelta(days=7)
+RETRIES = 5
+_COMMENT = f"{ALL_LABELS}the webhook inbox, before a change's label is known"
+EVENT_TYPES: dict[Kind, events.Type] = {
+    "message": "message.received",
+    "postback": "message.received",
+    "unsend": "message.deleted",
+    "edit": "message.edited",
+    "reaction": "message.reacted",
+    "read": "message.read",
+    "referral": "conversation.changed",
+    "handover": "conversation.changed",
+    "comment": "comment.received",
+}
+
+
+async def drain(db: Database, clock: Clock) -> int:
+    """Work off everything that waits; how many changes that was."""
+    total = 0
+    while count := await drain_batch(db, now=clock()):
+        total += count
+    return total
+
+
+async def drain_batch(db: Database, *, now: datetime) -> int:
+    """Work off one batch; 0 when nothing waits."""
+    rows = await _claim(db, now=now)
+    if not rows:
+        return 0
+    connections = await live_connections(db, {row["account_id"] for row in rows})
+    received: list[Received] = []
+    parked: list[Doc] = []
+    outcomes: dict[str, list[str]] = {}
+    for row in rows:
+        reached = connections.get(row["account_id"], [])
+        done = "no_connection" if not reached else "done"
+        for connection in reached:
+            found = _read(row, connection, now)
+            if isinstance(found, Received):
+                received.append(found)
+            else:
+                done = found.reason
+                parked += [_parked(row, connection, found.reason, now)] if found.parked else []
+        outcomes.setdefault(done, []).append(row["_id"])
+    await _store(db, received, now=now)
+    await _park(db, parked)
+    await _finish(db, rows[0]["lease"], outcomes, now=now)
+    return len(rows)
+
+
+async def _claim(db: Database, *, now: datetime) -> list[Doc]:
+    inbox = db.open("webhook_inbox")
+    waiting = inbox.find({"due_at": {"$lte": now}}, {"attempts": 1}, comment=_COMMENT).sort("due_at", 1).limit(BATCH)
+    found = await waiting.to_list()
+    suspects = [row["_id"] for row in found if row["attempts"] >= ALONE_AFTER]
+    ids = [row["_id"] for row in found if row["attempts"] < ALONE_AFTER] or suspects[:1]
+    if not ids:
+        return []
+    lease = str(ULID())
+    await inbox.update_many(
+        {"_id": {"$in": ids}, "due_at": {"$lte": now}},
+        {"$set": {"due_at": now + LEASE, "lease": lease}, "$inc": {"attempts": 1}},
+        comment=_COMMENT,
+    )
+    mine = await inbox.find({"_id": {"$in": ids}, "lease": lease}, comment=_COMMENT).to_list()
+    return mine
+
+
+def _read(row: Doc, connection: Doc, now: datetime) -> Received | NotForUs:
+    if row["attempts"] > PARK_AFTER:
+        return NotForUs("poison", parked=True)
+    if row["object"] != "instagram":
+        return NotForUs("unknown_object", parked=True)
+    item: Any = parse_raw(row["change"])
+    incoming = understand(row["channel"], item, account_ids=set(connection["account_ids"]), at=row["at"])
+    if isinstance(incoming, NotForUs):
+        return incoming
+    if incoming.feature not in connection["active_features"]:
+        return NotForUs("feature_off", parked=False)
+    received = Received(row["_id"], connection, incoming)
+    return received if received.expires_at > now else NotForUs("expired", parked=False)
+
+
+async def _store(db: Database, received: Sequence[Received], *, now: datetime) -> None:
+    comments = [r for r in received if r.incoming.kind == "comment"]
+    talk = await _with_conversations(db, [r for r in received if r.incoming.kind != "comment"], now=now)
+    about = [r for r in talk if r.incoming.provider_id]
+    await _bulk(db, "messages", [writes.message_upsert(r) for r in about])
+    await _bulk(db, "messages", [write for r in about if (write := writes.message_content(r))])
+    await _bulk(db, "comments", [writes.comment_upsert(r) for r in comments])
+    await _append_events(db, [*talk, *comments], now=now)
+    touched = [r for r in talk if r.conversation_id]
+    await _bulk(db, "conversations", [write for r in touched for write in writes.conversation_times(r)])
+    for label_id, conversation_id in sorted({(r.connection["label_id"], str(r.conversation_id)) for r in touched}):
+        await recount(db, label_id, conversation_id, now=now)
+
+
+async def _with_conversations(db: Database, received: Sequence[Received], *, now: datetime) -> list[Received]:
+    with_fan = [r for r in received if r.incoming.fan_id]
+    first = {(r.connection["_id"], r.incoming.fan_id): r for r in with_fan}
+    await _bulk(db, "conversations", [writes.conversation_upsert(r, now=now) for r in first.values()])
+    found: dict[tuple[str, str], str] = {}
+    for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in with_fan}:
+        fans = [fan for connection, fan in first if connection == connection_id]
+        query = {"label_id": label_id, "connection_id": connection_id, "participant.provider_id": {"$in": fans}}
+        async for doc in db.open("conversations").find(query, {"participant.provider_id": 1}):
+            found[connection_id, doc["participant"]["provider_id"]] = doc["_id"]
+    return [
+        Received(r.key, r.connection, r.incoming, found.get((r.connection["_id"], r.incoming.fan_id or "")))
+        for r in received
+    ]
+
+
+async def _append_events(db: Database, received: Sequence[Received], *, now: datetime) -> None:
+    targets: dict[tuple[str, str, str], str] = {}
+    for name, kinds in (("comments", {"comment"}), ("messages", set(EVENT_TYPES) - {"comment"})):
+        wanted = [r for r in received if r.incoming.kind in kinds and r.incoming.provider_id]
+        for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in wanted}:
+            ids = [r.incoming.provider_id for r in wanted if r.connection["_id"] == connection_id]
+            query = {"label_id": label_id, "connection_id": connection_id, "provider_id": {"$in": ids}}
+            async for doc in db.open(name).find(query, {"provider_id": 1}):
+                targets[name, connection_id, doc["provider_id"]] = doc["_id"]
+    rows = []
+    for r in received:
+        name = "comments" if r.incoming.kind == "comment" else "messages"
+        target = targets.get((name, r.connection["_id"], r.incoming.provider_id or ""), r.conversation_id or "")
+        kind: events.Type = EVENT_TYPES[r.incoming.kind]
+        if kind == "message.received" and r.incoming.outgoing:
+            kind = "message.echoed"
+        rows.append(Event(r.connection["label_id"], f"{r.key}:{r.connection['_id']}", kind, target, now))
+    await events.append(db, rows)
+
+
+async def _bulk(db: Database, name: str, operations: list[UpdateOne]) -> None:
+    """Do idempotent writes. Two workers that upsert the same key at once collide; doing it again is the answer."""
+    for attempt in range(RETRIES):
+        if not operations:
+            return
+        try:
+            await db.open(name).bulk_write(operations, ordered=False)
+            return
+        except BulkWriteError as exc:
+            others = [error for error in exc.details["writeErrors"] if error["code"] != DUPLICATE_KEY]
+            if others or attempt == RETRIES - 1:
+                raise
+
+
+def _parked(row: Doc, connection: Doc, reason: str, now: datetime) -> Doc:
+    return {
+        "_id": f"{row['_id']}:{connection['_id']}",
+        "label_id": connection["label_id"],
+        "connection_id": connection["_id"],
+        "channel": row["channel"],
+        "change": row["change"],
+        "reason": reason,
+        "at": row["at"],
+        "expires_at": min(row["expires_at"], now + PARKED_LIFE),
+    }
+
+
+async def _park(db: Database, parked: Sequence[Doc]) -> None:
+    for document in parked:
+        log.warning("change parked", change=document["_id"], reason=document["reason"], channel=document["channel"])
+        key = {"_id": document["_id"], "label_id": document["label_id"]}
+        await db.open("parked_changes").update_one(key, {"$setOnInsert": document}, upsert=True)
+
+
+async def _finish(db: Database, lease: str, outcomes: dict[str, list[str]], *, now: datetime) -> None:
+    for outcome, ids in outcomes.items():
+        await db.open("webhook_inbox").update_many(
+            {"_id": {"$in": ids}, "lease": lease},
+            {
+                "$set": {"outcome": outcome, "done_at": now, "expires_at": now + DEDUPE_LIFE},
+                "$unset": {"change": "", "due_at": "", "lease": "", "account_id": "", "channel": ""},
+            },
+            comment=_COMMENT,
+        )

@@ -1,0 +1,47 @@
+"""How many messages of a conversation the team has not read: counted anew when something changes, never added up."""
+
+from datetime import UTC, datetime
+
+from app.db import ALL_LABELS, Database, Doc
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+TRIES = 10
+
+
+async def recount(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> None:
+    """Count the unread messages that are there and not expired.
+
+    Who changes messages raises `touched` afterwards; a count that was overtaken is not written but made again.
+    """
+    conversations, messages = db.open("conversations"), db.open("messages")
+    key = {"label_id": label_id, "_id": conversation_id}
+    for _ in range(TRIES):
+        conversation = await conversations.find_one(key, {"touched": 1, "team_read_at": 1})
+        if conversation is None:
+            return
+        query = {
+            "label_id": label_id,
+            "conversation_id": conversation_id,
+            "ordered_at": {"$gt": conversation.get("team_read_at", BEGINNING)},
+            "direction": "in",
+            "deleted_at": {"$exists": False},
+            "expires_at": {"$gt": now},
+        }
+        ends = [doc["expires_at"] async for doc in messages.find(query, {"expires_at": 1})]
+        update: Doc = {"$set": {"unread_count": len(ends)}}
+        if ends:
+            update["$set"]["recount_at"] = min(ends)
+        else:
+            update["$unset"] = {"recount_at": ""}
+        unchanged = key | {"touched": conversation.get("touched", {"$exists": False})}
+        if (await conversations.update_one(unchanged, update)).matched_count:
+            return
+
+
+async def recount_expired(db: Database, *, now: datetime, limit: int = 200) -> None:
+    """Count anew where an unread message has expired."""
+    found = db.open("conversations").find(
+        {"recount_at": {"$lte": now}}, {"label_id": 1}, comment=f"{ALL_LABELS}counts that an expiry made wrong"
+    )
+    for doc in await found.limit(limit).to_list():
+        await recount(db, doc["label_id"], doc["_id"], now=now)

@@ -1,0 +1,157 @@
+"""What each kind of change writes. All writes commute: in whatever order changes come, the same state is reached.
+
+A document is made by whichever change comes first. What several may set is set by `$min` or `$max`, or under a
+condition on a rank that orders the changes themselves; an unsend takes the content away and forbids more.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+
+from app.db import Doc
+from app.ids import new_id
+from app.models.data_map import CONTENT_LIFE
+from app.services.inbox.meta import Incoming
+
+NOT_THERE = {"$exists": False}
+OPENS_THE_WINDOW = ("message", "postback")
+
+
+@dataclass(frozen=True)
+class Received:
+    """A change for one connection, and the conversation it belongs to."""
+
+    key: str
+    connection: Doc
+    incoming: Incoming
+    conversation_id: str | None = None
+
+    @property
+    def owner(self) -> Doc:
+        """The label and the connection."""
+        return {"label_id": self.connection["label_id"], "connection_id": self.connection["_id"]}
+
+    @property
+    def document_key(self) -> Doc:
+        """What names the message or comment."""
+        return self.owner | {"provider_id": self.incoming.provider_id}
+
+    @property
+    def expires_at(self) -> datetime:
+        """When what it brings must be gone."""
+        return self.incoming.at + CONTENT_LIFE
+
+
+def conversation_upsert(received: Received, *, now: datetime) -> UpdateOne:
+    """Make the conversation with this fan if there is none."""
+    key = received.owner | {"participant.provider_id": received.incoming.fan_id}
+    fresh: Doc = {
+        "_id": new_id("cnv"),
+        "provider": received.connection["provider"],
+        "participant.username": None,
+        "participant.name": None,
+        "participant.picture_url": None,
+        "status": "open",
+        "status_at": received.incoming.at,
+        "assignee": None,
+        "tags": [],
+        "snoozed_until": None,
+        "unread_count": 0,
+        "created_at": now,
+        "version": 1,
+    }
+    return UpdateOne(key, {"$setOnInsert": fresh, "$max": {"expires_at": received.expires_at}}, upsert=True)
+
+
+def message_upsert(received: Received) -> UpdateOne:
+    """Make sure that the message's document is there, and lower its times."""
+    incoming, at = received.incoming, received.incoming.at
+    known: Doc = {}
+    lowest: Doc = {"expires_at": received.expires_at}
+    if received.conversation_id:
+        known["conversation_id"] = received.conversation_id
+    if incoming.kind in ("message", "postback", "edit") and incoming.outgoing is not None:
+        known["direction"] = "out" if incoming.outgoing else "in"
+        lowest |= {"sent_at": at, "ordered_at": at}
+    if incoming.kind == "unsend":
+        lowest["deleted_at"] = at
+    if incoming.kind == "read":
+        lowest["read_at"] = at
+    update: Doc = {"$setOnInsert": {"_id": new_id("msg"), "provider": received.connection["provider"]}, "$min": lowest}
+    if known:
+        update["$set"] = known
+    if incoming.kind == "unsend":
+        update["$unset"] = {"content": ""}
+    return UpdateOne(received.document_key, update, upsert=True)
+
+
+def message_content(received: Received) -> UpdateOne | None:
+    """Add the content that the change brings, unless the message was unsent or a later change brought other."""
+    incoming, at = received.incoming, received.incoming.at
+    alive = received.document_key | {"deleted_at": NOT_THERE}
+    if incoming.kind in OPENS_THE_WINDOW:
+        original = incoming.content | {"kind": incoming.kind}
+        return UpdateOne(alive | {"content.original": NOT_THERE}, {"$set": {"content.original": original}})
+    if incoming.kind == "edit":
+        rank = f"{incoming.content['number']:06d}:{_ms(at):015d}"
+        edit = {"text": incoming.content["text"], "rank": rank, "at": at}
+        return UpdateOne(alive | {"content.edit.rank": _below(rank)}, {"$set": {"content.edit": edit}})
+    if incoming.kind == "reaction":
+        path = "content.reactions." + ("account" if incoming.outgoing else "fan")
+        emoji = incoming.content["emoji"]
+        rank = f"{_ms(at):015d}:{'1' if emoji is None and incoming.content['name'] is None else '0'}:{emoji or ''}"
+        reaction = {"emoji": emoji, "name": incoming.content["name"], "rank": rank, "at": at}
+        return UpdateOne(alive | {f"{path}.rank": _below(rank)}, {"$set": {path: reaction}})
+    return None
+
+
+def conversation_times(received: Received) -> list[UpdateOne]:
+    """Move the conversation's times forward, and have its unread messages counted anew."""
+    incoming, at = received.incoming, received.incoming.at
+    key = {"label_id": received.connection["label_id"], "_id": received.conversation_id}
+    latest: Doc = {}
+    writes: list[UpdateOne] = []
+    if incoming.kind in OPENS_THE_WINDOW:
+        latest = {"last_message_at": at, "expires_at": received.expires_at}
+        if not incoming.outgoing:
+            latest["last_inbound_at"] = at
+            closed = key | {"status": {"$in": ["closed", "snoozed"]}, "status_at": {"$lt": at}}
+            writes.append(UpdateOne(closed, {"$set": {"status": "open", "status_at": at, "snoozed_until": None}}))
+    if incoming.kind == "read" and not incoming.outgoing:
+        latest = {"fan_read_at": at}
+    update: Doc = {"$inc": {"touched": 1, "version": 1}} | ({"$max": latest} if latest else {})
+    if incoming.kind in ("referral", "handover"):
+        name = "referral" if incoming.kind == "referral" else "thread_owner"
+        newest = key | {f"{name}.at": {"$not": {"$gte": at}}}
+        writes.append(UpdateOne(newest, {"$set": {name: incoming.content | {"at": at}}}))
+    return [*writes, UpdateOne(key, update)]
+
+
+def comment_upsert(received: Received) -> UpdateOne:
+    """Store a comment, once."""
+    incoming = received.incoming
+    content: dict[str, Any] = dict(incoming.content)
+    fresh: Doc = {
+        "_id": new_id("cmt"),
+        "provider": received.connection["provider"],
+        "parent_provider_id": content.pop("parent_provider_id"),
+        "media": content.pop("media"),
+        "author": {"provider_id": incoming.fan_id, "username": content.pop("username")},
+        "own": bool(incoming.outgoing),
+        "live": content.pop("live"),
+        "status": "visible",
+        "sent_at": incoming.at,
+        "expires_at": received.expires_at,
+        "content": content,
+    }
+    return UpdateOne(received.document_key, {"$setOnInsert": fresh}, upsert=True)
+
+
+def _below(rank: str) -> Doc:
+    return {"$not": {"$gte": rank}}
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

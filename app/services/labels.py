@@ -1,0 +1,99 @@
+"""Labels, the tenants, and who works for them in which role."""
+
+from datetime import datetime
+from typing import Literal
+
+from pymongo.errors import DuplicateKeyError
+
+from app.db import ALL_LABELS, Database, Doc, Session
+from app.errors import NotFound, SlugTaken, StaleVersion
+from app.ids import new_id
+
+Role = Literal["owner", "admin", "editor", "agent", "analyst"]
+Permission = Literal[
+    "label:read",
+    "label:write",
+    "connections:read",
+    "connections:write",
+    "inbox:read",
+    "inbox:write",
+    "comments:read",
+    "operations:read",
+    "operations:write",
+]
+
+_READS: frozenset[Permission] = frozenset(("label:read", "connections:read", "operations:read"))
+_DESK: frozenset[Permission] = frozenset(("inbox:read", "inbox:write", "comments:read", "operations:write"))
+_ADMIN: frozenset[Permission] = frozenset(("label:write", "connections:write"))
+ROLES: dict[Role, frozenset[Permission]] = {
+    "owner": _READS | _DESK | _ADMIN,
+    "admin": _READS | _DESK | _ADMIN,
+    "editor": _READS | {"comments:read"},
+    "agent": _READS | _DESK,
+    "analyst": _READS,
+}
+"""What each role may do. What is not here is refused."""
+
+
+async def create_label(
+    db: Database, user_id: str, *, name: str, slug: str, country: str, timezone: str, branding: Doc, now: datetime
+) -> Doc:
+    """Make a label, and its maker its owner. Raises `SlugTaken`."""
+    label: Doc = {
+        "_id": new_id("lbl"),
+        "name": name,
+        "slug": slug,
+        "country": country,
+        "timezone": timezone,
+        "branding": branding,
+        "created_at": now,
+        "version": 1,
+    }
+    owner = {"_id": new_id("mbr"), "label_id": label["_id"], "user_id": user_id, "role": "owner", "created_at": now}
+
+    async def both(session: Session) -> None:
+        await db.open("labels").insert_one(label, session=session)
+        await db.open("memberships").insert_one(owner, session=session)
+
+    try:
+        await db.in_transaction(both)
+    except DuplicateKeyError as exc:
+        raise SlugTaken from exc
+    return label
+
+
+async def need_label(db: Database, label_id: str) -> Doc:
+    """The label. Raises `NotFound`."""
+    label = await db.open("labels").find_one({"_id": label_id})
+    if label is None:
+        raise NotFound
+    return label
+
+
+async def role_of(db: Database, user_id: str, label_id: str) -> Role | None:
+    """The person's role in the label, or none."""
+    membership = await db.open("memberships").find_one({"label_id": label_id, "user_id": user_id})
+    role: Role | None = membership["role"] if membership else None
+    return role
+
+
+async def page_of_labels(db: Database, user_id: str, *, after: str | None, limit: int) -> list[Doc]:
+    """The labels that a person works for, by id, one more than `limit` if there are more."""
+    query: Doc = {"user_id": user_id} | ({"label_id": {"$gt": after}} if after else {})
+    memberships = db.open("memberships").find(query, comment=f"{ALL_LABELS}a person's own labels").sort("label_id", 1)
+    label_ids = [membership["label_id"] async for membership in memberships.limit(limit + 1)]
+    found = {label["_id"]: label async for label in db.open("labels").find({"_id": {"$in": label_ids}})}
+    return [found[label_id] for label_id in label_ids if label_id in found]
+
+
+async def change_label(db: Database, label_id: str, *, changes: Doc, version: int | None) -> Doc:
+    """Change a label's own fields, if it still has the `version` seen. Raises `StaleVersion`, `SlugTaken`."""
+    query: Doc = {"_id": label_id} | ({"version": version} if version is not None else {})
+    try:
+        written = await db.open("labels").update_one(query, {"$set": changes, "$inc": {"version": 1}})
+    except DuplicateKeyError as exc:
+        raise SlugTaken from exc
+    label = await need_label(db, label_id)
+    if written.matched_count == 0:
+        raise StaleVersion
+    return label

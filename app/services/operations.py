@@ -1,0 +1,199 @@
+"""Operations: the workers' durable to-do list, and what callers poll. Ids and codes only, never content.
+
+`due_at` is when somebody should look at it next: to begin it, to take it over from a worker that died (the end of its
+lease), or to ask what became of it. What has ended has none.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.db import ALL_LABELS, Database, Doc, Session
+from app.errors import Conflict, NotFound
+from app.ids import new_id
+
+Kind = Literal["exchange_code", "send_reply"]
+State = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
+ENDED: frozenset[State] = frozenset(("succeeded", "failed", "cancelled"))
+
+LIFE = timedelta(days=90)
+
+
+class TryAgain(Exception):
+    """The work did not happen, and may at `at`."""
+
+    def __init__(self, at: datetime, reason: str) -> None:
+        self.at, self.reason = at, reason
+        super().__init__(reason)
+
+
+class GiveUp(Exception):
+    """The work did not happen and will not."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+        super().__init__(code)
+
+
+class InDoubt(Exception):
+    """It may have happened. `look_at` is when to ask again; none when asking has ended."""
+
+    def __init__(self, look_at: datetime | None, reason: str) -> None:
+        self.look_at, self.reason = look_at, reason
+        super().__init__(reason)
+
+
+async def add(
+    db: Database,
+    *,
+    label_id: str,
+    kind: Kind,
+    target: str,
+    key: str,
+    now: datetime,
+    queue: str | None = None,
+    session: Session | None = None,
+) -> Doc:
+    """Write down work to do. Raises `DuplicateKeyError` when the same intent (`key`) is already there.
+
+    Operations of one `queue` begin in the order they were added.
+    """
+    operation: Doc = {
+        "_id": new_id("op"),
+        "label_id": label_id,
+        "kind": kind,
+        "target": target,
+        "key": key,
+        "state": "queued",
+        "attempts": 0,
+        "fence": 0,
+        "due_at": now,
+        "lease_until": None,
+        "result": None,
+        "problem": None,
+        "created_at": now,
+        "updated_at": now,
+        "expires_at": now + LIFE,
+    }
+    await db.open("operations").insert_one(operation | ({"queue": queue} if queue else {}), session=session)
+    return operation
+
+
+async def by_key(db: Database, label_id: str, key: str) -> Doc | None:
+    """The operation of this intent, or none."""
+    return await db.open("operations").find_one({"label_id": label_id, "key": key})
+
+
+async def need(db: Database, label_id: str, operation_id: str) -> Doc:
+    """The operation. Raises `NotFound`."""
+    operation = await db.open("operations").find_one({"_id": operation_id, "label_id": label_id})
+    if operation is None:
+        raise NotFound
+    return operation
+
+
+async def find_anywhere(db: Database, operation_id: str) -> Doc | None:
+    """The operation of whichever label; the caller decides who may see it."""
+    return await db.open("operations").find_one(
+        {"_id": operation_id}, comment=f"{ALL_LABELS}an operation by id, before its label is known"
+    )
+
+
+async def due(db: Database, *, now: datetime, limit: int) -> list[str]:
+    """Ids of what somebody should look at now."""
+    cursor = db.open("operations").find(
+        {"due_at": {"$lte": now}}, {"_id": 1}, comment=f"{ALL_LABELS}the workers' due list"
+    )
+    return [doc["_id"] async for doc in cursor.sort("due_at", 1).limit(limit)]
+
+
+async def claim(db: Database, operation_id: str, *, lease: timedelta, now: datetime) -> Doc | None:
+    """Take the operation for the time of `lease`; none when it is not due, is another worker's, or waits for its turn.
+
+    The answer is the operation as it was found, with the new `fence`: every later write must carry it.
+    """
+    operation = await find_anywhere(db, operation_id)
+    if operation is None or operation.get("due_at") is None or operation["due_at"] > now:
+        return None
+    if not await _has_its_turn(db, operation):
+        return None
+    state = "unknown" if operation["state"] == "unknown" else "running"
+    until = now + lease
+    taken = await db.open("operations").update_one(
+        {"_id": operation_id, "label_id": operation["label_id"], "fence": operation["fence"], "due_at": {"$lte": now}},
+        {
+            "$set": {"state": state, "lease_until": until, "due_at": until, "updated_at": now},
+            "$inc": {"fence": 1, "attempts": 1},
+        },
+    )
+    if taken.modified_count == 0:
+        return None
+    return operation | {"fence": operation["fence"] + 1, "attempts": operation["attempts"] + 1}
+
+
+async def _has_its_turn(db: Database, operation: Doc) -> bool:
+    if "queue" not in operation:
+        return True
+    earlier = {
+        "label_id": operation["label_id"],
+        "queue": operation["queue"],
+        "_id": {"$lt": operation["_id"]},
+        "state": {"$in": ["queued", "running"]},
+    }
+    return await db.open("operations").find_one(earlier, {"_id": 1}) is None
+
+
+async def next_in_queue(db: Database, operation: Doc) -> str | None:
+    """The id of the operation whose turn comes after this one's, or none."""
+    if "queue" not in operation:
+        return None
+    waiting = {"label_id": operation["label_id"], "queue": operation["queue"], "state": "queued"}
+    found = await db.open("operations").find_one(waiting, {"_id": 1}, sort=[("_id", 1)])
+    return str(found["_id"]) if found else None
+
+
+async def succeed(db: Database, operation: Doc, *, result: Doc | None, now: datetime) -> bool:
+    """End it well, if it is still ours."""
+    return await _settle(db, operation, {"state": "succeeded", "result": result, "problem": None}, due_at=None, now=now)
+
+
+async def fail(db: Database, operation: Doc, *, code: str, detail: str, now: datetime) -> bool:
+    """End it badly, if it is still ours."""
+    problem = {"code": code, "detail": detail}
+    return await _settle(db, operation, {"state": "failed", "problem": problem}, due_at=None, now=now)
+
+
+async def postpone(db: Database, operation: Doc, *, until: datetime, reason: str, now: datetime) -> bool:
+    """Put it back to be begun at `until`, if it is still ours."""
+    problem = {"code": reason, "detail": "It is tried again by itself."}
+    return await _settle(db, operation, {"state": "queued", "problem": problem}, due_at=until, now=now)
+
+
+async def leave_in_doubt(db: Database, operation: Doc, *, reason: str, look_at: datetime | None, now: datetime) -> bool:
+    """Say that it may have happened, and when to ask again (never: a person decides), if it is still ours."""
+    problem = {"code": "outcome_unknown", "detail": reason}
+    return await _settle(db, operation, {"state": "unknown", "problem": problem}, due_at=look_at, now=now)
+
+
+async def retry(db: Database, operation: Doc, *, now: datetime) -> bool:
+    """Begin it anew, as a person decided. Raises `Conflict` unless it failed or is in doubt with nobody asking."""
+    if operation["state"] not in ("failed", "unknown"):
+        raise Conflict("Only an operation that failed or whose outcome is unknown can be retried")
+    return await _settle(db, operation, {"state": "queued", "problem": None}, due_at=now, now=now)
+
+
+async def _settle(db: Database, operation: Doc, changes: Doc, *, due_at: datetime | None, now: datetime) -> bool:
+    update: Doc = {"$set": changes | {"lease_until": None, "updated_at": now}}
+    if due_at is None:
+        update["$unset"] = {"due_at": ""}
+    else:
+        update["$set"]["due_at"] = due_at
+    mine = {"_id": operation["_id"], "label_id": operation["label_id"], "fence": operation["fence"]}
+    return (await db.open("operations").update_one(mine, update)).modified_count == 1
+
+
+async def page_of(db: Database, label_id: str, *, state: State | None, before: str | None, limit: int) -> list[Doc]:
+    """Newest first, one more than `limit` if there are more."""
+    query: Doc = (
+        {"label_id": label_id} | ({"state": state} if state else {}) | ({"_id": {"$lt": before}} if before else {})
+    )
+    return [doc async for doc in db.open("operations").find(query).sort("_id", -1).limit(limit + 1)]

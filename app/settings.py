@@ -1,0 +1,179 @@
+"""Every setting, typed, with its default and what it means. Weak or contradictory values are refused by name."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SOUNDOPS_"
+S = TypeVar("S", bound="Settings")
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+        raise ValueError("must be an http or https address without user, query or fragment")
+    return url.rstrip("/")
+
+
+def _secret_list(value: SecretStr) -> SecretStr:
+    if any(len(secret) < 16 for secret in value.get_secret_value().split(",")):
+        raise ValueError("must be one secret of 16 characters or more, or several with commas between")
+    return value
+
+
+def _strong(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if len(text) < 32 or len(set(text)) < 10:
+        raise ValueError("must be 32 random characters or more")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+SecretList = Annotated[SecretStr, AfterValidator(_secret_list)]
+
+
+class Settings(BaseSettings):
+    """What every process is told, from `SOUNDOPS_…` in the environment or in `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    environment: Literal["development", "production"] = "development"
+    """`production` refuses what is only good enough for a laptop."""
+    host: str = "127.0.0.1"
+    """The address the API listens on."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """The port the API listens on."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where `/metrics` is served, on 127.0.0.1 only; 0 serves none."""
+    public_url: HttpUrl
+    """Where the world reaches the API: the base of callback addresses."""
+    app_origins: str = ""
+    """Origins of the single-page app, with commas between: for CORS, and for where `return_to` may lead."""
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+
+    mongodb_url: SecretStr
+    """MongoDB, with the database's name as its path (default `soundops`)."""
+    redis_url: SecretStr
+    """Redis or Valkey: the doorbell."""
+
+    instagram_www_url: HttpUrl = "https://www.instagram.com"
+    instagram_api_url: HttpUrl = "https://api.instagram.com"
+    instagram_graph_url: HttpUrl = "https://graph.instagram.com"
+    graph_version: str = Field(default="v26.0", pattern=r"^v\d{2}\.\d$")
+    """Meta's Graph API version (v26.0: 2026-07-29)."""
+    graph_timeout_s: float = Field(default=15, gt=0, le=60)
+    """Seconds that one Graph call may take, all told."""
+    instagram_app_id: str = Field(min_length=1)
+    instagram_app_secret: SecretList
+    """Newest first; several during a rotation."""
+    meta_app_secret: SecretList | None = None
+    """The Facebook app's; webhooks signed with it are taken too."""
+    meta_verify_token: SecretStr = Field(min_length=1)
+    """What Meta's webhook handshake must name."""
+
+    secret_key: Annotated[SecretStr, AfterValidator(_strong)]
+    """Our own secret: cursors, dedupe keys and stored answers are derived from it."""
+    jwt_key_file: Path
+    """The private key (EC P-256, PEM) that signs access tokens."""
+    vault_public_ring_file: Path
+    """The public half of the key ring: enough to seal, not to open."""
+
+    @model_validator(mode="after")
+    def _not_contradictory(self) -> Self:
+        if not (self.mongodb_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://"))):
+            raise ValueError("mongodb_url: must begin with mongodb:// or mongodb+srv://")
+        if not (self.redis_url.get_secret_value().startswith(("redis://", "rediss://", "unix://"))):
+            raise ValueError("redis_url: must begin with redis://, rediss:// or unix://")
+        named = {"secret_key": self.secret_key, "meta_verify_token": self.meta_verify_token}
+        values = [value.get_secret_value() for value in named.values()] + self.webhook_secrets
+        if len(set(values)) < len(values):
+            raise ValueError("secret_key: secret_key, meta_verify_token and the app secrets must all differ")
+        for origin in self.origins:
+            if _http_url(origin) != origin or urlsplit(origin).path:
+                raise ValueError("app_origins: each must be an origin like https://app.example.com")
+        if self.environment == "production":
+            self._good_for_production()
+        return self
+
+    def _good_for_production(self) -> None:
+        for name in ("public_url", "instagram_www_url", "instagram_api_url", "instagram_graph_url"):
+            if not getattr(self, name).startswith("https://"):
+                raise ValueError(f"{name}: must be https in production")
+        if not self.origins:
+            raise ValueError("app_origins: must be set in production")
+        if len(self.meta_verify_token.get_secret_value()) < 16:
+            raise ValueError("meta_verify_token: must be 16 characters or more in production")
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins that a browser may call us from."""
+        return [origin.strip() for origin in self.app_origins.split(",") if origin.strip()]
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """Every secret that may have signed a webhook."""
+        lists = [self.instagram_app_secret] + ([self.meta_app_secret] if self.meta_app_secret else [])
+        return [secret.strip() for value in lists for secret in value.get_secret_value().split(",")]
+
+    @property
+    def instagram_signing_secret(self) -> str:
+        """The newest Instagram app secret: the one we authenticate with."""
+        return self.instagram_app_secret.get_secret_value().split(",")[0].strip()
+
+    @property
+    def instagram_redirect_uri(self) -> str:
+        """Where Instagram sends a person back to. It must be registered there, character by character."""
+        return f"{self.public_url}/v1/oauth/callback/instagram"
+
+
+class WorkerSettings(Settings):
+    """What only a worker is told."""
+
+    vault_private_ring_file: Path
+    """The private half of the key ring. Only workers are given it."""
+    lease_s: float = Field(default=45, ge=2, le=600)
+    """Seconds after which an operation of a worker that died is taken over; longer than any call with its retries."""
+    sweep_s: float = Field(default=5, ge=0.2, le=60)
+    """Seconds between two looks at what is due, rung for or not."""
+    kill_at: Literal["before_intent", "before_call", "during_call", "after_call", "after_record"] | None = None
+    """A drill: die at this point of a send. Refused in production."""
+    kill_after: int = Field(default=1, ge=1)
+    """A drill: at which passing of `kill_at`."""
+
+    @model_validator(mode="after")
+    def _no_drill_in_production(self) -> Self:
+        if self.environment == "production" and self.kill_at:
+            raise ValueError("kill_at: must not be set in production")
+        return self
+
+
+def load(kind: type[S]) -> S:
+    """Read the settings, or end the process with one sentence for each that is missing or bad."""
+    try:
+        return kind()
+    except ValidationError as exc:
+        for error in exc.errors(include_input=False, include_url=False):
+            print(_sentence([str(part) for part in error["loc"]], error["msg"]), file=sys.stderr)
+        sys.exit(2)
+
+
+def _sentence(location: list[str], message: str) -> str:
+    """`SOUNDOPS_X is missing.` or `SOUNDOPS_X must be …`; never the value."""
+    text = message.removeprefix("Value error, ")
+    name = "".join(location)
+    if not name:
+        name, _, text = text.partition(": ")
+    text = "is missing." if text == "Field required" else f"{text}."
+    return f"{PREFIX}{name.upper()} {text}" if text.startswith(("must", "is ")) else f"{PREFIX}{name.upper()}: {text}"

@@ -1,0 +1,159 @@
+"""A worker process: arq for the bell and the schedules, and a sweep of its own that needs no Redis at all."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from arq.cron import cron
+from arq.worker import Worker, func
+from prometheus_client import Counter, Gauge, start_http_server
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from app import bell, logs
+from app.clients.graph import Graph
+from app.clock import utc_now
+from app.db import Database, create_indexes
+from app.ids import new_id
+from app.logs import get_logger
+from app.services import faults, retention
+from app.services.vault import ring
+from app.settings import WorkerSettings
+from workers import jobs
+from workers.jobs import Parts
+
+log = get_logger(__name__)
+RETENTION_EVERY_S = 30
+STOP_WITHIN_S = 20
+JOB_TIMEOUT_S = 60
+RETENTION_LAG = Gauge("retention_lag_seconds", "For how long the oldest expired document has been overdue")
+SWEPT = Counter("retention_deleted_total", "Expired documents deleted by our own sweep", ["collection"])
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Work until told to stop (SIGTERM, SIGINT): then claim nothing more, finish what runs, and end."""
+    parts = open_parts(settings)
+    faults.arm(settings.kill_at, after=settings.kill_after)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr="127.0.0.1")
+    log.info("worker started", worker=parts.worker_id)
+    loops = [
+        asyncio.create_task(_forever(lambda: jobs.look_for_work(parts), settings.sweep_s)),
+        asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
+        asyncio.create_task(_listen(parts)),
+    ]
+    await stop.wait()
+    parts.stopping = True
+    await _finish(parts)
+    for task in loops:
+        task.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    await parts.bell.close()
+    await parts.graph.http.aclose()
+    parts.db.close()
+    log.info("worker stopped", worker=parts.worker_id)
+
+
+def open_parts(settings: WorkerSettings) -> Parts:
+    """Open everything a worker needs. Raises `BadRing`."""
+    return Parts(
+        worker_id=new_id("wrk"),
+        settings=settings,
+        db=Database(settings.mongodb_url.get_secret_value()),
+        bell=bell.open_bell(settings.redis_url.get_secret_value()),
+        graph=Graph(
+            http=httpx.AsyncClient(timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False),
+            www_url=settings.instagram_www_url,
+            api_url=settings.instagram_api_url,
+            graph_url=settings.instagram_graph_url,
+            version=settings.graph_version,
+            app_id=settings.instagram_app_id,
+            app_secret=settings.instagram_signing_secret,
+            timeout_s=settings.graph_timeout_s,
+        ),
+        rings=(
+            ring.load_public(settings.vault_public_ring_file),
+            ring.load_private(settings.vault_private_ring_file),
+        ),
+        clock=utc_now,
+    )
+
+
+async def _listen(parts: Parts) -> None:
+    """Take jobs from Redis; when it goes away, wait for it to come back. The sweep works meanwhile."""
+    while True:
+        worker = _arq_worker(parts)
+        try:
+            await worker.main()
+        except (RedisError, OSError, TimeoutError) as exc:
+            log.warning("the bell is away", reason=type(exc).__name__)
+        finally:
+            await worker.pool.aclose()
+        await asyncio.sleep(1)
+
+
+def _arq_worker(parts: Parts) -> Worker:
+    settings = bell.redis_settings(parts.settings.redis_url.get_secret_value(), patient=True)
+    return Worker(
+        functions=[func(jobs.drain_inbox, name="drain_inbox"), func(jobs.run_operation, name="run_operation")],
+        cron_jobs=[cron(jobs.beat, second=set(range(0, 60, 5)), max_tries=3, unique=False, run_at_startup=True)],
+        queue_name=bell.QUEUE,
+        redis_settings=settings,
+        job_serializer=bell.serialize,
+        job_deserializer=bell.deserialize,
+        ctx={"parts": parts},
+        max_jobs=50,
+        job_timeout=timedelta(seconds=JOB_TIMEOUT_S),
+        keep_result=0,
+        max_tries=1000,
+        poll_delay=0.05,
+        handle_signals=False,
+        log_results=False,
+        health_check_interval=10,
+        health_check_key=f"{bell.QUEUE}:health:{parts.worker_id}",
+    )
+
+
+async def _retain(parts: Parts) -> None:
+    RETENTION_LAG.set(await retention.lag_seconds(parts.db, now=parts.clock()))
+    for name, count in (await retention.sweep(parts.db, now=parts.clock())).items():
+        SWEPT.labels(name).inc(count)
+
+
+async def _forever(work: Callable[[], Awaitable[Any]], every_s: float) -> None:
+    """Do it again and again. A failure is logged and costs one round: this is the process's edge."""
+    while True:
+        try:
+            await work()
+        except PyMongoError as exc:
+            log.warning("the store is away", reason=type(exc).__name__)
+        except Exception:
+            log.exception("a round of work failed")
+        await asyncio.sleep(every_s)
+
+
+async def _finish(parts: Parts) -> None:
+    """Wait for what runs, at most `STOP_WITHIN_S`; what is left over is taken over when its lease ends."""
+    for _ in range(STOP_WITHIN_S * 20):
+        if not parts.running and not parts.draining.locked():
+            return
+        await asyncio.sleep(0.05)
+
+
+async def main(settings: WorkerSettings) -> None:
+    """Set the logs up, make missing indexes, and work."""
+    logs.configure(settings.log_level)
+    db = Database(settings.mongodb_url.get_secret_value())
+    try:
+        await create_indexes(db)
+    except PyMongoError as exc:
+        log.warning("indexes not made: the store is away", reason=type(exc).__name__)
+    finally:
+        db.close()
+    await run(settings)
