@@ -15,9 +15,15 @@ lock: ## pin the requirements anew
 	@for f in uv runtime dev; do $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/$$f.in -o requirements/$$f.txt; done
 
+run: $(STAMP) ## run SoundOps here: database, Redis, sandbox Meta, API and worker
+	@$(PY) -m tools.run
+
+openapi: $(STAMP) ## write openapi.json anew from the code
+	@$(PY) -m app.contract > openapi.json
+
 test: $(STAMP) ## check and test everything
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy app workers sandbox tools
 	@$(PY) -m pytest -n 2
 
-.PHONY: help lock test
+.PHONY: help lock run openapi test

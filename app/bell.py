@@ -6,6 +6,7 @@ from typing import Any
 
 from arq import ArqRedis
 from arq.connections import RedisSettings
+from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, RedisError
@@ -31,15 +32,14 @@ def deserialize(raw: bytes) -> dict[str, Any]:
     return job
 
 
-def redis_settings(url: str, *, patient: bool) -> RedisSettings:
-    """How to reach Redis. A worker is patient and sits an outage out; a request is not."""
+def patient_settings(url: str) -> RedisSettings:
+    """How a worker reaches Redis: it sits a short outage out, which a request would not."""
     settings = RedisSettings.from_dsn(url)
     settings.conn_timeout = 2
     settings.conn_retries = 0
-    settings.retry_on_timeout = patient
-    if patient:
-        settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), 5)
-        settings.retry_on_error = [RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError]
+    settings.retry_on_timeout = True
+    settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), 5)
+    settings.retry_on_error = [RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError]
     return settings
 
 
@@ -85,13 +85,7 @@ class Bell:
 
 def open_bell(url: str) -> Bell:
     """A bell on this Redis; connects when it first rings."""
-    settings = redis_settings(url, patient=False)
-    redis = ArqRedis.from_url(
-        url,
-        socket_connect_timeout=settings.conn_timeout,
-        socket_timeout=RING_TIMEOUT_S,
-        job_serializer=serialize,
-        job_deserializer=deserialize,
-        default_queue_name=QUEUE,
+    pool: ConnectionPool = ConnectionPool.from_url(
+        url, socket_connect_timeout=RING_TIMEOUT_S, socket_timeout=RING_TIMEOUT_S
     )
-    return Bell(redis)
+    return Bell(ArqRedis(pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=QUEUE))

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.clock import from_ms
 from app.errors import InvalidCursor
+from app.models.base import Doc
 
 SIGNATURE_BYTES = 12
 
@@ -38,6 +39,19 @@ def decode_time_and_id(key: bytes, place: str, cursor: str | None) -> tuple[date
         return None
     ms, body = decode(key, place, cursor)
     return from_ms(ms), str(body)
+
+
+def decode_id(key: bytes, place: str, cursor: str | None) -> str | None:
+    """A cursor of an id; none for none. Raises `InvalidCursor`."""
+    return None if cursor is None else str(decode(key, place, cursor)[0])
+
+
+def cut(key: bytes, place: str, found: list[Doc], sorted_by: list[str], *, limit: int) -> tuple[list[Doc], str | None]:
+    """The page, and the cursor of the next one if more than `limit` were found."""
+    page = found[:limit]
+    if len(found) <= limit:
+        return page, None
+    return page, encode(key, place, [page[-1][field] for field in sorted_by])
 
 
 def _plain(value: Any) -> Any:

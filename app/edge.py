@@ -1,11 +1,11 @@
-"""The outermost layer: request ids, limits before parsing, security headers, the access log, and the last resort.
+"""The outermost layers: request ids, security headers and the access log; limits before parsing, and the last resort.
 
 Pure ASGI: a `BaseHTTPMiddleware` would cost most of the throughput.
 """
 
 import time
-from collections.abc import Callable
 
+from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,9 @@ from app.problems import MEDIA_TYPE, problem_body
 from app.receive import ClientGone, read_body
 
 log = get_logger("access")
+ANSWERS = Counter("http_answers_total", "Answers by status", ["status"])
+GONE = 499
+"""The client hung up before it was answered (as nginx calls it)."""
 BODY_BYTES = 1024 * 1024
 URI_BYTES, HEADER_BYTES, HEADERS = 8 * 1024, 16 * 1024, 100
 _CSP = b"default-src 'none'; frame-ancestors 'none'"
@@ -34,77 +37,92 @@ _DEFAULTS = [(b"content-security-policy", _CSP), (b"cache-control", b"no-store")
 
 
 class Edge:
-    """Wraps the app. `parts` gives the process's parts once they are open."""
+    """Outermost: gives each request its id, each answer our headers, and the log a line."""
 
-    def __init__(self, app: ASGIApp, *, parts: Callable[[], Parts]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, began, status = new_id("req"), time.perf_counter(), GONE
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], *_HEADERS, (b"x-request-id", request_id.encode())]
+                given = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [pair for pair in _DEFAULTS if pair[0] not in given]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+        ANSWERS.labels(status).inc()
+        if scope["path"] == META_WEBHOOK and status == 200:
+            return
+        log.info(
+            "request",
+            request_id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+
+
+class Guard:
+    """Limits before parsing, the hot path, and the last resort: whatever is raised becomes a problem."""
+
+    def __init__(self, app: ASGIApp, *, parts: Parts) -> None:
         self._app, self._parts = app, parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, scope, request_id=new_id("req"))
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        problem = await self._handle(scope, receive, watched)
+        if problem and not begun:  # else the server closes the connection
+            await _send_problem(problem, scope, send)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> Problem | None:
+        request_id = scope["state"]["request_id"]
         try:
-            await self._handle(scope, receive, answer)
+            _check_head(scope)
+            if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
+                await receive_webhook(self._parts, scope, receive, send)
+                return None
+            body = await read_body(receive, scope["headers"], at_most=BODY_BYTES)
+            if body:
+                _check_body(scope, body)
+            await self._app(scope, _replayed(body, receive), send)
         except ClientGone:
-            answer.status = 499
+            return None
         except Problem as problem:
-            await answer.problem(problem)
+            return problem
         except PyMongoError as exc:
-            log.warning("the store refused or is away", request_id=answer.request_id, reason=type(exc).__name__)
-            await answer.problem(Unavailable())
+            log.warning("the store refused or is away", request_id=request_id, reason=type(exc).__name__)
+            return Unavailable()
         except Exception:  # the process's edge: nothing beyond it would answer in our form
-            log.exception("unhandled", request_id=answer.request_id, path=scope["path"])
-            await answer.problem(Problem())
-        answer.log()
-
-    async def _handle(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        _check_head(scope)
-        if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
-            await receive_webhook(self._parts(), scope, receive, answer)
-            return
-        body = await read_body(receive, scope["headers"], at_most=BODY_BYTES)
-        if body:
-            _check_body(scope, body)
-        await self._app(scope, _replayed(body, receive), answer)
+            log.exception("unhandled", request_id=request_id, path=scope["path"])
+            return Problem()
+        return None
 
 
-class _Answer:
-    """Sends the answer on, with our headers on it, and remembers what it was."""
-
-    def __init__(self, send: Send, scope: Scope, *, request_id: str) -> None:
-        self._send, self._scope, self._began = send, scope, time.perf_counter()
-        self.request_id, self.status = request_id, 0
-        scope.setdefault("state", {})["request_id"] = request_id
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = [*message["headers"], *_HEADERS, (b"x-request-id", self.request_id.encode())]
-            given = {name.lower() for name, _ in headers}
-            message["headers"] = headers + [pair for pair in _DEFAULTS if pair[0] not in given]
-        await self._send(message)
-
-    async def problem(self, problem: Problem) -> None:
-        if self.status:
-            return  # the answer has begun; the server closes the connection
-        body = problem_body(problem, self.request_id)
-        headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | problem.headers
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self({"type": "http.response.start", "status": problem.status, "headers": encoded})
-        await self({"type": "http.response.body", "body": b"" if self._scope["method"] == "HEAD" else body})
-
-    def log(self) -> None:
-        if self._scope["path"] == META_WEBHOOK and self.status == 200:
-            return
-        log.info(
-            "request",
-            request_id=self.request_id,
-            method=self._scope["method"],
-            path=self._scope["path"],
-            status=self.status,
-            ms=round((time.perf_counter() - self._began) * 1000, 1),
-        )
+async def _send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+    body = problem_body(problem, scope["state"]["request_id"])
+    headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | problem.headers
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def _check_head(scope: Scope) -> None:

@@ -1,4 +1,4 @@
-"""One small hierarchy of errors. `routers/problems.py` turns them into RFC 9457 answers."""
+"""One small hierarchy of errors. `app/problems.py` turns them into RFC 9457 answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +43,12 @@ class InvalidCursor(Problem):
     """A cursor that we did not give, or not for this list."""
 
     status, code, title = 400, "invalid_cursor", "The cursor is not one of this list's"
+
+
+class InvalidState(Problem):
+    """A login at a provider that we did not begin, that was finished before, that is too old, or another session's."""
+
+    status, code, title = 400, "invalid_state", "This login was not begun here, or not now"
 
 
 class Unauthenticated(Problem):

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable
 from datetime import timedelta
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,7 +32,7 @@ NOT_KEPT = {401, 403, 408, 409, 413, 429}
 class Idempotency:
     """Wraps the app; looks only at POSTs that carry a key. The body has been read and bounded by the edge."""
 
-    def __init__(self, app: ASGIApp, *, parts: Callable[[], Parts]) -> None:
+    def __init__(self, app: ASGIApp, *, parts: Parts) -> None:
         self._app, self._parts = app, parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +46,7 @@ class Idempotency:
             )
         message = await receive()
         body: bytes = message.get("body", b"")
-        request = _Request(self._parts(), scope, keys[0], body)
+        request = _Request(self._parts, scope, keys[0], body)
         scope["state"]["intent"] = request.record_id
         stored = await request.claim()
         if stored is not None:

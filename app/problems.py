@@ -90,6 +90,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(PyMongoError, _on_store)
+    app.add_exception_handler(Exception, _on_anything)
 
 
 def _answer(request: Request, problem: Problem) -> Response:
@@ -120,6 +121,11 @@ async def _on_http(request: Request, exc: Exception) -> Response:
 async def _on_store(request: Request, exc: Exception) -> Response:
     log.warning("the store refused or is away", reason=type(exc).__name__)
     return _answer(request, Unavailable())
+
+
+async def _on_anything(request: Request, exc: Exception) -> Response:
+    """The guard logs it: starlette raises it on after this answer."""
+    return _answer(request, Problem())
 
 
 def _pointer(location: tuple[Any, ...]) -> str:

@@ -9,7 +9,7 @@ import httpx
 
 from tools.plan import DEMO_PASSWORD
 
-EMAIL = "demo@soundops.test"
+EMAIL = "demo@example.com"
 ACCOUNT = "nightjar.records"
 LABEL = {"name": "Nightjar Records", "slug": "nightjar-records", "country": "DE", "timezone": "Europe/Berlin"}
 CONNECTED_S = 20.0

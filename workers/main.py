@@ -99,7 +99,7 @@ async def _listen(parts: Parts) -> None:
 
 
 def _arq_worker(parts: Parts) -> Worker:
-    settings = bell.redis_settings(parts.settings.redis_url.get_secret_value(), patient=True)
+    settings = bell.patient_settings(parts.settings.redis_url.get_secret_value())
     return Worker(
         functions=[func(jobs.drain_inbox, name="drain_inbox"), func(jobs.run_operation, name="run_operation")],
         cron_jobs=[cron(jobs.beat, second=set(range(0, 60, 5)), max_tries=3, unique=False, run_at_startup=True)],

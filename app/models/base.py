@@ -20,6 +20,10 @@ Instant = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, whe
 """An instant in UTC."""
 
 
+def left_out() -> Any:
+    """The default of what a PATCH may leave out but not make null; `exclude_unset` drops it."""
+
+
 class ApiModel(BaseModel):
     """A body of the API. Unknown fields are refused."""
 

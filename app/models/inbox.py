@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.base import ApiModel, Doc, Instant, Page, left_out
 from app.models.reply_window import human_agent_until, window_closes_at
 
 TEXT_BYTES = 1000
@@ -83,9 +83,11 @@ class ConversationPage(Page[ConversationOut]):
 class ConversationChange(ApiModel):
     """What to change; what is left out stays."""
 
-    status: ConversationStatus | None = None
+    status: ConversationStatus = Field(default_factory=left_out)
     assignee: Annotated[str, Field(max_length=40, pattern=r"^usr_")] | None = None
-    tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(max_length=20)] | None = None
+    tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(max_length=20)] = Field(
+        default_factory=left_out
+    )
     snoozed_until: Instant | None = None
 
 

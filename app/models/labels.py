@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.base import ApiModel, Doc, Instant, Page, left_out
 from app.models.people import Name
 
 _ZONES = frozenset(available_timezones())
@@ -44,11 +44,11 @@ class LabelCreate(ApiModel):
 class LabelChange(ApiModel):
     """What to change; what is left out stays."""
 
-    name: Name | None = None
-    slug: Slug | None = None
-    country: Country | None = None
-    timezone: TimeZone | None = None
-    branding: Branding | None = None
+    name: Name = Field(default_factory=left_out)
+    slug: Slug = Field(default_factory=left_out)
+    country: Country = Field(default_factory=left_out)
+    timezone: TimeZone = Field(default_factory=left_out)
+    branding: Branding = Field(default_factory=left_out)
 
 
 class LabelOut(ApiModel):

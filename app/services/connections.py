@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
 from app.db import ALL_LABELS, Database, Doc, Session
-from app.errors import FieldError, InvalidInput, NotFound
+from app.errors import FieldError, InvalidInput, InvalidState, NotFound
 from app.ids import new_id
 from app.services import operations
 from app.services.vault.ring import PublicRing
@@ -25,10 +25,6 @@ SCOPES: dict[str, str] = {
 """What each feature needs beside the basic scope (Meta, Business Login, 2026-02)."""
 BASIC_SCOPE = "instagram_business_basic"
 STATE_LIFE = timedelta(minutes=10)
-
-
-class BadState(Exception):
-    """A `state` that we did not give, that was used, that is too old, or that is another session's."""
 
 
 def check_return_to(settings: Settings, return_to: str) -> None:
@@ -98,19 +94,19 @@ async def begin(
 
 
 async def consume_state(db: Database, state: str, *, provider: str, session_id: str | None, now: datetime) -> Doc:
-    """Use a `state` up. Raises `BadState`.
+    """Use a `state` up. Raises `InvalidState`.
 
     `session_id` is the session that the browser showed, none if it showed none (the caller decides whether it may).
     """
     query = {"_id": _digest(state)}
     found = await db.open("oauth_states").find_one(query, comment=f"{ALL_LABELS}a state, before its label is known")
     if found is None or found["expires_at"] <= now or found["provider"] != provider:
-        raise BadState
+        raise InvalidState
     if session_id is not None and session_id != found["session_id"]:
-        raise BadState
+        raise InvalidState
     used = await db.open("oauth_states").delete_one(query | {"label_id": found["label_id"]})
     if used.deleted_count == 0:
-        raise BadState
+        raise InvalidState
     return found
 
 

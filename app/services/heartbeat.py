@@ -1,6 +1,7 @@
 """Whether workers consume: each says so by a job that came through the queue; how late the drain is says the rest."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from app.db import ALL_LABELS, Database
 
@@ -15,7 +16,7 @@ async def beat(db: Database, worker_id: str, *, now: datetime) -> None:
     await db.open("worker_heartbeats").update_one({"_id": worker_id}, update, upsert=True)
 
 
-async def state(db: Database, *, now: datetime) -> str:
+async def state(db: Database, *, now: datetime) -> Literal["consuming", "absent", "late"]:
     """`consuming`, `absent` (no worker takes jobs), or `late` (one does, but changes have waited for over a minute)."""
     fresh = await db.open("worker_heartbeats").find({"at": {"$gt": now - STALE}}, {"_id": 1}).to_list()
     if not fresh:

@@ -86,11 +86,13 @@ async def page_of_labels(db: Database, user_id: str, *, after: str | None, limit
     return [found[label_id] for label_id in label_ids if label_id in found]
 
 
-async def change_label(db: Database, label_id: str, *, changes: Doc, version: int | None) -> Doc:
-    """Change a label's own fields, if it still has the `version` seen. Raises `StaleVersion`, `SlugTaken`."""
-    query: Doc = {"_id": label_id} | ({"version": version} if version is not None else {})
+async def change_label(db: Database, label_id: str, *, changes: Doc, versions: list[int] | None) -> Doc:
+    """Change a label's own fields, if it still is of one of the `versions` seen. Raises `StaleVersion`, `SlugTaken`."""
+    query: Doc = {"_id": label_id} | ({"version": {"$in": versions}} if versions is not None else {})
     try:
-        written = await db.open("labels").update_one(query, {"$set": changes, "$inc": {"version": 1}})
+        written = await db.open("labels").update_one(
+            query, {"$inc": {"version": 1}} | ({"$set": changes} if changes else {})
+        )
     except DuplicateKeyError as exc:
         raise SlugTaken from exc
     label = await need_label(db, label_id)

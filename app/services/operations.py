@@ -174,21 +174,31 @@ async def leave_in_doubt(db: Database, operation: Doc, *, reason: str, look_at: 
     return await _settle(db, operation, {"state": "unknown", "problem": problem}, due_at=look_at, now=now)
 
 
-async def retry(db: Database, operation: Doc, *, now: datetime) -> bool:
+async def retry(db: Database, operation: Doc, *, now: datetime, session: Session) -> None:
     """Begin it anew, as a person decided. Raises `Conflict` unless it failed or is in doubt with nobody asking."""
-    if operation["state"] not in ("failed", "unknown"):
-        raise Conflict("Only an operation that failed or whose outcome is unknown can be retried")
-    return await _settle(db, operation, {"state": "queued", "problem": None}, due_at=now, now=now)
+    if operation["state"] != "failed" and (operation["state"] != "unknown" or operation.get("due_at")):
+        raise Conflict("Only an operation that has failed, or whose outcome stays unknown, can be retried")
+    begun = {"state": "queued", "problem": None, "fence": operation["fence"] + 1}
+    if not await _settle(db, operation, begun, due_at=now, now=now, session=session):
+        raise Conflict("The operation is being retried already")
 
 
-async def _settle(db: Database, operation: Doc, changes: Doc, *, due_at: datetime | None, now: datetime) -> bool:
+async def _settle(
+    db: Database,
+    operation: Doc,
+    changes: Doc,
+    *,
+    due_at: datetime | None,
+    now: datetime,
+    session: Session | None = None,
+) -> bool:
     update: Doc = {"$set": changes | {"lease_until": None, "updated_at": now}}
     if due_at is None:
         update["$unset"] = {"due_at": ""}
     else:
         update["$set"]["due_at"] = due_at
     mine = {"_id": operation["_id"], "label_id": operation["label_id"], "fence": operation["fence"]}
-    return (await db.open("operations").update_one(mine, update)).modified_count == 1
+    return (await db.open("operations").update_one(mine, update, session=session)).modified_count == 1
 
 
 async def page_of(db: Database, label_id: str, *, state: State | None, before: str | None, limit: int) -> list[Doc]:

@@ -52,13 +52,16 @@ async def need_conversation(db: Database, label_id: str, conversation_id: str, *
 
 
 async def change_conversation(
-    db: Database, label_id: str, conversation_id: str, *, changes: Doc, version: int | None, now: datetime
+    db: Database, label_id: str, conversation_id: str, *, changes: Doc, versions: list[int] | None, now: datetime
 ) -> Doc:
-    """Change what the team decides, if it still has the `version` seen. Raises `NotFound`, `StaleVersion`."""
+    """Change what the team decides, if it still is of one of the `versions` seen. Raises `NotFound`, `StaleVersion`."""
     await need_conversation(db, label_id, conversation_id, now=now)
-    key: Doc = {"_id": conversation_id, "label_id": label_id} | ({"version": version} if version is not None else {})
+    key: Doc = {"_id": conversation_id, "label_id": label_id}
+    key |= {"version": {"$in": versions}} if versions is not None else {}
     changes = changes | ({"status_at": now} if "status" in changes else {})
-    written = await db.open("conversations").update_one(key, {"$set": changes, "$inc": {"version": 1}})
+    written = await db.open("conversations").update_one(
+        key, {"$inc": {"version": 1}} | ({"$set": changes} if changes else {})
+    )
     if written.matched_count == 0:
         raise StaleVersion
     return await need_conversation(db, label_id, conversation_id, now=now)
@@ -94,11 +97,19 @@ async def need_message(db: Database, label_id: str, message_id: str, *, now: dat
 
 
 async def page_of_comments(
-    db: Database, label_id: str, *, media_id: str | None, after: Cursor | None, limit: int, now: datetime
+    db: Database,
+    label_id: str,
+    *,
+    media_id: str | None,
+    status: str | None,
+    after: Cursor | None,
+    limit: int,
+    now: datetime,
 ) -> list[Doc]:
     """Newest first, one more than `limit` if there are more."""
     query: Doc = {"label_id": label_id, "expires_at": {"$gt": now}}
     query |= {"media.provider_id": media_id} if media_id else {}
+    query |= {"status": status} if status else {}
     found = db.open("comments").find(_page(query, "sent_at", after, now=now))
     return await found.sort([("sent_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 

@@ -14,7 +14,7 @@ from app.clients.graph import Graph
 from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Reason, Refused, TokenDead, Unavailable
 from app.clock import Clock
 from app.db import Database, Doc, Session
-from app.errors import ConnectionNotActive, ReplyWindowClosed
+from app.errors import Conflict, ConnectionNotActive, ReplyWindowClosed
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.models.reply_window import human_agent_until, window_closes_at
@@ -213,7 +213,7 @@ async def _what_happened(
         db, ring, connection=connection, purpose="access_token", used_for="reconcile", job=operation["_id"], now=clock()
     )
     try:
-        found = await find_sent(db, graph, token, message, account_id=connection["active_account_id"])
+        found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
     except TokenDead:
         found = None
         await connections.mark(db, connection, status="needs_reauth", problem="token_dead")
@@ -251,10 +251,16 @@ async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
 
     Raises `Conflict` unless the operation failed or its outcome is unknown.
     """
-    await operations.retry(db, operation, now=now)
+    if operation["kind"] != "send_reply":
+        raise Conflict("Only a message can be sent again; connect the account again")
     key = {"_id": operation["target"], "label_id": operation["label_id"], "state": {"$ne": "sent"}}
     update = {"$set": {"state": "queued"}, "$unset": {"calling_at": "", "calling_fence": "", "problem": ""}}
-    await db.open("messages").update_one(key, update)
+
+    async def both(session: Session) -> None:
+        await operations.retry(db, operation, now=now, session=session)
+        await db.open("messages").update_one(key, update, session=session)
+
+    await db.in_transaction(both)
 
 
 async def _unmark(db: Database, operation: Doc, message: Doc) -> None:

@@ -1,0 +1,14 @@
+"""`python -m app`: serve the API."""
+
+import sys
+
+from app.server import serve
+from app.services.vault.ring import BadRing
+from app.settings import Settings, load
+
+settings = load(Settings)
+try:
+    serve(settings)
+except (BadRing, OSError, ValueError) as problem:
+    print(f"{problem}.", file=sys.stderr)
+    sys.exit(2)

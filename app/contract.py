@@ -1,0 +1,112 @@
+"""The contract: `openapi.json`, generated from the code. `python -m app.contract` writes it to standard output."""
+
+import json
+import sys
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app import meta_webhook
+from app.errors import BodyTooLarge, InvalidJson, InvalidSignature, RequestTimeout, Unavailable
+from app.problems import ProblemOut, problems
+
+VERSION = "0.1.0"
+DESCRIPTION = """The back end that an independent record label runs its public life on.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists take `limit` and `cursor` and answer
+`{data, next_cursor}`. Every POST takes an `Idempotency-Key`: the same key and body within 24 hours get the first answer
+again. Single resources carry an `ETag`; `If-Match` refuses a change to another version (`412`). What takes longer
+answers `202` with an operation; `Prefer: wait=N` holds the answer for its end. Every answer has an `X-Request-Id`."""
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body get the first answer again for 24 hours (`Idempotency-Replayed: true`).",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+DELIVERY: dict[str, Any] = {
+    "tags": ["webhooks"],
+    "summary": "Receive Meta Webhook",
+    "description": "Take in a delivery of Meta's. `200` means that every change in it is durable.",
+    "operationId": "receiveMetaWebhook",
+    "parameters": [
+        {
+            "name": "X-Hub-Signature-256",
+            "in": "header",
+            "required": True,
+            "description": "`sha256=` and the HMAC-SHA256 of the raw body, keyed with the app secret, in hex.",
+            "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["object", "entry"],
+                    "properties": {
+                        "object": {"type": "string", "examples": ["instagram"]},
+                        "entry": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+                    },
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {"description": "Every change is durable, or was already"},
+        **{
+            str(status): answer
+            for status, answer in problems(
+                InvalidSignature, InvalidJson, BodyTooLarge, RequestTimeout, Unavailable
+            ).items()
+        },
+    },
+}
+
+
+def generate(app: FastAPI) -> dict[str, Any]:
+    """The contract of this app: its routes, the delivery route in front of them, and what holds for all of them."""
+    found = get_openapi(title="SoundOps", version=VERSION, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+    schemas = found["components"]["schemas"]
+    schemas |= ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}").pop("$defs")
+    schemas["ProblemOut"] = {
+        name: value
+        for name, value in ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}").items()
+        if name != "$defs"
+    }
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    found["paths"].setdefault(meta_webhook.PATH, {})["post"] = DELIVERY
+    for path in found["paths"].values():
+        for method, operation in path.items():
+            if method == "post" and operation is not DELIVERY:
+                operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+            if operation.get("responses", {}).get("422", {}).get("description") == "Validation Error":
+                del operation["responses"]["422"]
+    return found
+
+
+TAGS = [
+    {"name": "health", "description": "Alive, ready, and how to find out about us."},
+    {"name": "people", "description": "Accounts and sessions."},
+    {"name": "labels", "description": "The tenants. Another label's resource answers `404`."},
+    {"name": "connections", "description": "Accounts at providers. A token is never shown."},
+    {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
+    {"name": "operations", "description": "Deferred work."},
+    {"name": "webhooks", "description": "What Meta calls."},
+]
+
+
+@cache
+def document(app: FastAPI) -> bytes:
+    """The contract as the file's bytes."""
+    return (json.dumps(generate(app), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+if __name__ == "__main__":
+    from app.main import create_routes
+
+    sys.stdout.buffer.write(document(create_routes()))

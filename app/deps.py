@@ -1,0 +1,180 @@
+"""What routes ask for: the parts, the caller, access to a label, paging, versions, and how long to wait."""
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Header, Path, Query, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from pydantic import BaseModel
+
+from app.db import Doc
+from app.errors import Forbidden, NotFound, StaleVersion, Unauthenticated, WrongOrigin
+from app.parts import Parts
+from app.services import accounts, labels, operations, sessions
+from app.services.labels import Role
+from app.services.tokens import BadToken
+
+REFRESH_COOKIE = "__Host-soundops_refresh"
+POLL_S = 0.1
+_VERSION = re.compile(r'"(\d{1,18})"')
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])", re.IGNORECASE)
+LONGEST_WAIT_S = 20
+
+bearer = HTTPBearer(auto_error=False, scheme_name="access_token", description="From `POST /v1/sessions`; 15 minutes.")
+refresh_cookie = APIKeyCookie(
+    name=REFRESH_COOKIE,
+    auto_error=False,
+    scheme_name="refresh_cookie",
+    description="Set by `POST /v1/sessions`; changes at each refresh.",
+)
+
+
+def get_parts(request: Request) -> Parts:
+    """The process's parts."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(get_parts)]
+BearerDep = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is logged in, by which session."""
+
+    user: Doc
+    session_id: str
+
+    @property
+    def user_id(self) -> str:
+        """The account's id."""
+        return str(self.user["_id"])
+
+
+async def get_caller(parts: PartsDep, credentials: BearerDep) -> Caller:
+    """The caller. The session is looked up each time: one that has ended ends at once. Raises `Unauthenticated`."""
+    if credentials is None:
+        raise Unauthenticated
+    try:
+        claims = parts.signer.verify(credentials.credentials, now=parts.clock())
+    except BadToken:
+        raise Unauthenticated from None
+    session = await sessions.get_session(parts.db, claims.session_id, now=parts.clock())
+    user = await accounts.get_user(parts.db, claims.user_id) if session else None
+    if session is None or user is None or session["user_id"] != claims.user_id:
+        raise Unauthenticated
+    return Caller(user, claims.session_id)
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+@dataclass(frozen=True)
+class Access:
+    """A caller who may do what the route does, in this label."""
+
+    label_id: str
+    role: Role
+    caller: Caller
+
+
+async def label_access(
+    needed: SecurityScopes,
+    parts: PartsDep,
+    caller: CallerDep,
+    label_id: Annotated[str, Path(max_length=64, examples=["lbl_01k9zv3t5w8x2m4c6d7f9g1h3j"])],
+) -> Access:
+    """Access to a label, by the table of roles. Raises `NotFound` for another's label, `Forbidden`."""
+    role = await labels.role_of(parts.db, caller.user_id, label_id)
+    if role is None:
+        raise NotFound
+    if not labels.ROLES[role].issuperset(needed.scopes):
+        raise Forbidden
+    return Access(label_id, role, caller)
+
+
+async def need_permission(parts: Parts, caller: Caller, label_id: str, permission: labels.Permission) -> None:
+    """The same decision where the label is not in the path. Raises `NotFound`, `Forbidden`."""
+    await label_access(SecurityScopes([permission]), parts, caller, label_id)
+
+
+def check_origin(parts: PartsDep, origin: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
+    """Raise `WrongOrigin` when a browser uses the session's cookie from a site that is not ours."""
+    own = urlsplit(parts.settings.public_url)
+    if origin is not None and origin not in (*parts.settings.origins, f"{own.scheme}://{own.netloc}"):
+        raise WrongOrigin
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Which page is asked for."""
+
+    limit: int
+    cursor: str | None
+
+
+def get_paging(
+    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before")] = None,
+) -> Paging:
+    """The page asked for."""
+    return Paging(limit, cursor)
+
+
+PagingDep = Annotated[Paging, Depends(get_paging)]
+
+
+def get_versions(
+    if_match: Annotated[
+        str | None, Header(description="The `ETag` that you saw: refuses to overwrite later changes")
+    ] = None,
+) -> list[int] | None:
+    """The versions that a change may apply to; none when any will do. Raises `StaleVersion` for no version of ours."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    versions = [int(found[1]) for tag in if_match.split(",") if (found := _VERSION.fullmatch(tag.strip()))]
+    if not versions:
+        raise StaleVersion
+    return versions
+
+
+VersionsDep = Annotated[list[int] | None, Depends(get_versions)]
+
+
+def version_tag(document: Doc) -> str:
+    """The `ETag` of a document that people change."""
+    return f'"{document["version"]}"'
+
+
+def content_tag(shown: BaseModel) -> str:
+    """The `ETag` of what only we change."""
+    return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
+
+
+def get_wait_s(
+    prefer: Annotated[
+        str | None, Header(description="`wait=N`: hold the answer for the result, at most 20 seconds")
+    ] = None,
+) -> float:
+    """For how many seconds the caller would like to wait (RFC 7240)."""
+    found = _WAIT.search(prefer or "")
+    return float(min(int(found[1]), LONGEST_WAIT_S)) if found else 0
+
+
+WaitDep = Annotated[float, Depends(get_wait_s)]
+
+
+async def wait_for_end(parts: Parts, operation: Doc, wait_s: float) -> Doc:
+    """The operation as it is when it has ended, or when the time is over, or when we are told to stop."""
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while operation["state"] not in operations.ENDED and asyncio.get_running_loop().time() < deadline:
+        if parts.stopping:
+            break
+        await asyncio.sleep(POLL_S)
+        operation = await operations.need(parts.db, operation["label_id"], operation["_id"])
+    return operation

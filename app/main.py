@@ -1,0 +1,59 @@
+"""`create_app()`: the one place where the parts are wired together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from pymongo.errors import PyMongoError
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from app import problems
+from app.db import create_indexes
+from app.edge import Edge, Guard
+from app.idempotency import Idempotency
+from app.logs import get_logger
+from app.parts import Parts
+from app.routers import connections, health, inbox, labels, operations, people, webhooks
+
+log = get_logger(__name__)
+SHOWN_TO_BROWSERS = ["ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After", "X-Request-Id"]
+TAKEN_FROM_BROWSERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer"]
+
+
+def create_app(parts: Parts) -> ASGIApp:
+    """The API, ready to serve. The parts are closed when its lifespan ends."""
+    routes = create_routes(parts)
+    guarded = Guard(Idempotency(routes, parts=parts), parts=parts)
+    shared = CORSMiddleware(
+        guarded,
+        allow_origins=parts.settings.origins,
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+        allow_headers=TAKEN_FROM_BROWSERS,
+        expose_headers=SHOWN_TO_BROWSERS,
+        max_age=600,
+    )
+    return Edge(shared)
+
+
+def create_routes(parts: Parts | None = None) -> FastAPI:
+    """The routes, which the contract is made from; without parts, for the contract alone."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
+    app.state.parts = parts
+    problems.install(app)
+    for module in (health, people, labels, connections, inbox, operations, webhooks):
+        app.include_router(module.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Make missing indexes at the start, close everything at the end. Without the store we start, and are not ready."""
+    parts: Parts = app.state.parts
+    try:
+        await create_indexes(parts.db)
+    except PyMongoError as exc:
+        log.warning("indexes not made: the store is away", reason=type(exc).__name__)
+    yield
+    await parts.close()

@@ -1,0 +1,43 @@
+"""What the health endpoints answer."""
+
+from typing import Literal
+
+from app.models.base import ApiModel
+
+
+class Health(ApiModel):
+    """The process runs."""
+
+    status: Literal["ok"]
+
+
+class Readiness(ApiModel):
+    """Whether requests can be served, part by part."""
+
+    ready: bool
+    mongodb: Literal["ok", "missing"]
+    redis: Literal["ok", "missing"]
+    key_ring: Literal["ok", "missing"]
+    indexes: Literal["ok", "wrong"]
+    workers: Literal["consuming", "absent", "late", "unknown"]
+    """Whether workers take jobs. It does not make the API unready: what it accepts is kept until one does."""
+    troubles: list[str]
+    """Which indexes are missing or differ from the data map."""
+
+
+class Jwk(ApiModel):
+    """A public key (RFC 7517)."""
+
+    kty: str
+    crv: str
+    x: str
+    y: str
+    kid: str
+    use: str
+    alg: str
+
+
+class Jwks(ApiModel):
+    """The keys that sign our access tokens."""
+
+    keys: list[Jwk]

@@ -1,0 +1,75 @@
+"""Whether the process can do its work: the store and its indexes, Redis, the key ring; and whether workers consume."""
+
+import asyncio
+import time
+from typing import Literal
+
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from app.db import wrong_indexes
+from app.models.health import Readiness
+from app.parts import Parts
+from app.services import heartbeat
+from app.services.vault.ring import BadRing, load_public
+
+INDEXES_EVERY_S = 30.0
+State = Literal["ok", "missing"]
+
+
+class Indexes:
+    """Compares the indexes with the data map: at start, again until they are right, then every `INDEXES_EVERY_S`."""
+
+    def __init__(self) -> None:
+        self._wrong: list[str] = ["not looked at yet"]
+        self._looked_at = 0.0
+
+    async def wrong(self, parts: Parts) -> list[str]:
+        """Which declared indexes are missing or differ. Raises `PyMongoError`."""
+        if self._wrong or time.monotonic() - self._looked_at > INDEXES_EVERY_S:
+            self._wrong = await wrong_indexes(parts.db)
+            self._looked_at = time.monotonic()
+        return self._wrong
+
+
+async def look(parts: Parts, indexes: Indexes) -> Readiness:
+    """Look at every part, all at once."""
+    (mongodb, wrong, workers), redis = await asyncio.gather(_store(parts, indexes), _redis(parts))
+    key_ring = _key_ring(parts)
+    good = mongodb == redis == key_ring == "ok" and not wrong
+    return Readiness(
+        ready=good and not parts.stopping,
+        mongodb=mongodb,
+        redis=redis,
+        key_ring=key_ring,
+        indexes="wrong" if wrong else "ok",
+        workers=workers,
+        troubles=wrong,
+    )
+
+
+async def _store(
+    parts: Parts, indexes: Indexes
+) -> tuple[State, list[str], Literal["consuming", "absent", "late", "unknown"]]:
+    try:
+        async with asyncio.timeout(5):
+            await parts.db.ping()
+            return "ok", await indexes.wrong(parts), await heartbeat.state(parts.db, now=parts.clock())
+    except (PyMongoError, TimeoutError):
+        return "missing", ["the indexes cannot be read"], "unknown"
+
+
+async def _redis(parts: Parts) -> State:
+    try:
+        await parts.bell.ping()
+    except (RedisError, OSError, TimeoutError):
+        return "missing"
+    return "ok"
+
+
+def _key_ring(parts: Parts) -> State:
+    try:
+        load_public(parts.settings.vault_public_ring_file)
+    except BadRing:
+        return "missing"
+    return "ok"

@@ -1,0 +1,139 @@
+"""Connections: how a label's account at a provider is connected, and how it is."""
+
+import html
+from typing import Annotated
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from fastapi import APIRouter, Query, Response, Security
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app import cursors
+from app.db import Doc
+from app.deps import (
+    Access,
+    BearerDep,
+    PagingDep,
+    PartsDep,
+    get_caller,
+    label_access,
+    refresh_cookie,
+    version_tag,
+)
+from app.errors import Forbidden, InvalidCursor, InvalidInput, InvalidState, NotFound, Unauthenticated
+from app.models.connections import ConnectionCreate, ConnectionOut, ConnectionPage, ConnectionStarted
+from app.parts import Parts
+from app.problems import problems
+from app.services import connections, labels, sessions
+
+router = APIRouter(tags=["connections"])
+PATH = "/v1/labels/{label_id}/connections"
+Reader = Annotated[Access, Security(label_access, scopes=["connections:read"])]
+Writer = Annotated[Access, Security(label_access, scopes=["connections:write"])]
+DONE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>SoundOps</title></head>
+<body><p>The account {outcome}. You can close this window.</p></body></html>
+"""
+
+
+@router.post(
+    PATH,
+    operation_id="createConnection",
+    status_code=201,
+    responses=problems(InvalidInput, Forbidden, NotFound, Unauthenticated),
+)
+async def create_connection(
+    parts: PartsDep, access: Writer, body: ConnectionCreate, response: Response
+) -> ConnectionStarted:
+    """Begin to connect an account: send its owner's browser to `authorize_url`, which works once, for ten minutes."""
+    if body.return_to is not None:
+        connections.check_return_to(parts.settings, body.return_to)
+    connection, authorize_url = await connections.begin(
+        parts.db,
+        parts.settings,
+        label_id=access.label_id,
+        user_id=access.caller.user_id,
+        session_id=access.caller.session_id,
+        features=body.features,
+        return_to=body.return_to,
+        now=parts.clock(),
+    )
+    response.headers["Location"] = f"/v1/labels/{access.label_id}/connections/{connection['_id']}"
+    response.headers["ETag"] = version_tag(connection)
+    return ConnectionStarted.at(connection, authorize_url)
+
+
+@router.get(
+    PATH, operation_id="listConnections", responses=problems(InvalidInput, InvalidCursor, NotFound, Unauthenticated)
+)
+async def list_connections(parts: PartsDep, access: Reader, paging: PagingDep) -> ConnectionPage:
+    """The label's connections, the oldest first."""
+    place = f"connections:{access.label_id}"
+    after = cursors.decode_id(parts.cursor_key, place, paging.cursor)
+    found = await connections.page_of(parts.db, access.label_id, after=after, limit=paging.limit)
+    page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
+    return ConnectionPage(data=[ConnectionOut.of(connection) for connection in page], next_cursor=following)
+
+
+@router.get(PATH + "/{connection_id}", operation_id="getConnection", responses=problems(NotFound, Unauthenticated))
+async def get_connection(parts: PartsDep, access: Reader, connection_id: str, response: Response) -> ConnectionOut:
+    """One connection and how it is. A token is never shown."""
+    connection = await connections.need(parts.db, access.label_id, connection_id)
+    response.headers["ETag"] = version_tag(connection)
+    return ConnectionOut.of(connection)
+
+
+@router.get(
+    "/v1/oauth/callback/instagram",
+    operation_id="finishInstagramLogin",
+    response_class=Response,
+    responses=problems(InvalidInput, InvalidState)
+    | {
+        200: {"description": "Done, where no `return_to` was given", "content": {"text/html": {}}},
+        302: {"description": "Back to `return_to`, with `connection_id` and `status` added to its query"},
+    },
+)
+async def finish_instagram_login(
+    parts: PartsDep,
+    state: Annotated[str, Query(min_length=1, max_length=200)],
+    credentials: BearerDep,
+    cookie: Annotated[str | None, Security(refresh_cookie)],
+    code: Annotated[str | None, Query(min_length=1, max_length=4000)] = None,
+    error: Annotated[str | None, Query(max_length=200, description="`access_denied`: its owner said no")] = None,
+) -> Response:
+    """Where Instagram sends the browser back to: checks `state`, seals the code, and has a worker exchange it."""
+    if code is None and error is None:
+        raise InvalidInput("Neither a code nor an error came back")
+    session_id = await _session_of(parts, credentials, cookie)
+    pending = await connections.consume_state(
+        parts.db, state, provider="instagram", session_id=session_id, now=parts.clock()
+    )
+    role = await labels.role_of(parts.db, pending["user_id"], pending["label_id"])
+    if role is None or "connections:write" not in labels.ROLES[role]:
+        raise InvalidState
+    if code is None:
+        connection = await connections.need(parts.db, pending["label_id"], pending["connection_id"])
+        await connections.mark(parts.db, connection, status="error", problem="access_denied")
+        return _back(pending, "error")
+    operation = await connections.accept_code(parts.db, parts.ring, pending, code=code, now=parts.clock())
+    await parts.bell.ring(operation["_id"])
+    return _back(pending, "pending")
+
+
+async def _session_of(parts: Parts, credentials: BearerDep, cookie: str | None) -> str | None:
+    """The session that the browser shows, by cookie or token. Without any, only a laptop's login may go on."""
+    if credentials is not None:
+        return (await get_caller(parts, credentials)).session_id
+    found = await sessions.session_of(parts.db, cookie, now=parts.clock()) if cookie else None
+    if found is not None:
+        return str(found["_id"])
+    if cookie is not None or parts.settings.environment == "production":
+        raise InvalidState
+    return None
+
+
+def _back(pending: Doc, status: str) -> Response:
+    if pending["return_to"] is None:
+        outcome = "was not connected" if status == "error" else "is being connected"
+        return HTMLResponse(DONE.format(outcome=html.escape(outcome)))
+    parts = urlsplit(pending["return_to"])
+    query = [*parse_qsl(parts.query), ("connection_id", pending["connection_id"]), ("status", status)]
+    return RedirectResponse(parts._replace(query=urlencode(query)).geturl(), 302)

@@ -1,0 +1,98 @@
+"""Operations: deferred work, visible."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response, Security
+
+from app import cursors
+from app.db import Doc
+from app.deps import (
+    Access,
+    Caller,
+    CallerDep,
+    PagingDep,
+    PartsDep,
+    WaitDep,
+    content_tag,
+    label_access,
+    need_permission,
+    wait_for_end,
+)
+from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, Unauthenticated
+from app.models.operations import OperationOut, OperationPage, OperationState
+from app.parts import Parts
+from app.problems import problems
+from app.services import operations
+from app.services.inbox import replies
+
+router = APIRouter(tags=["operations"])
+PATH = "/v1/labels/{label_id}/operations"
+Reader = Annotated[Access, Security(label_access, scopes=["operations:read"])]
+Writer = Annotated[Access, Security(label_access, scopes=["operations:write"])]
+
+
+@router.get(
+    "/v1/operations/{operation_id}",
+    operation_id="getOperation",
+    responses=problems(Forbidden, NotFound, Unauthenticated),
+)
+async def get_operation(
+    parts: PartsDep, caller: CallerDep, operation_id: str, wait_s: WaitDep, response: Response
+) -> OperationOut:
+    """One operation. With `Prefer: wait` the answer comes when it has ended, or when the time is over."""
+    operation = await _need_own(parts, caller, operation_id)
+    if wait_s:
+        operation = await wait_for_end(parts, operation, wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
+    shown = OperationOut.of(operation)
+    response.headers["ETag"] = content_tag(shown)
+    return shown
+
+
+@router.get(
+    PATH, operation_id="listOperations", responses=problems(InvalidInput, InvalidCursor, NotFound, Unauthenticated)
+)
+async def list_operations(
+    parts: PartsDep, access: Reader, paging: PagingDep, state: OperationState | None = None
+) -> OperationPage:
+    """The label's operations, newest first."""
+    place = f"operations:{access.label_id}:{state}"
+    before = cursors.decode_id(parts.cursor_key, place, paging.cursor)
+    found = await operations.page_of(parts.db, access.label_id, state=state, before=before, limit=paging.limit)
+    page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
+    return OperationPage(data=[OperationOut.of(doc) for doc in page], next_cursor=following)
+
+
+@router.post(
+    PATH + "/{operation_id}/retry",
+    operation_id="retryOperation",
+    status_code=202,
+    responses=problems(Conflict, Forbidden, NotFound, Unauthenticated)
+    | {200: {"model": OperationOut, "description": "The same, when it ended within the time of `Prefer: wait`"}},
+)
+async def retry_operation(
+    parts: PartsDep, access: Writer, operation_id: str, wait_s: WaitDep, response: Response
+) -> OperationOut:
+    """Do it again, as a person decides.
+
+    Of one whose outcome is `unknown` it may have happened: then it happens twice.
+    """
+    operation = await operations.need(parts.db, access.label_id, operation_id)
+    await replies.begin_anew(parts.db, operation, now=parts.clock())
+    await parts.bell.ring(operation_id)
+    operation = await operations.need(parts.db, access.label_id, operation_id)
+    if wait_s:
+        operation = await wait_for_end(parts, operation, wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
+        response.status_code = 200 if operation["state"] in operations.ENDED else 202
+    response.headers["Location"] = f"/v1/operations/{operation_id}"
+    return OperationOut.of(operation)
+
+
+async def _need_own(parts: Parts, caller: Caller, operation_id: str) -> Doc:
+    """The operation, if it is of a label that the caller works for. Raises `NotFound`, `Forbidden`."""
+    operation = await operations.find_anywhere(parts.db, operation_id)
+    if operation is None:
+        raise NotFound
+    await need_permission(parts, caller, operation["label_id"], "operations:read")
+    return operation

@@ -1,0 +1,100 @@
+"""The API as a process: uvicorn, with limits on headers that act before a request exists, and an orderly end."""
+
+import asyncio
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from prometheus_client import start_http_server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app import logs
+from app.clock import utc_now
+from app.main import create_app
+from app.parts import Parts, open_parts
+from app.settings import Settings
+
+HEADER_BYTES_AT_MOST = 64 * 1024
+HEADERS_WITHIN_S = 10.0
+KEEP_ALIVE_S = 75
+STOP_WITHIN_S = 25
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Closes a connection whose request line and headers do not end within a number of bytes and seconds.
+
+    uvicorn has no such limit of its own: a client that sends a byte a minute would hold a connection for ever.
+    """
+
+    _reading_head = True
+    _head_bytes = 0
+    _head_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reading_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._reading_head and self._head_bytes > HEADER_BYTES_AT_MOST:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._head_deadline is None:
+            self._begin_head()
+
+    def on_headers_complete(self) -> None:
+        self._end_head()
+        super().on_headers_complete()
+
+    def _begin_head(self) -> None:
+        self._reading_head, self._head_bytes = True, 0
+        self._head_deadline = self.loop.call_later(HEADERS_WITHIN_S, self.transport.close)
+
+    def _end_head(self) -> None:
+        self._reading_head = False
+        if self._head_deadline:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+
+class Server(uvicorn.Server):
+    """Tells the parts first when it is told to end, so that readiness is gone before the listener is."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._parts.stopping = True
+        super().handle_exit(sig, frame)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what has begun, for at most `STOP_WITHIN_S`. Raises `BadRing`."""
+    logs.configure(settings.log_level)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr="127.0.0.1")
+    parts = open_parts(settings, clock=utc_now)
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "date_header": True}
+    config = uvicorn.Config(
+        create_app(parts),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+        proxy_headers=False,
+        **options,
+    )
+    Server(config, parts).run()
