@@ -23,7 +23,7 @@ openapi: $(STAMP) ## write openapi.json anew from the code
 
 test: $(STAMP) ## check and test everything
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
-	@$(PY) -m mypy app workers sandbox tools
+	@$(PY) -m mypy app workers sandbox tools tests
 	@$(PY) -m pytest -n 2
 
 .PHONY: help lock run openapi test

@@ -68,7 +68,7 @@ class Bell:
         """Close the connections."""
         if self._later:
             self._later.cancel()
-        await self._redis.aclose()
+        await self._redis.aclose(close_connection_pool=True)
 
     async def _drain_soon(self) -> None:
         await asyncio.sleep(DRAIN_EVERY_S)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox_harness import Receiver, Sandbox
+
+from tests.sandbox.sandbox_harness import Receiver, Sandbox
 
 
 @pytest.fixture(scope="session")

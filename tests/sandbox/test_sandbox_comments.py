@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox_harness import Receiver, Sandbox, eventually, refusal
+from tests.sandbox.sandbox_harness import Receiver, Sandbox, eventually, refusal
 
 MEDIA = "18000000000000001"
 

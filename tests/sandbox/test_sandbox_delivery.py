@@ -6,7 +6,7 @@ import json
 import signal
 import time
 
-from sandbox_harness import SECRET, Receiver, Sandbox, eventually, refusal
+from tests.sandbox.sandbox_harness import SECRET, Receiver, Sandbox, eventually, refusal
 
 VECTOR = (
     r'{"object":"instagram","entry":[{"time":1795420800123,"id":"17841400000000001","messaging":[{"sender":{"id":'

@@ -2,7 +2,8 @@
 
 import httpx
 import pytest
-from sandbox_harness import Receiver, Sandbox, eventually, refusal
+
+from tests.sandbox.sandbox_harness import Receiver, Sandbox, eventually, refusal
 
 HOUR_S = 3600
 

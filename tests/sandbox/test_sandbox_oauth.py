@@ -4,7 +4,8 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sandbox_harness import REDIRECT, SECRET, Graph, Sandbox, dialog, refusal
+
+from tests.sandbox.sandbox_harness import REDIRECT, SECRET, Graph, Sandbox, dialog, refusal
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S

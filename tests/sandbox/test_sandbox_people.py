@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from sandbox_harness import ROOT, Sandbox
+from tests.sandbox.sandbox_harness import ROOT, Sandbox
 
 
 def cli(sandbox: Sandbox, *words: str) -> subprocess.CompletedProcess[str]:

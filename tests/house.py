@@ -1,0 +1,280 @@
+"""The product for tests: the API in this process on a real database, a worker's hands beside it, and a clock to move.
+
+`running.py` starts the same as processes of their own.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from asgi_lifespan import LifespanManager
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from app import clock, keys, parts
+from app.clock import Clock
+from app.db import ALL_LABELS, Database, Doc
+from app.main import create_app
+from app.models.data_map import DATA_MAP
+from app.services.vault.secrets import put_secret
+from app.settings import WorkerSettings
+from tools import embedded
+from workers import jobs
+from workers import main as worker_main
+
+APP_ID, APP_SECRET = "1000000000000077", "soundops-test-app-secret-01"
+VERIFY_TOKEN = "soundops-test-verify-token"
+SECRET_KEY = "only-for-tests-0123456789-abcdefghijklmnop"
+PUBLIC_URL = "http://127.0.0.1:8000"
+PASSWORD = "a long sentence only I know"
+NOBODY = "http://127.0.0.1:9"
+"""Where nothing listens."""
+ACCOUNT, FAN = "17841400000000001", "900000000000011"
+
+
+def settings_env(
+    key_folder: Path, *, mongodb_url: str, redis_url: str, sandbox_url: str = NOBODY, **more: str
+) -> dict[str, str]:
+    """The settings of an API and a worker."""
+    return {
+        "SOUNDOPS_PUBLIC_URL": PUBLIC_URL,
+        "SOUNDOPS_MONGODB_URL": mongodb_url,
+        "SOUNDOPS_REDIS_URL": redis_url,
+        "SOUNDOPS_INSTAGRAM_APP_ID": APP_ID,
+        "SOUNDOPS_INSTAGRAM_APP_SECRET": APP_SECRET,
+        "SOUNDOPS_META_VERIFY_TOKEN": VERIFY_TOKEN,
+        "SOUNDOPS_SECRET_KEY": SECRET_KEY,
+        "SOUNDOPS_JWT_KEY_FILE": str(key_folder / "jwt.pem"),
+        "SOUNDOPS_VAULT_PUBLIC_RING_FILE": str(key_folder / "ring.public.json"),
+        "SOUNDOPS_VAULT_PRIVATE_RING_FILE": str(key_folder / "ring.private.json"),
+        **embedded.instagram_urls(sandbox_url),
+        **more,
+    }
+
+
+def make_keys(folder: Path) -> Path:
+    """A JWT key and a key ring, made once."""
+    if not (folder / "jwt.pem").exists():
+        keys.create(folder)
+    return folder
+
+
+def signature(body: bytes, secret: str = APP_SECRET) -> str:
+    """What Meta puts into `X-Hub-Signature-256`."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def message_change(mid: str, *, text: str = "Hello", ms: int, fan: str = FAN, account: str = ACCOUNT) -> Doc:
+    """One `messaging` item: a fan writes."""
+    return {
+        "sender": {"id": fan},
+        "recipient": {"id": account},
+        "timestamp": ms,
+        "message": {"mid": mid, "text": text},
+    }
+
+
+def delivery(*items: Doc, account: str = ACCOUNT, ms: int = 1) -> Doc:
+    """A webhook body of these `messaging` items."""
+    return {"object": "instagram", "entry": [{"id": account, "time": ms, "messaging": list(items)}]}
+
+
+class TenantWatch(CommandListener):
+    """Collects every query on a label's collection that neither names `label_id` nor says why it spans labels."""
+
+    def __init__(self) -> None:
+        self.broken: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Look at one command."""
+        name = event.command_name
+        collection = str(event.command.get(name, ""))
+        if name not in ("find", "update", "delete", "aggregate", "count", "distinct", "findAndModify"):
+            return
+        if collection not in DATA_MAP or not DATA_MAP[collection].tenant:
+            return
+        if str(event.command.get("comment", "")).startswith(ALL_LABELS):
+            return
+        statements = event.command.get("updates") or event.command.get("deletes")
+        filters = [part["q"] for part in statements] if statements else [_filter_of(event.command)]
+        self.broken += [f"{name} {collection} {sorted(f)}" for f in filters if "label_id" not in f]
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to do."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to do."""
+
+
+def _filter_of(command: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in ("filter", "query", "q"):
+        if name in command:
+            found: Mapping[str, Any] = command[name]
+            return found
+    pipeline = command.get("pipeline") or [{}]
+    first: Mapping[str, Any] = pipeline[0].get("$match", {})
+    return first
+
+
+@dataclass
+class MovableClock:
+    """The system's time, and as far beside it as a test says."""
+
+    offset: timedelta = timedelta()
+
+    def __call__(self) -> Any:
+        return clock.shifted(self.offset)()
+
+
+@dataclass
+class House:
+    """The API (`http`, nobody logged in), a worker's parts, and the database under both."""
+
+    http: httpx.AsyncClient
+    api: parts.Parts
+    worker: jobs.Parts
+    clock: MovableClock
+    watch: TenantWatch
+    app: Any = field(repr=False)
+
+    @property
+    def db(self) -> Database:
+        """The database."""
+        return self.api.db
+
+    async def person(self, email: str = "owner@example.com") -> httpx.AsyncClient:
+        """A client of somebody who has registered and logged in."""
+        body = {"name": "A Person", "email": email, "password": PASSWORD}
+        born = {"date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+        (await self.http.post("/v1/users", json=body | born)).raise_for_status()
+        login = await self.http.post("/v1/sessions", json={"email": email, "password": PASSWORD})
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL)
+        client.headers["Authorization"] = f"Bearer {login.raise_for_status().json()['access_token']}"
+        return client
+
+    async def label(self, person: httpx.AsyncClient, slug: str = "nightjar") -> str:
+        """A label that the person owns."""
+        answer = await person.post("/v1/labels", json={"name": "Nightjar", "slug": slug})
+        return str(answer.raise_for_status().json()["id"])
+
+    async def connection(self, label_id: str, account: str = ACCOUNT, **changes: Any) -> Doc:
+        """An active connection of a label, as the exchange leaves it; its token is `token-of-<account>`."""
+        found: Doc = {
+            "_id": f"con_{label_id[4:]}{account[-2:]}",
+            "label_id": label_id,
+            "provider": "instagram",
+            "status": "active",
+            "problem": None,
+            "features": ["comments", "messages"],
+            "active_features": ["comments", "messages"],
+            "asked_scopes": [],
+            "granted_scopes": [],
+            "account": {"provider_id": account, "username": "nightjar", "name": None, "picture_url": None},
+            "account_ids": [account],
+            "active_account_id": account,
+            "token_expires_at": None,
+            "created_at": self.clock(),
+            "version": 1,
+        } | changes
+        await self.db.open("connections").insert_one(found)
+        token = f"token-of-{account}"
+        ring = self.api.ring
+        await put_secret(self.db, ring, token, connection=found, purpose="access_token", now=self.clock())
+        return found
+
+    async def connect(self, person: httpx.AsyncClient, label_id: str, account: str = "nightjar.records") -> Doc:
+        """Connect an account of the sandbox's by the real log-in; the connection as the API shows it, once active."""
+        path = f"/v1/labels/{label_id}/connections"
+        wish = {"provider": "instagram", "features": ["messages", "comments"]}
+        begun = (await person.post(path, json=wish)).raise_for_status().json()
+        async with httpx.AsyncClient(trust_env=False) as browser:
+            allowed = await browser.post(begun["authorize_url"], data={"account": account, "allow": "1"})
+        back = urlsplit(allowed.headers["location"])
+        (await person.get(f"{back.path}?{back.query}")).raise_for_status()
+        await self.work()
+        found: Doc = (await person.get(f"{path}/{begun['id']}")).raise_for_status().json()
+        assert found["status"] == "active", found
+        return found
+
+    async def deliver(self, body: Doc | bytes, *, signed: str | None = None) -> httpx.Response:
+        """POST a webhook as Meta would."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"X-Hub-Signature-256": signed or signature(raw), "Content-Type": "application/json"}
+        return await self.http.post("/v1/webhooks/meta", content=raw, headers=headers)
+
+    async def work(self) -> None:
+        """Do everything that is due, once, as a worker's sweep would."""
+        await jobs.look_for_work(self.worker)
+
+    async def receive(self, *items: Doc) -> None:
+        """Deliver these `messaging` items and drain them."""
+        assert (await self.deliver(delivery(*items))).status_code == 200
+        await self.work()
+
+    async def fan_writes(self, fan: str, text: str, *, account: str = "nightjar.records", at: int = 0) -> Doc:
+        """Have a fan of the sandbox's write, and deliver the webhook; `{mid, account_id, igsid, conversation_id}`."""
+        order: Doc = {"fan": fan, "account": account, "text": text} | ({"at": at} if at else {})
+        async with httpx.AsyncClient(base_url=self.sandbox_url, trust_env=False) as sandbox:
+            written: Doc = (await sandbox.post("/_sandbox/fans/write", json=order)).raise_for_status().json()
+        change = message_change(
+            written["mid"], text=text, ms=at or self.ms(), fan=written["igsid"], account=written["account_id"]
+        )
+        body = delivery(change, account=written["account_id"])
+        assert (await self.deliver(body)).status_code == 200
+        await self.work()
+        return written
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox is, if this house has one."""
+        return self.api.settings.instagram_graph_url.removesuffix("/graph.instagram.com")
+
+    def ms(self, ago: timedelta = timedelta()) -> int:
+        """Meta's time of an event so long ago."""
+        return int((self.clock() - ago).timestamp() * 1000)
+
+
+@asynccontextmanager
+async def open_house(env: Mapping[str, str]) -> AsyncIterator[House]:
+    """The product in this process. Every tenant query of the test is watched."""
+    settings = _settings(env)
+    watch, moving = TenantWatch(), MovableClock()
+    time: Clock = moving
+    api = parts.open_parts(settings, clock=time, db=Database(env["SOUNDOPS_MONGODB_URL"], listeners=(watch,)))
+    worker = worker_main.open_parts(settings)
+    worker.db.close()
+    worker.db, worker.clock = api.db, time
+    async with LifespanManager(create_app(api), startup_timeout=30) as manager:
+        transport = httpx.ASGITransport(manager.app)
+        async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
+            yield House(http, api, worker, moving, watch, manager.app)
+    await worker.graph.http.aclose()
+    await worker.bell.close()
+    assert not watch.broken, watch.broken
+
+
+def _settings(env: Mapping[str, str]) -> WorkerSettings:
+    before = dict(os.environ)
+    os.environ.update(env)
+    try:
+        return WorkerSettings(_env_file=None)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+async def eventually(check: Any, timeout_s: float = 15) -> Any:
+    """What the coroutine function `check` says, as soon as it is true."""
+    async with asyncio.timeout(timeout_s):
+        while not (found := await check()):
+            await asyncio.sleep(0.05)
+    return found
