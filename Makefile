@@ -19,11 +19,13 @@ run: $(STAMP) ## run SoundOps here: database, Redis, sandbox Meta, API and worke
 	@$(PY) -m tools.run
 
 openapi: $(STAMP) ## write openapi.json anew from the code
-	@$(PY) -m app.contract > openapi.json
+	@$(PY) -m tools.openapi > openapi.json
 
 test: $(STAMP) ## check and test everything
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy app workers sandbox tools tests
+	@.venv/bin/lint-imports --no-cache > /dev/null || .venv/bin/lint-imports --no-cache
+	@$(PY) -m tools.openapi | diff -q - openapi.json || { echo "openapi.json is not what the code says: make openapi"; exit 1; }
 	@$(PY) -m pytest -n 2
 
 .PHONY: help lock run openapi test

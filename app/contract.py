@@ -1,7 +1,6 @@
-"""The contract: `openapi.json`, generated from the code. `python -m app.contract` writes it to standard output."""
+"""The contract: `openapi.json`, generated from the code."""
 
 import json
-import sys
 from functools import cache
 from typing import Any
 
@@ -104,9 +103,3 @@ TAGS = [
 def document(app: FastAPI) -> bytes:
     """The contract as the file's bytes."""
     return (json.dumps(generate(app), indent=1, ensure_ascii=False) + "\n").encode()
-
-
-if __name__ == "__main__":
-    from app.main import create_routes
-
-    sys.stdout.buffer.write(document(create_routes()))

@@ -12,10 +12,11 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.exchange import exchange
-from app.services.inbox import replies
+from app.services.inbox import sending
 from app.services.inbox.drain import drain
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.vault.ring import PrivateRing, PublicRing
+from app.services.vault.private_ring import PrivateRing
+from app.services.vault.ring import PublicRing
 from app.settings import WorkerSettings
 
 log = get_logger(__name__)
@@ -94,7 +95,7 @@ async def _do(parts: Parts, operation: Doc) -> Doc:
         uri = parts.settings.instagram_redirect_uri
         return await exchange(parts.db, parts.graph, parts.rings, operation, redirect_uri=uri, clock=parts.clock)
     if operation["kind"] == "send_reply":
-        return await replies.send_reply(parts.db, parts.graph, parts.rings[1], operation, clock=parts.clock)
+        return await sending.send_reply(parts.db, parts.graph, parts.rings[1], operation, clock=parts.clock)
     raise GiveUp("unknown_kind", "This worker does not know this kind of operation.")
 
 

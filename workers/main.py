@@ -20,7 +20,7 @@ from app.db import Database, create_indexes
 from app.ids import new_id
 from app.logs import get_logger
 from app.services import faults, retention
-from app.services.vault import ring
+from app.services.vault import private_ring, ring
 from app.settings import WorkerSettings
 from workers import jobs
 from workers.jobs import Parts
@@ -79,7 +79,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
         ),
         rings=(
             ring.load_public(settings.vault_public_ring_file),
-            ring.load_private(settings.vault_private_ring_file),
+            private_ring.load_private(settings.vault_private_ring_file),
         ),
         clock=utc_now,
     )

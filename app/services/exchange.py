@@ -15,9 +15,10 @@ from app.services import connections
 from app.services.connections import SCOPES
 from app.services.events import Event, append
 from app.services.operations import GiveUp, TryAgain
-from app.services.vault.envelope import Opened
-from app.services.vault.ring import PrivateRing, PublicRing
-from app.services.vault.secrets import NoSecret, destroy_secret, open_secret, put_secret
+from app.services.vault.opening import NoSecret, Opened, open_secret
+from app.services.vault.private_ring import PrivateRing
+from app.services.vault.ring import PublicRing
+from app.services.vault.secrets import destroy_secret, put_secret
 
 RETRY = timedelta(seconds=10)
 Purpose = Literal["code", "short_token", "access_token"]

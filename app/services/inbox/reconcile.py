@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from app.clients import graph as meta
 from app.clients.graph import Graph
 from app.db import Database, Doc, Session
-from app.services.vault.envelope import Opened
+from app.services.vault.opening import Opened
 
 EARLIER, LATER = timedelta(seconds=5), timedelta(minutes=10)
 """How far Meta's time of a message may lie from our time of the call."""

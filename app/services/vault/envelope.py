@@ -5,43 +5,18 @@ part of an envelope can be moved to another record. A commitment (HKDF of the da
 decrypted, so that one ciphertext cannot open under two keys.
 """
 
-import hmac
 import os
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from app.services.vault.ring import CannotUnwrap, PrivateRing, PublicRing
+from app.services.vault.ring import PublicRing
 
 VERSION = 1
 NONCE_BYTES = 12
-
-
-class SealBroken(Exception):
-    """The envelope does not open: a changed byte, another record's, or a key that is not in the ring. Always this."""
-
-
-class Opened:
-    """A secret in the clear, for the one function that uses it. It cannot be printed, copied or pickled."""
-
-    __slots__ = ("__value",)
-
-    def __init__(self, value: str) -> None:
-        self.__value = value
-
-    def reveal(self) -> str:
-        """The secret itself."""
-        return self.__value
-
-    def __repr__(self) -> str:
-        return "Opened(**********)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an opened secret stays where it was opened")
 
 
 @dataclass(frozen=True)
@@ -70,25 +45,11 @@ def seal(ring: PublicRing, secret: str, binding: Binding) -> dict[str, Any]:
         "key_id": key_id,
         "wrapped_key": wrapped,
         "nonce": nonce,
-        "commitment": _commitment(data_key),
+        "commitment": commitment_of(data_key),
         "ciphertext": AESGCM(data_key).encrypt(nonce, secret.encode(), bound),
     }
 
 
-def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding) -> Opened:
-    """The secret. Raises `SealBroken`, whatever is wrong."""
-    bound = binding.additional_data()
-    try:
-        if envelope["v"] != VERSION:
-            raise SealBroken
-        data_key = ring.unwrap(envelope["key_id"], bytes(envelope["wrapped_key"]), binding=bound)
-        if not hmac.compare_digest(_commitment(data_key), bytes(envelope["commitment"])):
-            raise SealBroken
-        plain = AESGCM(data_key).decrypt(bytes(envelope["nonce"]), bytes(envelope["ciphertext"]), bound)
-        return Opened(plain.decode())
-    except (KeyError, TypeError, ValueError, InvalidTag, CannotUnwrap):
-        raise SealBroken from None
-
-
-def _commitment(data_key: bytes) -> bytes:
+def commitment_of(data_key: bytes) -> bytes:
+    """What a data key is known by before anything is decrypted with it."""
     return HKDFExpand(SHA256(), 32, b"soundops-vault-commitment").derive(data_key)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
@@ -19,10 +18,6 @@ SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 class BadRing(Exception):
     """A ring file that is missing or cannot be read. Its text names the file, never a key."""
-
-
-class CannotUnwrap(Exception):
-    """The data key does not open with this ring and this binding."""
 
 
 @dataclass(frozen=True)
@@ -37,45 +32,19 @@ class PublicRing:
         return self.current, SUITE.encrypt(data_key, self.keys[self.current], binding)
 
 
-@dataclass(frozen=True)
-class PrivateRing:
-    """Unwraps data keys. A process that was started as the API never holds one."""
-
-    keys: Mapping[str, X25519PrivateKey] = field(repr=False)
-
-    def unwrap(self, key_id: str, wrapped: bytes, *, binding: bytes) -> bytes:
-        """The data key. Raises `CannotUnwrap`."""
-        try:
-            return SUITE.decrypt(wrapped, self.keys[key_id], binding)
-        except (KeyError, InvalidTag, ValueError) as exc:
-            raise CannotUnwrap from exc
-
-
 def load_public(path: Path) -> PublicRing:
     """Read the public half. Raises `BadRing`."""
-    ring = _read(path)
+    ring = read_ring_file(path)
     try:
-        keys = {key_id: X25519PublicKey.from_public_bytes(raw) for key_id, raw in _raw_keys(ring).items()}
+        keys = {key_id: X25519PublicKey.from_public_bytes(raw) for key_id, raw in raw_keys(ring).items()}
         current = str(ring["current"])
         return PublicRing(current, {current: keys[current]} | keys)
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
         raise BadRing(f"{path} is not a public key ring") from exc
 
 
-def load_private(path: Path) -> PrivateRing:
-    """Read the private half. Raises `BadRing`, also when others may read the file."""
-    ring = _read(path)
-    if path.stat().st_mode & 0o077:
-        raise BadRing(f"{path} may be read by others: its mode must be 0600")
-    try:
-        return PrivateRing(
-            {key_id: X25519PrivateKey.from_private_bytes(raw) for key_id, raw in _raw_keys(ring).items()}
-        )
-    except (ValueError, TypeError, AttributeError, KeyError) as exc:
-        raise BadRing(f"{path} is not a private key ring") from exc
-
-
-def _read(path: Path) -> dict[str, object]:
+def read_ring_file(path: Path) -> dict[str, object]:
+    """A ring file's JSON. Raises `BadRing`."""
     try:
         ring = json.loads(path.read_text())
     except (OSError, ValueError) as exc:
@@ -85,7 +54,8 @@ def _read(path: Path) -> dict[str, object]:
     return ring
 
 
-def _raw_keys(ring: dict[str, object]) -> dict[str, bytes]:
+def raw_keys(ring: dict[str, object]) -> dict[str, bytes]:
+    """The keys of a ring by their ids, 32 bytes each. Raises `ValueError`, `KeyError`."""
     keys = ring["keys"]
     if not isinstance(keys, dict) or not keys:
         raise ValueError("no keys")
