@@ -90,14 +90,19 @@ def read_secrets(home: Path) -> dict[str, str]:
 
 
 def write_secrets(home: Path, values: Mapping[str, str]) -> None:
-    """Keep what was generated, readable by its owner alone; whole or not at all."""
-    new = home / "secrets.env.new"
+    """Keep what was generated."""
+    write_private(home / "secrets.env", dict(sorted(values.items())))
+
+
+def write_private(path: Path, values: Mapping[str, str]) -> None:
+    """Write `NAME=value` lines, readable by their owner alone; whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
     with suppress(FileNotFoundError):
         new.unlink()
-    text = "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
+    text = "".join(f"{name}={value}\n" for name, value in values.items())
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write("# Made by `make run` for this folder's data. Not for production.\n" + text)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(home / "secrets.env")
+    new.replace(path)

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from tools import demo, embedded, table
 from tools.child import OURS, ROOT, Child, ChildFailed
-from tools.plan import PRIVATE_RING, Plan, make_plan, read_secrets, read_told, write_secrets
+from tools.plan import PRIVATE_RING, Plan, make_plan, read_secrets, read_told, write_private, write_secrets
 
 LAST_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PORT_FREED_S = 2.0
@@ -99,6 +99,7 @@ def run(plan: Plan) -> NoReturn:
         ready_s = time.monotonic() - begun
         sandbox_url = services["sandbox"].url if "sandbox" in services else None
         shown = demo.try_out(api.url, env["SOUNDOPS_PUBLIC_URL"].rstrip("/"), sandbox_url, plan.secrets)
+        write_private(plan.home / "demo.env", table.for_the_shell(api.url, sandbox_url, shown))
         print(table.of_run(plan.home, env, in_order, shown, sandbox_url=sandbox_url, ready_s=ready_s), flush=True)
         watch(in_order)
     finally:

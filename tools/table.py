@@ -33,9 +33,20 @@ def of_run(
     text = f"\nSoundOps is ready ({ready_s:.1f} s).\n\n{_aligned(rows)}\n"
     if shown.trouble:
         text += f"\n  {shown.trouble}\n"
-    elif sandbox_url:
-        text += "\nWhat to try next\n\n" + _commands(api_url, sandbox_url, shown)
+    else:
+        text += "\nWhat to try next, in another terminal\n\n" + _commands(home)
     return text + "\nCtrl-C ends everything; the data stay."
+
+
+def for_the_shell(api_url: str, sandbox_url: str | None, shown: Shown) -> dict[str, str]:
+    """What `demo.env` holds, so that commands can be copied as they stand."""
+    return {
+        "API": api_url,
+        "SANDBOX": sandbox_url or "",
+        "EMAIL": EMAIL,
+        "PASSWORD": shown.password,
+        "LABEL": shown.label_id,
+    }
 
 
 def without_password(url: str) -> str:
@@ -49,13 +60,15 @@ def _aligned(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
 
 
-def _commands(api_url: str, sandbox_url: str, shown: Shown) -> str:
-    at = "" if sandbox_url == "http://127.0.0.1:8100" else f" --url {sandbox_url}"
-    label = f"{api_url}/v1/labels/{shown.label_id}"
-    reader = "python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])'"
-    return f"""  TOKEN=$(curl -s {api_url}/v1/sessions -H 'Content-Type: application/json' \\
-    -d '{{"email":"{EMAIL}","password":"{shown.password}"}}' | {reader})
-  curl -s -H "Authorization: Bearer $TOKEN" {label}/conversations
-  .venv/bin/python -m sandbox write{at} --fan mara --account {ACCOUNT} "Is there a tour?"
-  .venv/bin/python -m sandbox ledger{at} --kind message_sent
+def _commands(home: Path) -> str:
+    here = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
+    read_token = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"access_token\"])'"
+    return f"""  . {here}/demo.env
+  TOKEN=$(curl -s $API/v1/sessions -H 'Content-Type: application/json' \\
+    -d "{{\\"email\\":\\"$EMAIL\\",\\"password\\":\\"$PASSWORD\\"}}" | {read_token})
+  curl -s -H "Authorization: Bearer $TOKEN" $API/v1/labels/$LABEL/conversations
+  .venv/bin/python -m sandbox write --url $SANDBOX --fan mara --account {ACCOUNT} "Is there a tour?"
+  .venv/bin/python -m sandbox ledger --url $SANDBOX --kind message_sent
+
+  The tour in README.md goes on from here.
 """
