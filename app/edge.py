@@ -47,6 +47,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id, began, status = new_id("req"), time.perf_counter(), GONE
+        asked = scope["method"]
+        if asked == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server sends no body of it
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def with_headers(message: Message) -> None:
@@ -65,7 +68,7 @@ class Edge:
         log.info(
             "request",
             request_id=request_id,
-            method=scope["method"],
+            method=asked,
             path=scope["path"],
             status=status,
             ms=round((time.perf_counter() - began) * 1000, 1),
@@ -122,7 +125,7 @@ async def _send_problem(problem: Problem, scope: Scope, send: Send) -> None:
     headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | problem.headers
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _check_head(scope: Scope) -> None:
