@@ -1,0 +1,136 @@
+"""`make run` as a person meets it: one table, something to see, an end to everything, and the data still there."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tools import embedded
+from tools.child import OURS, ROOT
+from tools.plan import make_plan, read_told
+
+READY_S = 60
+
+
+def clean_env(home: Path, **settings: str) -> dict[str, str]:
+    """This process's environment without what is ours, and these settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    ports = {"SOUNDOPS_PORT": str(embedded.free_port()), "SANDBOX_PORT": str(embedded.free_port())}
+    return inherited | ports | {"SOUNDOPS_HOME": str(home), "PYTHONPATH": str(ROOT)} | settings
+
+
+@contextmanager
+def make_run(env: Mapping[str, str], folder: Path) -> Iterator[str]:
+    """`make run`, from the moment it says that all is ready until it has ended by Ctrl-C; what it said."""
+    said = folder / "said.txt"
+    with said.open("w") as out:
+        process = subprocess.Popen([sys.executable, "-m", "tools.run"], cwd=folder, env=dict(env), stdout=out)
+    try:
+        deadline = time.monotonic() + READY_S
+        while "Ctrl-C ends everything" not in said.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, said.read_text()
+            time.sleep(0.1)
+        yield said.read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert "SoundOps has ended" in said.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def demo_of(home: Path) -> dict[str, str]:
+    """What `demo.env` says."""
+    lines = (home / "demo.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def texts_in_the_inbox(demo: Mapping[str, str]) -> set[str]:
+    """What the demo's label sees of its fans, messages and comments."""
+    with httpx.Client(base_url=demo["API"], trust_env=False) as http:
+        login = http.post("/v1/sessions", json={"email": demo["EMAIL"], "password": demo["PASSWORD"]}).json()
+        http.headers["Authorization"] = f"Bearer {login['access_token']}"
+        label = f"/v1/labels/{demo['LABEL']}"
+        found = http.get(f"{label}/comments").json()["data"]
+        for conversation in http.get(f"{label}/conversations").json()["data"]:
+            found += http.get(f"{label}/conversations/{conversation['id']}/messages").json()["data"]
+        return {item["text"] for item in found}
+
+
+def test_make_run_shows_something_and_keeps_it(tmp_path: Path) -> None:
+    """Ready, with fans' words in the inbox; after Ctrl-C no child is left; at the next start all is still there."""
+    home = tmp_path / "home"
+    env = clean_env(home)
+    with make_run(env, tmp_path) as said:
+        demo = demo_of(home)
+        deadline = time.monotonic() + 20
+        while len(texts := texts_in_the_inbox(demo)) < 6 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert {"When is the vinyl back?", "This bass line!"} < texts and len(texts) == 6
+        assert demo["LABEL"] in said and demo["PASSWORD"] in said and "/docs" in said
+    assert all(embedded.port_trouble(embedded.HERE, int(env[name])) is None for name in env if name.endswith("_PORT"))
+    assert oct((home / "secrets.env").stat().st_mode & 0o777) == "0o600"
+    with make_run(env, tmp_path):
+        assert demo_of(home) == demo
+        assert texts_in_the_inbox(demo) == texts
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"SOUNDOPS_MONGODB_URL": "postgres://x"}, "SOUNDOPS_MONGODB_URL must begin with mongodb://"),
+        ({"SOUNDOPS_SECRET_KEY": "short"}, "SOUNDOPS_SECRET_KEY must be 32 random characters or more."),
+        ({"SOUNDOPS_ENVIRONMENT": "production"}, "SOUNDOPS_MONGODB_URL is missing."),
+        ({"SANDBOX_PORT": "many"}, "SANDBOX_PORT must be a port from 1 to 65535."),
+    ],
+)
+def test_a_bad_setting_is_one_sentence(tmp_path: Path, settings: dict[str, str], sentence: str) -> None:
+    """Nothing is started, nothing is traced back, and no value is shown."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tools.run"],
+        cwd=tmp_path,
+        env=clean_env(tmp_path / "home", **settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr and "Traceback" not in ended.stderr
+    assert re.search(r"\bshort\b|postgres", ended.stderr) is None
+
+
+def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
+    """It names the port, the reason and the way out."""
+    with socket.create_server((embedded.HERE, 0)) as server:
+        port = server.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, "-m", "tools.run"],
+            cwd=tmp_path,
+            env=clean_env(tmp_path / "home", SOUNDOPS_PORT=str(port)),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert f"Port {port} of 127.0.0.1 cannot be used: it is taken. Choose another: SOUNDOPS_PORT=" in ended.stderr
+
+
+def test_only_what_is_not_configured_is_embedded(tmp_path: Path) -> None:
+    """Part by part; an empty value counts as none, and the environment outdoes `.env`."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("SOUNDOPS_REDIS_URL=redis://from-dotenv\nSOUNDOPS_MONGODB_URL=\n")
+    told = read_told({"SOUNDOPS_REDIS_URL": "redis://mine", "OTHER": "x"}, dotenv)
+    plan = make_plan(told, tmp_path / "home")
+    assert plan.env["SOUNDOPS_REDIS_URL"] == "redis://mine"
+    assert plan.embeds == {"mongodb", "sandbox", "keys"}
