@@ -48,7 +48,8 @@ class Bell:
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
-        self._later: asyncio.Task[None] | None = None
+        self._waits = False
+        self._ringing: set[asyncio.Task[None]] = set()
 
     async def ring(self, operation_id: str) -> None:
         """Have a worker look at this operation."""
@@ -56,8 +57,11 @@ class Bell:
 
     async def ring_drain(self) -> None:
         """Have a worker drain the inbox, soon; rings that come together are one."""
-        if self._later is None:
-            self._later = asyncio.create_task(self._drain_soon())
+        if not self._waits:
+            self._waits = True
+            task = asyncio.create_task(self._drain_soon())
+            self._ringing.add(task)
+            task.add_done_callback(self._ringing.discard)
 
     async def ping(self) -> None:
         """Raise `RedisError`, `OSError` or `TimeoutError` unless Redis answers."""
@@ -66,13 +70,14 @@ class Bell:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._later:
-            self._later.cancel()
+        for task in self._ringing:
+            task.cancel()
+        await asyncio.gather(*self._ringing, return_exceptions=True)
         await self._redis.aclose(close_connection_pool=True)
 
     async def _drain_soon(self) -> None:
         await asyncio.sleep(DRAIN_EVERY_S)
-        self._later = None
+        self._waits = False
         await self._enqueue("drain_inbox")
 
     async def _enqueue(self, job: str, *arguments: str) -> None:

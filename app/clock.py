@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Clock = Callable[[], datetime]
 """Gives the present instant: aware, UTC, whole milliseconds (what BSON keeps)."""
 
@@ -20,6 +21,11 @@ def shifted(offset: timedelta) -> Clock:
 def whole_ms(at: datetime) -> datetime:
     """The same instant without what BSON would cut off."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def to_ms(at: datetime) -> int:
+    """An instant as milliseconds since 1970; a float on the way would lose one here and there."""
+    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 def from_ms(ms: int) -> datetime:

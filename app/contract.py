@@ -8,8 +8,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import meta_webhook
-from app.errors import BodyTooLarge, InvalidJson, InvalidSignature, RequestTimeout, Unavailable
-from app.problems import ProblemOut, problems
+from app.errors import (
+    BodyTooLarge,
+    HeadersTooLarge,
+    IdempotencyKeyReused,
+    InvalidInput,
+    InvalidJson,
+    InvalidSignature,
+    Problem,
+    RequestInProgress,
+    RequestTimeout,
+    Unavailable,
+    UnsupportedMediaType,
+    UriTooLong,
+)
+from app.problems import MEDIA_TYPE, ProblemOut, problems
 
 VERSION = "0.1.0"
 DESCRIPTION = """The back end that an independent record label runs its public life on.
@@ -59,7 +72,14 @@ DELIVERY: dict[str, Any] = {
         **{
             str(status): answer
             for status, answer in problems(
-                InvalidSignature, InvalidJson, BodyTooLarge, RequestTimeout, Unavailable
+                InvalidSignature,
+                InvalidJson,
+                BodyTooLarge,
+                RequestTimeout,
+                UriTooLong,
+                HeadersTooLarge,
+                Problem,
+                Unavailable,
             ).items()
         },
     },
@@ -81,11 +101,36 @@ def generate(app: FastAPI) -> dict[str, Any]:
     found["paths"].setdefault(meta_webhook.PATH, {})["post"] = DELIVERY
     for path in found["paths"].values():
         for method, operation in path.items():
-            if method == "post" and operation is not DELIVERY:
-                operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
-            if operation.get("responses", {}).get("422", {}).get("description") == "Validation Error":
-                del operation["responses"]["422"]
+            if operation is not DELIVERY:
+                _complete(method, operation)
     return found
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    """Add what every route of its kind takes and may answer, for the layers in front of the routes."""
+    if operation["responses"].get("422", {}).get("description") == "Validation Error":
+        del operation["responses"]["422"]
+    kinds: list[type[Problem]] = [UriTooLong, HeadersTooLarge, Problem, Unavailable]
+    if operation.get("parameters"):
+        kinds.append(InvalidInput)
+    if method == "post":
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+        kinds += [InvalidInput, RequestInProgress, IdempotencyKeyReused]
+    if "requestBody" in operation:
+        kinds += [InvalidJson, RequestTimeout, BodyTooLarge, UnsupportedMediaType]
+    for kind in kinds:
+        _add(operation["responses"], kind)
+
+
+def _add(responses: dict[str, Any], kind: type[Problem]) -> None:
+    """Document one more problem, beside those that the route itself has with the same status."""
+    (more,) = problems(kind).values()
+    known = responses.setdefault(str(kind.status), more)
+    if MEDIA_TYPE not in known["content"]:
+        known["content"] |= more["content"]
+    known["content"][MEDIA_TYPE]["examples"] |= more["content"][MEDIA_TYPE]["examples"]
+    if kind.title not in known["description"]:
+        known["description"] += f"; {kind.title}"
 
 
 TAGS = [

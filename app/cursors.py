@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from app.clock import from_ms
+from app.clock import from_ms, to_ms
 from app.errors import InvalidCursor
 from app.models.base import Doc
 
@@ -17,13 +17,15 @@ SIGNATURE_BYTES = 12
 def encode(key: bytes, place: str, values: list[Any]) -> str:
     """A cursor that continues the list `place` after these values."""
     body = json.dumps([_plain(value) for value in values], separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_signature(key, place, body) + body).rstrip(b"=").decode()
+    return _text(_signature(key, place, body) + body)
 
 
 def decode(key: bytes, place: str, cursor: str) -> list[Any]:
     """The values. Raises `InvalidCursor`."""
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        if _text(raw) != cursor:  # other ways to write the same bytes are not ours
+            raise InvalidCursor
         signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, _signature(key, place, body)):
             raise InvalidCursor
@@ -54,8 +56,12 @@ def cut(key: bytes, place: str, found: list[Doc], sorted_by: list[str], *, limit
     return page, encode(key, place, [page[-1][field] for field in sorted_by])
 
 
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def _plain(value: Any) -> Any:
-    return int(value.timestamp() * 1000) if isinstance(value, datetime) else value
+    return to_ms(value) if isinstance(value, datetime) else value
 
 
 def _signature(key: bytes, place: str, body: bytes) -> bytes:

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from app.db import Doc
 from app.errors import Forbidden, NotFound, StaleVersion, Unauthenticated, WrongOrigin
 from app.parts import Parts
-from app.services import accounts, labels, operations, sessions
+from app.services import labels, operations, sessions
 from app.services.labels import Role
-from app.services.tokens import BadToken
+from app.services.tokens import BadToken, Claims
 
 REFRESH_COOKIE = "__Host-soundops_refresh"
 POLL_S = 0.1
@@ -33,7 +33,7 @@ refresh_cookie = APIKeyCookie(
 )
 
 
-def get_parts(request: Request) -> Parts:
+async def get_parts(request: Request) -> Parts:
     """The process's parts."""
     parts: Parts = request.app.state.parts
     return parts
@@ -43,35 +43,26 @@ PartsDep = Annotated[Parts, Depends(get_parts)]
 BearerDep = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who is logged in, by which session."""
-
-    user: Doc
-    session_id: str
-
-    @property
-    def user_id(self) -> str:
-        """The account's id."""
-        return str(self.user["_id"])
-
-
-async def get_caller(parts: PartsDep, credentials: BearerDep) -> Caller:
-    """The caller. The session is looked up each time: one that has ended ends at once. Raises `Unauthenticated`."""
+async def get_claims(parts: PartsDep, credentials: BearerDep) -> Claims:
+    """What a good access token says. Whether its session still lives is for the caller to ask."""
     if credentials is None:
         raise Unauthenticated
     try:
-        claims = parts.signer.verify(credentials.credentials, now=parts.clock())
+        return parts.signer.verify(credentials.credentials, now=parts.clock())
     except BadToken:
         raise Unauthenticated from None
-    session = await sessions.get_session(parts.db, claims.session_id, now=parts.clock())
-    user = await accounts.get_user(parts.db, claims.user_id) if session else None
-    if session is None or user is None or session["user_id"] != claims.user_id:
-        raise Unauthenticated
-    return Caller(user, claims.session_id)
 
 
-CallerDep = Annotated[Caller, Depends(get_caller)]
+ClaimsDep = Annotated[Claims, Depends(get_claims)]
+
+
+async def get_caller(parts: PartsDep, claims: ClaimsDep) -> Claims:
+    """Who calls. The session is looked up each time: one that has ended ends at once. Raises `Unauthenticated`."""
+    await sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock())
+    return claims
+
+
+CallerDep = Annotated[Claims, Depends(get_caller)]
 
 
 @dataclass(frozen=True)
@@ -80,30 +71,36 @@ class Access:
 
     label_id: str
     role: Role
-    caller: Caller
+    caller: Claims
 
 
 async def label_access(
     needed: SecurityScopes,
     parts: PartsDep,
-    caller: CallerDep,
+    claims: ClaimsDep,
     label_id: Annotated[str, Path(max_length=64, examples=["lbl_01k9zv3t5w8x2m4c6d7f9g1h3j"])],
 ) -> Access:
-    """Access to a label, by the table of roles. Raises `NotFound` for another's label, `Forbidden`."""
-    role = await labels.role_of(parts.db, caller.user_id, label_id)
+    """Access to a label, by the table of roles.
+
+    Raises `Unauthenticated`, `NotFound` for a label of others, `Forbidden`.
+    """
+    _, role = await asyncio.gather(  # two reads at once: every route of a label waits for them
+        sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock()),
+        labels.role_of(parts.db, claims.user_id, label_id),
+    )
     if role is None:
         raise NotFound
     if not labels.ROLES[role].issuperset(needed.scopes):
         raise Forbidden
-    return Access(label_id, role, caller)
+    return Access(label_id, role, claims)
 
 
-async def need_permission(parts: Parts, caller: Caller, label_id: str, permission: labels.Permission) -> None:
+async def need_permission(parts: Parts, caller: Claims, label_id: str, permission: labels.Permission) -> None:
     """The same decision where the label is not in the path. Raises `NotFound`, `Forbidden`."""
     await label_access(SecurityScopes([permission]), parts, caller, label_id)
 
 
-def check_origin(parts: PartsDep, origin: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
+async def check_origin(parts: PartsDep, origin: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
     """Raise `WrongOrigin` when a browser uses the session's cookie from a site that is not ours."""
     own = urlsplit(parts.settings.public_url)
     if origin is not None and origin not in (*parts.settings.origins, f"{own.scheme}://{own.netloc}"):
@@ -118,7 +115,7 @@ class Paging:
     cursor: str | None
 
 
-def get_paging(
+async def get_paging(
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
     cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before")] = None,
 ) -> Paging:
@@ -129,7 +126,7 @@ def get_paging(
 PagingDep = Annotated[Paging, Depends(get_paging)]
 
 
-def get_versions(
+async def get_versions(
     if_match: Annotated[
         str | None, Header(description="The `ETag` that you saw: refuses to overwrite later changes")
     ] = None,
@@ -156,7 +153,7 @@ def content_tag(shown: BaseModel) -> str:
     return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
-def get_wait_s(
+async def get_wait_s(
     prefer: Annotated[
         str | None, Header(description="`wait=N`: hold the answer for the result, at most 20 seconds")
     ] = None,

@@ -48,9 +48,8 @@ class Edge:
             return
         request_id, began, status = new_id("req"), time.perf_counter(), GONE
         asked = scope["method"]
-        if asked == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server sends no body of it
-        scope.setdefault("state", {})["request_id"] = request_id
+        method = "GET" if asked == "HEAD" else asked  # the server sends no body of a HEAD's answer
+        scope = {**scope, "method": method, "state": {**scope.get("state", {}), "request_id": request_id}}
 
         async def with_headers(message: Message) -> None:
             nonlocal status

@@ -13,11 +13,14 @@ from datetime import timedelta
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pymongo.errors import DuplicateKeyError, PyMongoError
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.db import Doc
+from app.deps import REFRESH_COOKIE
 from app.errors import FieldError, IdempotencyKeyReused, InvalidInput, RequestInProgress
 from app.parts import Parts
+from app.services import sessions
 from app.services.tokens import BadToken
 
 LIFE = timedelta(hours=24)
@@ -46,7 +49,7 @@ class Idempotency:
             )
         message = await receive()
         body: bytes = message.get("body", b"")
-        request = _Request(self._parts, scope, keys[0], body)
+        request = _Request(self._parts, await _principal(self._parts, scope), scope, keys[0], body)
         scope["state"]["intent"] = request.record_id
         stored = await request.claim()
         if stored is not None:
@@ -66,9 +69,9 @@ class Idempotency:
 class _Request:
     """One keyed request: its record's id, the fingerprint of its body, and the key that seals its answer."""
 
-    def __init__(self, parts: Parts, scope: Scope, key: bytes, body: bytes) -> None:
+    def __init__(self, parts: Parts, principal: str, scope: Scope, key: bytes, body: bytes) -> None:
         self._parts = parts
-        place = "\0".join((_principal(parts, scope), scope["path"])).encode()
+        place = "\0".join((principal, scope["path"])).encode()
         self.record_id = hmac.new(parts.idempotency_key, place + b"\0" + key, hashlib.sha256).hexdigest()
         self._seal = hmac.new(parts.idempotency_key, b"seal\0" + place + b"\0" + key, hashlib.sha256).digest()
         fingerprint = hmac.new(self._seal, scope["query_string"] + b"\0" + body, hashlib.sha256)
@@ -154,16 +157,20 @@ async def _send_again(stored: Doc, send: Send) -> None:
     await send({"type": "http.response.body", "body": stored["body"].encode()})
 
 
-def _principal(parts: Parts, scope: Scope) -> str:
-    """Whose key it is: the account of a good access token, else nobody's (whoever knows the key)."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            token = value.decode("latin-1").removeprefix("Bearer ")
-            try:
-                return parts.signer.verify(token, now=parts.clock()).user_id
-            except BadToken:
-                return "nobody"
-    return "nobody"
+async def _principal(parts: Parts, scope: Scope) -> str:
+    """Whose key it is: the account of a live session, else of whoever shows the same token and cookie."""
+    request = Request(scope)
+    given = request.headers.get("authorization", "")
+    scheme, _, token = given.partition(" ")
+    if scheme.lower() == "bearer":
+        try:
+            claims = parts.signer.verify(token, now=parts.clock())
+        except BadToken:
+            claims = None
+        if claims and await sessions.get_session(parts.db, claims.session_id, now=parts.clock()):
+            return claims.user_id
+    shown = f"{given}\0{request.cookies.get(REFRESH_COOKIE, '')}"
+    return hashlib.sha256(shown.encode()).hexdigest()
 
 
 def _once(message: Message, receive: Receive) -> Receive:

@@ -24,7 +24,7 @@ def check_json(body: bytes) -> None:
 
     try:
         value = json.loads(
-            body, object_pairs_hook=pairs, parse_int=_integer, parse_float=_finite, parse_constant=_refuse
+            body.decode(), object_pairs_hook=pairs, parse_int=_integer, parse_float=_finite, parse_constant=_refuse
         )
         _check_values(value)
     except (ValueError, RecursionError) as exc:

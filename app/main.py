@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from pymongo.errors import PyMongoError
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import problems
@@ -14,6 +16,7 @@ from app.edge import Edge, Guard
 from app.idempotency import Idempotency
 from app.logs import get_logger
 from app.parts import Parts
+from app.readiness import Indexes
 from app.routers import connections, health, inbox, labels, operations, people, webhooks
 
 log = get_logger(__name__)
@@ -21,11 +24,23 @@ SHOWN_TO_BROWSERS = ["ETag", "Idempotency-Replayed", "Location", "Preference-App
 TAKEN_FROM_BROWSERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer"]
 
 
+class Shared(CORSMiddleware):
+    """Answers a preflight that is not allowed as browsers need it, without the permission; not by words of its own."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        found = super().preflight_response(request_headers)
+        if found.status_code != 200:
+            for name in [name for name in found.headers if name.startswith("access-control-")]:
+                del found.headers[name]
+        kept = {name: value for name, value in found.headers.items() if not name.startswith("content-")}
+        return Response(status_code=204, headers=kept)
+
+
 def create_app(parts: Parts) -> ASGIApp:
     """The API, ready to serve. The parts are closed when its lifespan ends."""
     routes = create_routes(parts)
     guarded = Guard(Idempotency(routes, parts=parts), parts=parts)
-    shared = CORSMiddleware(
+    shared = Shared(
         guarded,
         allow_origins=parts.settings.origins,
         allow_credentials=True,
@@ -40,7 +55,7 @@ def create_app(parts: Parts) -> ASGIApp:
 def create_routes(parts: Parts | None = None) -> FastAPI:
     """The routes, which the contract is made from; without parts, for the contract alone."""
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
-    app.state.parts = parts
+    app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
     for module in (health, people, labels, connections, inbox, operations, webhooks):
         app.include_router(module.router)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.errors import FieldError, InvalidCursor, InvalidInput, MethodNotAllowed, NotFound, Problem, Unavailable
 from app.logs import get_logger
@@ -15,8 +16,9 @@ from app.logs import get_logger
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://soundops.io/problems/"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MESSAGES = {
-    "extra_forbidden": "is not a field of this request",
+    "extra_forbidden": "holds a field that this request does not have",
     "missing": "is missing",
     "json_invalid": "is not JSON",
     "string_too_short": "is too short",
@@ -105,7 +107,7 @@ async def _on_problem(request: Request, exc: Exception) -> Response:
 
 async def _on_invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    errors = tuple(FieldError(_pointer(error["loc"]), _detail(error)) for error in exc.errors()[:50])
+    errors = tuple(FieldError(_pointer(error), _detail(error)) for error in exc.errors()[:50])
     if any(error.pointer == "/query/cursor" for error in errors):
         return _answer(request, InvalidCursor())
     return _answer(request, InvalidInput(errors=errors))
@@ -114,8 +116,14 @@ async def _on_invalid(request: Request, exc: Exception) -> Response:
 async def _on_http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
     if exc.status_code == MethodNotAllowed.status:
-        return _answer(request, MethodNotAllowed(headers=dict(exc.headers or {})))
+        return _answer(request, MethodNotAllowed(headers={"Allow": ", ".join(_methods_at(request))}))
     return _answer(request, NotFound() if exc.status_code == NotFound.status else Problem())
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What this path can be asked for. The router itself names only its first route's methods."""
+    routes = request.app.routes
+    return [m for m in METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
 
 
 async def _on_store(request: Request, exc: Exception) -> Response:
@@ -128,9 +136,12 @@ async def _on_anything(request: Request, exc: Exception) -> Response:
     return _answer(request, Problem())
 
 
-def _pointer(location: tuple[Any, ...]) -> str:
+def _pointer(error: dict[str, Any]) -> str:
+    """Where it is. A name that is not ours is the caller's own words: there, only what holds it is told."""
+    location: tuple[Any, ...] = error["loc"]
     parts = location[1:] if location and location[0] == "body" else location
-    return "".join("/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in parts)
+    known = parts[:-1] if error["type"] == "extra_forbidden" else parts
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in known)
 
 
 def _detail(error: dict[str, Any]) -> str:
@@ -139,5 +150,6 @@ def _detail(error: dict[str, Any]) -> str:
     if known:
         return known
     if error["type"] == "value_error":
-        return str(error["msg"]).removeprefix("Value error, ")[:200]
+        ours = error["ctx"].get("error")  # a library's own words (of an e-mail address) may repeat the value
+        return str(ours) if isinstance(ours, ValueError) else "does not have the right form"
     return str(error["msg"]).split(", input was")[0][:200]

@@ -1,7 +1,7 @@
 """Whether the process can do its work: the store and its indexes, Redis, the key ring; and whether workers consume."""
 
 import asyncio
-import time
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pymongo.errors import PyMongoError
@@ -13,22 +13,22 @@ from app.parts import Parts
 from app.services import heartbeat
 from app.services.vault.ring import BadRing, load_public
 
-INDEXES_EVERY_S = 30.0
+INDEXES_EVERY = timedelta(seconds=30)
 State = Literal["ok", "missing"]
 
 
 class Indexes:
-    """Compares the indexes with the data map: at start, again until they are right, then every `INDEXES_EVERY_S`."""
+    """Compares the indexes with the data map: at start, again until they are right, then every `INDEXES_EVERY`."""
 
     def __init__(self) -> None:
-        self._wrong: list[str] = ["not looked at yet"]
-        self._looked_at = 0.0
+        self._wrong: list[str] = []
+        self._looked_at: datetime | None = None
 
     async def wrong(self, parts: Parts) -> list[str]:
         """Which declared indexes are missing or differ. Raises `PyMongoError`."""
-        if self._wrong or time.monotonic() - self._looked_at > INDEXES_EVERY_S:
-            self._wrong = await wrong_indexes(parts.db)
-            self._looked_at = time.monotonic()
+        now = parts.clock()
+        if self._wrong or self._looked_at is None or now - self._looked_at > INDEXES_EVERY:
+            self._wrong, self._looked_at = await wrong_indexes(parts.db), now
         return self._wrong
 
 

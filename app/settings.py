@@ -7,20 +7,50 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+from redis.asyncio.connection import parse_url
 
 PREFIX = "SOUNDOPS_"
 S = TypeVar("S", bound="Settings")
 
 
 def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+    if not _is_plain_http(url):
         raise ValueError("must be an http or https address without user, query or fragment")
     return url.rstrip("/")
 
 
+def _is_plain_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its text may repeat the address
+        return False
+    return bool(named) and not (parts.query or parts.fragment or "@" in url or " " in url)
+
+
+def _check_mongodb(url: str) -> None:
+    if not url.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("mongodb_url: must begin with mongodb:// or mongodb+srv://")
+    try:
+        if url.startswith("mongodb://"):  # the other form would ask the name server
+            parse_uri(url, validate=True, warn=False)
+    except (PyMongoError, ValueError, TypeError):
+        raise ValueError("mongodb_url: must be an address that MongoDB's drivers take") from None
+
+
+def _check_redis(url: str) -> None:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("redis_url: must begin with redis://, rediss:// or unix://")
+    try:
+        parse_url(url)
+    except ValueError:
+        raise ValueError("redis_url: must be an address that Redis's clients take") from None
+
+
 def _secret_list(value: SecretStr) -> SecretStr:
-    if any(len(secret) < 16 for secret in value.get_secret_value().split(",")):
+    if any(len(secret.strip()) < 16 for secret in value.get_secret_value().split(",")):
         raise ValueError("must be one secret of 16 characters or more, or several with commas between")
     return value
 
@@ -92,17 +122,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _not_contradictory(self) -> Self:
-        if not (self.mongodb_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://"))):
-            raise ValueError("mongodb_url: must begin with mongodb:// or mongodb+srv://")
-        if not (self.redis_url.get_secret_value().startswith(("redis://", "rediss://", "unix://"))):
-            raise ValueError("redis_url: must begin with redis://, rediss:// or unix://")
+        _check_mongodb(self.mongodb_url.get_secret_value())
+        _check_redis(self.redis_url.get_secret_value())
         named = {"secret_key": self.secret_key, "meta_verify_token": self.meta_verify_token}
         values = [value.get_secret_value() for value in named.values()] + self.webhook_secrets
         if len(set(values)) < len(values):
             raise ValueError("secret_key: secret_key, meta_verify_token and the app secrets must all differ")
-        for origin in self.origins:
-            if _http_url(origin) != origin or urlsplit(origin).path:
-                raise ValueError("app_origins: each must be an origin like https://app.example.com")
+        if not all(_is_plain_http(origin) and not urlsplit(origin).path for origin in self.origins):
+            raise ValueError("app_origins: each must be an origin like https://app.example.com")
         if self.environment == "production":
             self._good_for_production()
         return self
@@ -153,7 +180,9 @@ class WorkerSettings(Settings):
     """A drill: at which passing of `kill_at`."""
 
     @model_validator(mode="after")
-    def _no_drill_in_production(self) -> Self:
+    def _not_contradictory_either(self) -> Self:
+        if self.lease_s <= self.graph_timeout_s:
+            raise ValueError("lease_s: must be longer than graph_timeout_s")
         if self.environment == "production" and self.kill_at:
             raise ValueError("kill_at: must not be set in production")
         return self

@@ -110,6 +110,7 @@ async def look_for_work(parts: Parts) -> None:
     ctx = {"parts": parts}
     await drain_inbox(ctx)
     due = await operations.due(parts.db, now=parts.clock(), limit=DUE_AT_ONCE)
-    async with asyncio.TaskGroup() as group:
-        for operation_id in due:
-            group.create_task(run_operation(ctx, operation_id))
+    ended = await asyncio.gather(*(run_operation(ctx, one) for one in due), return_exceptions=True)
+    for operation_id, problem in zip(due, ended, strict=True):
+        if problem is not None:  # its lease ends, and it is taken over; the others must not be cut off for it
+            log.warning("operation broken off", operation=operation_id, reason=type(problem).__name__)

@@ -93,8 +93,11 @@ async def _listen(parts: Parts) -> None:
             await worker.main()
         except (RedisError, OSError, TimeoutError) as exc:
             log.warning("the bell is away", reason=type(exc).__name__)
+        except Exception:  # the process's edge: a worker must not go deaf for good
+            log.exception("listening failed")
         finally:
-            await worker.pool.aclose()
+            if worker.pool:  # none when it never reached Redis
+                await worker.pool.aclose()
         await asyncio.sleep(1)
 
 

@@ -67,7 +67,7 @@ class UserOut(ApiModel):
 class SessionCreate(ApiModel):
     """A log-in."""
 
-    email: Annotated[str, Field(min_length=3, max_length=254, examples=["mara@example.com"])]
+    email: Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
     password: Annotated[SecretStr, Field(max_length=128)]
 
 

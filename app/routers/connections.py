@@ -15,6 +15,7 @@ from app.deps import (
     PagingDep,
     PartsDep,
     get_caller,
+    get_claims,
     label_access,
     refresh_cookie,
     version_tag,
@@ -85,7 +86,7 @@ async def get_connection(parts: PartsDep, access: Reader, connection_id: str, re
     "/v1/oauth/callback/instagram",
     operation_id="finishInstagramLogin",
     response_class=Response,
-    responses=problems(InvalidInput, InvalidState)
+    responses=problems(InvalidInput, InvalidState, Unauthenticated)
     | {
         200: {"description": "Done, where no `return_to` was given", "content": {"text/html": {}}},
         302: {"description": "Back to `return_to`, with `connection_id` and `status` added to its query"},
@@ -121,7 +122,7 @@ async def finish_instagram_login(
 async def _session_of(parts: Parts, credentials: BearerDep, cookie: str | None) -> str | None:
     """The session that the browser shows, by cookie or token. Without any, only a laptop's login may go on."""
     if credentials is not None:
-        return (await get_caller(parts, credentials)).session_id
+        return (await get_caller(parts, await get_claims(parts, credentials))).session_id
     found = await sessions.session_of(parts.db, cookie, now=parts.clock()) if cookie else None
     if found is not None:
         return str(found["_id"])

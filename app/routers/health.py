@@ -13,7 +13,7 @@ from app.deps import PartsDep
 from app.errors import NotFound
 from app.models.base import rfc3339
 from app.models.health import Health, Jwk, Jwks, Readiness
-from app.readiness import Indexes, look
+from app.readiness import look
 
 router = APIRouter(tags=["health"])
 SECURITY_CONTACT = "mailto:security@soundops.io"
@@ -27,8 +27,10 @@ MANUAL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>So
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/swagger-ui.css"></head><body><main id="manual"></main>
 <script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body></html>
 """
-MANUAL_START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#manual", deepLinking: true, tryItOutEnabled: true})\n'
-_indexes = Indexes()
+MANUAL_START = (
+    'SwaggerUIBundle({url: "/openapi.json", dom_id: "#manual", validatorUrl: null, deepLinking: true, '
+    "tryItOutEnabled: true})\n"
+)
 
 
 @router.get("/healthz", operation_id="getHealth")
@@ -42,9 +44,9 @@ async def get_health() -> Health:
     operation_id="getReadiness",
     responses={503: {"model": Readiness, "description": "A part is missing, or an index is not as declared"}},
 )
-async def get_readiness(parts: PartsDep, response: Response) -> Readiness:
+async def get_readiness(parts: PartsDep, request: Request, response: Response) -> Readiness:
     """Whether requests can be served: MongoDB and its indexes, Redis and the key ring, each with its state."""
-    found = await look(parts, _indexes)
+    found = await look(parts, request.app.state.indexes)
     response.status_code = 200 if found.ready else 503
     return found
 

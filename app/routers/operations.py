@@ -8,7 +8,6 @@ from app import cursors
 from app.db import Doc
 from app.deps import (
     Access,
-    Caller,
     CallerDep,
     PagingDep,
     PartsDep,
@@ -24,6 +23,7 @@ from app.parts import Parts
 from app.problems import problems
 from app.services import operations
 from app.services.inbox import replies
+from app.services.tokens import Claims
 
 router = APIRouter(tags=["operations"])
 PATH = "/v1/labels/{label_id}/operations"
@@ -89,7 +89,7 @@ async def retry_operation(
     return OperationOut.of(operation)
 
 
-async def _need_own(parts: Parts, caller: Caller, operation_id: str) -> Doc:
+async def _need_own(parts: Parts, caller: Claims, operation_id: str) -> Doc:
     """The operation, if it is of a label that the caller works for. Raises `NotFound`, `Forbidden`."""
     operation = await operations.find_anywhere(parts.db, operation_id)
     if operation is None:

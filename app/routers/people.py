@@ -51,10 +51,11 @@ async def create_user(parts: PartsDep, body: UserCreate) -> UserOut:
 
 
 @router.get("/me", operation_id="getMe", responses=problems(Unauthenticated))
-async def get_me(caller: CallerDep, response: Response) -> UserOut:
+async def get_me(parts: PartsDep, caller: CallerDep, response: Response) -> UserOut:
     """The caller's own account."""
-    response.headers["ETag"] = version_tag(caller.user)
-    return UserOut.of(caller.user)
+    user = await accounts.need_user(parts.db, caller.user_id)
+    response.headers["ETag"] = version_tag(user)
+    return UserOut.of(user)
 
 
 @router.post(

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc
-from app.errors import AgeRequirementNotMet, InvalidCredentials
+from app.errors import AgeRequirementNotMet, InvalidCredentials, Unauthenticated
 from app.ids import new_id
 from app.services.passwords import Passwords
 
@@ -66,9 +66,12 @@ async def need_credentials(db: Database, passwords: Passwords, *, email: str, pa
     return user
 
 
-async def get_user(db: Database, user_id: str) -> Doc | None:
-    """The account, or none."""
-    return await db.open("users").find_one({"_id": user_id})
+async def need_user(db: Database, user_id: str) -> Doc:
+    """The account. Raises `Unauthenticated`: it is asked for by who is logged in to it."""
+    user = await db.open("users").find_one({"_id": user_id})
+    if user is None:
+        raise Unauthenticated
+    return user
 
 
 def email_key(email: str) -> str:

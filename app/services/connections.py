@@ -29,12 +29,16 @@ STATE_LIFE = timedelta(minutes=10)
 
 def check_return_to(settings: Settings, return_to: str) -> None:
     """Raise `InvalidInput` unless a person may be sent there: to our own origins, or in development to any site."""
-    parts = urlsplit(return_to)
+    refusal = InvalidInput(errors=(FieldError("/return_to", "must lead to one of the app's origins"),))
+    try:
+        parts = urlsplit(return_to)
+    except ValueError:
+        raise refusal from None
     origin = f"{parts.scheme}://{parts.netloc}"
     known = {*settings.origins, f"{urlsplit(settings.public_url).scheme}://{urlsplit(settings.public_url).netloc}"}
     anywhere = settings.environment == "development" and not settings.origins
     if parts.scheme not in ("http", "https") or not parts.hostname or not (anywhere or origin in known):
-        raise InvalidInput(errors=(FieldError("/return_to", "must lead to one of the app's origins"),))
+        raise refusal
 
 
 async def begin(
@@ -155,9 +159,12 @@ async def mark(db: Database, connection: Doc, *, status: str, problem: str | Non
 
 
 async def live_connections(db: Database, account_ids: Iterable[str]) -> dict[str, list[Doc]]:
-    """The active connections of these accounts, whoever's they are, by each id that Meta may call the account."""
+    """The connections that receive for these accounts, whoever's they are, by each id that Meta may call the account.
+
+    One whose webhooks are being switched on receives already.
+    """
     wanted = {account_id for account_id in account_ids if account_id}
-    query = {"account_ids": {"$in": sorted(wanted)}, "status": "active"}
+    query = {"account_ids": {"$in": sorted(wanted)}, "status": {"$in": ["active", "pending"]}}
     found: dict[str, list[Doc]] = {}
     async for doc in db.open("connections").find(query, comment=f"{ALL_LABELS}whose account a webhook is about"):
         for account_id in wanted.intersection(doc["account_ids"]):

@@ -93,29 +93,27 @@ async def _activate(
     fresh = await connections.need(db, connection["label_id"], connection["_id"])
     granted = set(fresh["granted_scopes"])
     features = [feature for feature in fresh["features"] if SCOPES[feature] in granted or not granted]
-    subscribed = [feature for feature in features if feature in meta.SUBSCRIBED_FIELDS]
-    fields = await meta.subscribe(graph, token.reveal(), subscribed) if subscribed else []
     shown = {
         "provider_id": account.provider_id,
         "username": account.username,
         "name": account.name,
         "picture_url": account.picture_url,
     }
-    changes = {
-        "status": "active",
-        "problem": None,
+    ready_to_receive = {
         "account": shown,
         "account_ids": sorted({account.provider_id, account.scoped_id}),
         "active_account_id": account.provider_id,
         "active_features": features,
-        "subscribed_fields": fields,
     }
-    try:
-        await _set(db, connection, changes)
+    try:  # before Meta sends the first webhook, which would otherwise be nobody's
+        await _set(db, connection, ready_to_receive)
     except DuplicateKeyError as exc:
         await destroy_secret(db, connection=connection, purpose="access_token")
         await _end(db, connection, "account_already_connected", clock)
         raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
+    subscribed = [feature for feature in features if feature in meta.SUBSCRIBED_FIELDS]
+    fields = await meta.subscribe(graph, token.reveal(), subscribed) if subscribed else []
+    await _set(db, connection, {"status": "active", "problem": None, "subscribed_fields": fields})
     await _tell(db, connection, "active", clock)
 
 

@@ -58,7 +58,18 @@ async def session_of(db: Database, refresh_token: str, *, now: datetime) -> Doc 
 
 async def get_session(db: Database, session_id: str, *, now: datetime) -> Doc | None:
     """The session, if it has not ended."""
-    return await db.open("sessions").find_one({"_id": session_id, "expires_at": {"$gt": now}})
+    session = await db.open("sessions").find_one({"_id": session_id})
+    return session if session and session["expires_at"] > now else None
+
+
+async def need_session(db: Database, session_id: str, user_id: str, *, now: datetime) -> None:
+    """Raise `Unauthenticated` unless this is a session of this person's that has not ended.
+
+    Whoever ends an account ends its sessions: they alone say who is logged in.
+    """
+    session = await get_session(db, session_id, now=now)
+    if session is None or session["user_id"] != user_id:
+        raise Unauthenticated
 
 
 async def end(db: Database, session_id: str) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from jose import jwk, jwt
@@ -66,7 +67,9 @@ class Signer:
         """Whose token it is. Raises `BadToken` for anything that `issue` did not make."""
         if len(token) > LONGEST or not token.isascii() or token.count(".") != 2:
             raise BadToken
-        head, body, _ = token.split(".")
+        head, body, signature = token.split(".")
+        if not _is_canonical(signature):
+            raise BadToken
         header, payload = _json_part(head), _json_part(body)
         if set(header) != HEADER or (header["alg"], header["typ"], header["kid"]) != (ALGORITHM, TYPE, self.key_id):
             raise BadToken
@@ -92,7 +95,10 @@ class Signer:
 
 def load_signer(path: Path, *, issuer: str) -> Signer:
     """Read the private key (EC P-256, PEM). Raises `ValueError` or `OSError` with a sentence that names the file."""
-    key = load_pem_private_key(path.read_bytes(), password=None)
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise ValueError(f"{path} is not a private key in PEM without a password") from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError(f"{path} is not an EC P-256 key")
     public = key.public_key()
@@ -110,6 +116,15 @@ def load_signer(path: Path, *, issuer: str) -> Signer:
 
 def _b64(number: int) -> str:
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+
+
+def _is_canonical(part: str) -> bool:
+    """Whether this is the one way to write these bytes; the library takes others."""
+    try:
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return False
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == part
 
 
 def _json_part(part: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pymongo
 import pytest
 from pymongo.collection import Collection
 
-from tools import embedded, mongod
+from tools import embedded, secantus_indexes
 
 DOCUMENTS = 5_000
 Doc = dict[str, Any]
@@ -24,8 +24,13 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection[Doc]
         things = client.get_default_database().things
         things.create_index([("kind", 1), ("n", 1)])
         things.create_index([("rare", 1)], sparse=True)
+        has_due = {"due": {"$exists": True}}
+        things.create_index([("kind", 1), ("due", -1)], unique=True, partialFilterExpression=has_due)
+        things.create_index([("due", 1)], partialFilterExpression=has_due)
         things.insert_many(
-            {"_id": n, "n": n, "kind": n % 7, "state": "queued"} | ({"rare": n} if n % 1000 == 0 else {})
+            {"_id": n, "n": n, "kind": n % 7, "state": "queued"}
+            | ({"rare": n} if n % 1000 == 0 else {})
+            | ({"due": n} if n % 100 == 0 else {})
             for n in range(DOCUMENTS)
         )
         yield things
@@ -46,6 +51,16 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection[Doc]
         ({"$nor": [{"n": {"$gt": 0}}]}, {0}),
         ({"kind": 3, "n": {"$lt": 12}, "$or": [{"state": "queued"}, {"rare": 1}]}, {3, 10}),
         ({"$or": [{"rare": 1000}, {"n": 3}], "n": {"$lt": 5}}, {3}),
+        ({"kind": 2, "due": 100}, {100}),
+        ({"kind": 2, "due": 101}, set()),
+        ({"due": {"$lte": 200}}, {0, 100, 200}),
+        ({"due": {"$lte": 200}, "kind": {"$in": [2, 4]}}, {100, 200}),
+        ({"due": {"$in": [100, 7, 300]}, "state": {"$ne": "gone"}}, {100, 300}),
+        ({"kind": 3, "due": {"$exists": False}, "n": {"$lt": 20}}, {3, 10, 17}),
+        ({"kind": 3, "due": None, "n": {"$lt": 9}}, {3}),
+        ({"kind": 0, "due": {"$lt": 1}, "gone": {"$exists": False}}, {0}),
+        ({"kind": 3, "_id": {"$lt": 11}}, {3, 10}),
+        ({"kind": 3, "_id": {"$in": [3, 4]}}, {3}),
         ({"rare": None, "$and": [{"n": {"$lt": 2}}]}, {1}),
     ],
 )
@@ -79,6 +94,6 @@ def test_find_one_and_update_does_not_scan(things: Collection[Doc]) -> None:
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The repair knows one version only."""
-    monkeypatch.setattr(mongod, "version", lambda name: "0.8.0")
+    monkeypatch.setattr(secantus_indexes, "version", lambda name: "0.8.0")
     with pytest.raises(SystemExit, match=r"SecantusDB 0\.8\.0 is installed; this launcher knows 0\.7\.0b3"):
-        mongod.repair_index_lookup()
+        secantus_indexes.repair_index_lookup()

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from app.db import Database, Doc
-from app.errors import NotFound, StaleVersion
+from app.errors import FieldError, InvalidInput, NotFound, StaleVersion
 from app.models.data_map import CONTENT_LIFE
+from app.services import labels
 from app.services.inbox.unread import recount
 
 Cursor = tuple[datetime, str]
@@ -54,8 +55,13 @@ async def need_conversation(db: Database, label_id: str, conversation_id: str, *
 async def change_conversation(
     db: Database, label_id: str, conversation_id: str, *, changes: Doc, versions: list[int] | None, now: datetime
 ) -> Doc:
-    """Change what the team decides, if it still is of one of the `versions` seen. Raises `NotFound`, `StaleVersion`."""
+    """Change what the team decides, if it still is of one of the `versions` seen.
+
+    Raises `NotFound`, `StaleVersion`, `InvalidInput` for an assignee who does not work for the label.
+    """
     await need_conversation(db, label_id, conversation_id, now=now)
+    if changes.get("assignee") and await labels.role_of(db, changes["assignee"], label_id) is None:
+        raise InvalidInput(errors=(FieldError("/assignee", "must be somebody who works for the label"),))
     key: Doc = {"_id": conversation_id, "label_id": label_id}
     key |= {"version": {"$in": versions}} if versions is not None else {}
     changes = changes | ({"status_at": now} if "status" in changes else {})

@@ -4,6 +4,7 @@ A batch is leased, so that two workers do not do the same work; it may be done t
 it marks its rows), and nothing differs: every write has a natural key or commutes.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from app.services.webhooks.changes import parse_raw
 log = get_logger(__name__)
 
 BATCH = 200
+RECOUNTS_AT_ONCE = 10
 LEASE = timedelta(seconds=20)
 ALONE_AFTER = 3
 """A change that was begun so often is done by itself, so that it cannot hold up others."""
@@ -125,17 +127,27 @@ async def _store(db: Database, received: Sequence[Received], *, now: datetime) -
     await _append_events(db, [*talk, *comments], now=now)
     touched = [r for r in talk if r.conversation_id]
     await _bulk(db, "conversations", [write for r in touched for write in writes.conversation_times(r)])
-    for label_id, conversation_id in sorted({(r.connection["label_id"], str(r.conversation_id)) for r in touched}):
-        await recount(db, label_id, conversation_id, now=now)
+    await _recount_all(db, {(r.connection["label_id"], str(r.conversation_id)) for r in touched}, now=now)
+
+
+async def _recount_all(db: Database, conversations: set[tuple[str, str]], *, now: datetime) -> None:
+    room = asyncio.Semaphore(RECOUNTS_AT_ONCE)
+
+    async def one(label_id: str, conversation_id: str) -> None:
+        async with room:
+            await recount(db, label_id, conversation_id, now=now)
+
+    await asyncio.gather(*(one(*conversation) for conversation in sorted(conversations)))
 
 
 async def _with_conversations(db: Database, received: Sequence[Received], *, now: datetime) -> list[Received]:
     with_fan = [r for r in received if r.incoming.fan_id]
-    first = {(r.connection["_id"], r.incoming.fan_id): r for r in with_fan}
-    await _bulk(db, "conversations", [writes.conversation_upsert(r, now=now) for r in first.values()])
+    in_order = sorted(with_fan, key=lambda r: r.incoming.at)
+    latest = {(r.connection["_id"], r.incoming.fan_id): r for r in in_order}
+    await _bulk(db, "conversations", [writes.conversation_upsert(r, now=now) for r in latest.values()])
     found: dict[tuple[str, str], str] = {}
     for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in with_fan}:
-        fans = [fan for connection, fan in first if connection == connection_id]
+        fans = [fan for connection, fan in latest if connection == connection_id]
         query = {"label_id": label_id, "connection_id": connection_id, "participant.provider_id": {"$in": fans}}
         async for doc in db.open("conversations").find(query, {"participant.provider_id": 1}):
             found[connection_id, doc["participant"]["provider_id"]] = doc["_id"]

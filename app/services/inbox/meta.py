@@ -50,10 +50,16 @@ def understand(channel: str, item: Any, *, account_ids: set[str], at: datetime) 
         if channel in ("comments", "live_comments"):
             return _comment(item, account_ids, at, live=channel == "live_comments")
         if channel in ("messaging", "standby", "messages"):
-            return _messaging(item, account_ids, at, standby=channel == "standby")
-    except (KeyError, TypeError, ValueError, AttributeError):
+            found = _messaging(item, account_ids, at, standby=channel == "standby")
+            return found if _has_its_place(found) else NotForUs("malformed", parked=True)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return NotForUs("malformed", parked=True)
     return NotForUs("unknown_field", parked=True)
+
+
+def _has_its_place(found: Incoming | NotForUs) -> bool:
+    """A message that is in nobody's conversation could never be shown."""
+    return isinstance(found, NotForUs) or found.kind not in ("message", "postback") or bool(found.fan_id)
 
 
 def _messaging(item: Doc, account_ids: set[str], at: datetime, *, standby: bool) -> Incoming | NotForUs:

@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from app.clients import graph as meta
 from app.clients.graph import Graph
 from app.db import Database, Doc, Session
+from app.models.data_map import CONTENT_LIFE
 from app.services.vault.opening import Opened
 
 EARLIER, LATER = timedelta(seconds=5), timedelta(minutes=10)
@@ -65,7 +66,7 @@ async def _is_taken(db: Database, message: Doc, provider_id: str) -> bool:
 async def adopt(db: Database, message: Doc, *, provider_id: str, sent_at: datetime) -> None:
     """Record that Meta has the reply. If its echo was stored as a message of its own, the two become one."""
     key = {"_id": message["_id"], "label_id": message["label_id"]}
-    sent: Doc = {"provider_id": provider_id, "state": "sent", "sent_at": sent_at}
+    sent: Doc = {"provider_id": provider_id, "state": "sent", "sent_at": sent_at, "expires_at": sent_at + CONTENT_LIFE}
     try:
         await db.open("messages").update_one(key, {"$set": sent, "$unset": {"problem": ""}})
         return
@@ -78,7 +79,9 @@ async def adopt(db: Database, message: Doc, *, provider_id: str, sent_at: dateti
         update: Doc = {"$set": dict(sent), "$unset": {"problem": ""}}
         if echo and echo["_id"] != message["_id"]:
             await db.open("messages").delete_one({"_id": echo["_id"], "label_id": echo["label_id"]}, session=session)
-            update["$set"] |= {name: echo[name] for name in ("sent_at", "read_at", "deleted_at") if name in echo}
+            update["$set"] |= {
+                name: echo[name] for name in ("sent_at", "expires_at", "read_at", "deleted_at") if name in echo
+            }
             if "deleted_at" in echo:
                 update["$unset"]["content"] = ""
             else:

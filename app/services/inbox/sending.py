@@ -18,6 +18,7 @@ from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
 from app.services.inbox.replies import check_window
+from app.services.inbox.unread import recount
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.opening import open_secret
 from app.services.vault.private_ring import PrivateRing
@@ -48,6 +49,7 @@ async def send_reply(db: Database, graph: Graph, ring: PrivateRing, operation: D
     if message is None or message["expires_at"] <= clock():
         raise GiveUp("expired", "The message has reached the end of its 30 days.")
     if message["state"] == "sent":
+        await _sent(db, message, clock)  # who recorded it may have died before he told of it
         return _result(message)
     connection = await connections.need(db, label_id, message["connection_id"])
     if message.get("calling_at"):
@@ -185,13 +187,9 @@ async def _set_state(db: Database, message: Doc, state: str) -> None:
 
 async def _sent(db: Database, message: Doc, clock: Clock) -> None:
     key = {"_id": message["conversation_id"], "label_id": message["label_id"]}
-    await db.open("conversations").update_one(
-        key,
-        {
-            "$max": {"last_message_at": message["ordered_at"], "expires_at": message["expires_at"]},
-            "$inc": {"version": 1},
-        },
-    )
+    newest = {"$max": {"last_message_at": message["ordered_at"]}, "$inc": {"touched": 1, "version": 1}}
+    await db.open("conversations").update_one(key, newest)
+    await recount(db, message["label_id"], message["conversation_id"], now=clock())
     event = Event(message["label_id"], f"message:{message['_id']}:sent", "message.sent", message["_id"], clock())
     await append(db, [event])
 

@@ -1,4 +1,5 @@
-"""How many messages of a conversation the team has not read: counted anew when something changes, never added up."""
+"""What follows from a conversation's messages, found anew when something changes and never added up: how many the team
+has not read, and until when the conversation stays."""
 
 from datetime import UTC, datetime
 
@@ -9,14 +10,14 @@ TRIES = 10
 
 
 async def recount(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> None:
-    """Count the unread messages that are there and not expired.
+    """Count the unread messages that are there and not expired; the conversation ends with its newest message.
 
     Who changes messages raises `touched` afterwards; a count that was overtaken is not written but made again.
     """
     conversations, messages = db.open("conversations"), db.open("messages")
     key = {"label_id": label_id, "_id": conversation_id}
     for _ in range(TRIES):
-        conversation = await conversations.find_one(key, {"touched": 1, "team_read_at": 1})
+        conversation = await conversations.find_one(key, {"touched": 1, "team_read_at": 1, "expires_at": 1})
         if conversation is None:
             return
         query = {
@@ -33,7 +34,11 @@ async def recount(db: Database, label_id: str, conversation_id: str, *, now: dat
             update["$set"]["recount_at"] = min(ends)
         else:
             update["$unset"] = {"recount_at": ""}
-        unchanged = key | {"touched": conversation.get("touched", {"$exists": False})}
+        of_it = {"label_id": label_id, "conversation_id": conversation_id, "ordered_at": {"$gt": BEGINNING}}
+        newest = await messages.find_one(of_it, {"expires_at": 1}, sort=[("ordered_at", -1)])
+        if newest:
+            update["$set"]["expires_at"] = newest["expires_at"]
+        unchanged = key | {name: conversation.get(name, {"$exists": False}) for name in ("touched", "expires_at")}
         if (await conversations.update_one(unchanged, update)).matched_count:
             return
 

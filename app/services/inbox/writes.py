@@ -72,9 +72,9 @@ def message_upsert(received: Received) -> UpdateOne:
     lowest: Doc = {"expires_at": received.expires_at}
     if received.conversation_id:
         known["conversation_id"] = received.conversation_id
-    if incoming.kind in ("message", "postback", "edit") and incoming.outgoing is not None:
-        known["direction"] = "out" if incoming.outgoing else "in"
-        lowest |= {"sent_at": at, "ordered_at": at}
+        if incoming.kind in ("message", "postback", "edit"):
+            known["direction"] = "out" if incoming.outgoing else "in"
+            lowest |= {"sent_at": at, "ordered_at": at}
     if incoming.kind == "unsend":
         lowest["deleted_at"] = at
     if incoming.kind == "read":

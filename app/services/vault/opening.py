@@ -75,10 +75,17 @@ def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding)
     try:
         if envelope["v"] != VERSION:
             raise SealBroken
-        data_key = ring.unwrap(envelope["key_id"], bytes(envelope["wrapped_key"]), binding=bound)
-        if not hmac.compare_digest(commitment_of(data_key), bytes(envelope["commitment"])):
+        data_key = ring.unwrap(envelope["key_id"], _raw(envelope, "wrapped_key"), binding=bound)
+        if not hmac.compare_digest(commitment_of(data_key), _raw(envelope, "commitment")):
             raise SealBroken
-        plain = AESGCM(data_key).decrypt(bytes(envelope["nonce"]), bytes(envelope["ciphertext"]), bound)
+        plain = AESGCM(data_key).decrypt(_raw(envelope, "nonce"), _raw(envelope, "ciphertext"), bound)
         return Opened(plain.decode())
     except (KeyError, TypeError, ValueError, InvalidTag, CannotUnwrap):
         raise SealBroken from None
+
+
+def _raw(envelope: dict[str, Any], name: str) -> bytes:
+    value = envelope[name]
+    if not isinstance(value, bytes):  # `bytes()` of a number would ask for that much memory
+        raise SealBroken
+    return value

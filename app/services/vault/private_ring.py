@@ -33,6 +33,8 @@ def load_private(path: Path) -> PrivateRing:
     ring = read_ring_file(path)
     if path.stat().st_mode & 0o077:
         raise BadRing(f"{path} may be read by others: its mode must be 0600")
+    if "current" in ring:
+        raise BadRing(f"{path} is a public key ring, not a private one")
     try:
         return PrivateRing({key_id: X25519PrivateKey.from_private_bytes(raw) for key_id, raw in raw_keys(ring).items()})
     except (ValueError, TypeError, AttributeError, KeyError) as exc:

@@ -47,7 +47,7 @@ def read_ring_file(path: Path) -> dict[str, object]:
     """A ring file's JSON. Raises `BadRing`."""
     try:
         ring = json.loads(path.read_text())
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise BadRing(f"{path} cannot be read as a key ring") from exc
     if not isinstance(ring, dict):
         raise BadRing(f"{path} is not a key ring")

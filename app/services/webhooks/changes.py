@@ -45,22 +45,28 @@ class Change:
 
 
 def changes_of(body: bytes, *, dedupe_key: bytes, now: datetime) -> list[Change]:
-    """Every change in a body, whatever else is in it. Raises `NotAWebhook`."""
+    """Every change in a body that is not older than we may keep it, whatever else is in it. Raises `NotAWebhook`."""
+    try:
+        found = list(_changes(body, dedupe_key=dedupe_key, now=now))
+    except RecursionError as exc:
+        raise NotAWebhook from exc
+    return [change for change in found if change.expires_at > now]
+
+
+def _changes(body: bytes, *, dedupe_key: bytes, now: datetime) -> Iterator[Change]:
     envelope = _parse(body)
     entries = envelope.get("entry") if isinstance(envelope, dict) else None
     if not isinstance(entries, list):
         raise NotAWebhook
     name = str(envelope.get("object", ""))[:64]
-    return [
-        _change(name, entry, channel, item, dedupe_key=dedupe_key, now=now)
-        for entry in entries
-        if isinstance(entry, dict)
-        for channel, item in _items(entry)
-    ]
+    for entry in entries:
+        if isinstance(entry, dict):
+            for channel, item in _items(entry):
+                yield _change(name, entry, channel, item, dedupe_key=dedupe_key, now=now)
 
 
 def parse_raw(raw: bytes) -> Any:
-    """A stored change. Raises `ValueError`."""
+    """A stored change. Raises `NotAWebhook`."""
     return _parse(raw)
 
 

@@ -1,0 +1,227 @@
+"""The contract: what the file says, what the app serves and what the code does are the same thing."""
+
+import asyncio
+import importlib
+import json
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+
+from app import routers
+from app.errors import Problem
+from app.meta_webhook import PATH as META_WEBHOOK
+from app.models.base import ApiModel, Doc
+from app.problems import MEDIA_TYPE, ProblemOut
+from tests.house import House
+from tools.child import ROOT
+
+NOT_IN_IT = {"/openapi.json", "/docs", "/docs/{name}"}
+"""The contract itself, and its manual."""
+NO_KEY = {"receiveMetaWebhook"}
+"""Meta sends no `Idempotency-Key`: a delivery is known by what is in it."""
+SHOWN = {("SessionOut", "access_token")}
+TIMES = {("ConnectionOut", "token_expires_at"), ("ConnectionStarted", "token_expires_at")}
+FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["ok", "missing"]}
+FOR_ANYBODY = {"getHealth", "getReadiness", "getJwks", "getSecurityTxt", "createUser", "createSession"}
+FOR_ANYBODY |= {"verifyMetaWebhook", "receiveMetaWebhook"}
+SECRETIVE = re.compile("token|secret|password|credential|cipher|sealed|private|hash|(?<!_)key(?!s$)")
+
+
+@pytest.fixture
+def contract() -> Doc:
+    """The repository's `openapi.json`."""
+    found: Doc = json.loads((ROOT / "openapi.json").read_bytes())
+    return found
+
+
+def operations(contract: Doc) -> Iterator[tuple[str, str, Doc]]:
+    """Each operation, with its path and method."""
+    for path, methods in contract["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def subclasses(kind: type[Any]) -> set[type[Any]]:
+    """All below it."""
+    return {found for child in kind.__subclasses__() for found in {child, *subclasses(child)}}
+
+
+def named_in(part: Any) -> set[str]:
+    """The schemas that this part of the contract refers to."""
+    if isinstance(part, dict):
+        own = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*(named_in(value) for value in part.values()))
+    return set().union(*(named_in(item) for item in part)) if isinstance(part, list) else set()
+
+
+def reachable(contract: Doc, part: Any) -> set[str]:
+    """The schemas that this part can lead to."""
+    found: set[str] = set()
+    more = named_in(part)
+    while more - found:
+        found |= more
+        more = set().union(*(named_in(contract["components"]["schemas"][name]) for name in found))
+    return found
+
+
+async def test_the_file_the_command_and_the_app_say_the_same(house: House) -> None:
+    """Byte for byte."""
+    file = (ROOT / "openapi.json").read_bytes()
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tools.openapi", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    written, _ = await command.communicate()
+    assert written == file, "make openapi"
+    answer = await house.http.get("/openapi.json")
+    assert (answer.content, answer.headers["content-type"]) == (file, "application/json")
+
+
+def test_every_route_is_in_it(contract: Doc) -> None:
+    """Of each module of the routers; and nothing else is in it but the route in front of them."""
+    found = set()
+    for module in pkgutil.iter_modules(routers.__path__, f"{routers.__name__}."):
+        for route in importlib.import_module(module.name).router.routes:
+            assert isinstance(route, APIRoute)
+            assert route.include_in_schema is (route.path not in NOT_IN_IT), route.path
+            found |= {(route.path, method.lower()) for method in route.methods if route.include_in_schema}
+    assert found | {(META_WEBHOOK, "post")} == {(path, method) for path, method, _ in operations(contract)}
+    assert len(found) > 20
+
+
+def test_every_operation_is_described(contract: Doc) -> None:
+    """A name of its own for generated clients, a summary, a sentence; and a known tag."""
+    tags = {tag["name"] for tag in contract["tags"]}
+    names = [operation["operationId"] for _, _, operation in operations(contract)]
+    assert len(set(names)) == len(names) and all(re.fullmatch("[a-z]+[A-Za-z]+", name) for name in names)
+    for path, method, operation in operations(contract):
+        assert operation["summary"] and operation["description"].endswith("."), (method, path)
+        assert set(operation["tags"]) <= tags and operation["tags"]
+        in_path = {found["name"] for found in operation.get("parameters", []) if found["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path))
+
+
+def test_every_refusal_is_a_problem(contract: Doc) -> None:
+    """With examples that are problems of ours, each under its own status."""
+    known = {kind.code: kind.status for kind in {Problem, *subclasses(Problem)}}
+    shown = set()
+    for path, method, operation in operations(contract):
+        refusals = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        assert set(refusals) >= {"414", "431", "500", "503"}, (method, path)
+        for status, answer in refusals.items():
+            body = answer["content"][MEDIA_TYPE]
+            assert body["schema"] == {"$ref": "#/components/schemas/ProblemOut"}
+            for code, example in body["examples"].items():
+                problem = ProblemOut.model_validate(example["value"])
+                assert (problem.code, problem.status, known[code]) == (code, int(status), int(status))
+                shown.add(code)
+    assert shown == set(known) - {"method_not_allowed"}  # what is not in the contract cannot be documented there
+
+
+def test_what_is_taken_and_refused_is_documented(contract: Doc) -> None:
+    """The key of every POST, the session that is needed, and what a body can be refused for."""
+    for path, method, operation in operations(contract):
+        name, statuses = operation["operationId"], set(operation["responses"])
+        headers = {found["name"] for found in operation.get("parameters", []) if found["in"] == "header"}
+        assert ("Idempotency-Key" in headers) is (method == "post" and name not in NO_KEY), name
+        assert ("security" in operation) is (name not in FOR_ANYBODY), name
+        assert "401" in statuses or "security" not in operation, name
+        assert "{" not in path or statuses >= {"404", "422"}, name
+        assert "requestBody" not in operation or statuses >= {"400", "408", "413"}, name
+        assert method not in ("patch", "put") or ("if-match" in headers and "412" in statuses), name
+        assert ("202" in statuses) <= ("prefer" in headers), name
+
+
+def test_no_answer_has_a_place_for_a_secret(contract: Doc) -> None:
+    """But the access token of a log-in."""
+    answers = [operation["responses"] for _, _, operation in operations(contract)]
+    found = {
+        (name, field): schema
+        for name in reachable(contract, answers)
+        for field, schema in contract["components"]["schemas"][name].get("properties", {}).items()
+        if SECRETIVE.search(field)
+    }
+    assert set(found) == SHOWN | TIMES | set(FIXED)
+    for place in TIMES:
+        assert found[place]["anyOf"] == [{"type": "string", "format": "date-time"}, {"type": "null"}]
+    for place, words in FIXED.items():
+        assert found[place].get("enum", [found[place].get("const")]) == words
+
+
+def test_every_body_is_closed_and_named(contract: Doc) -> None:
+    """A field that a request does not have is refused, at any depth; nothing is defined and not used."""
+    bodies = [operation["requestBody"] for _, _, operation in operations(contract) if "requestBody" in operation]
+    taken = reachable(contract, bodies)
+    assert len(taken) >= 6
+    for name in taken:
+        assert contract["components"]["schemas"][name]["additionalProperties"] is False, name
+    assert reachable(contract, contract["paths"]) == set(contract["components"]["schemas"])
+
+
+def test_every_example_is_one() -> None:
+    """It is taken by its own field."""
+    tried = 0
+    for model in subclasses(ApiModel):
+        for name, field in model.model_fields.items():
+            for example in field.examples or []:
+                TypeAdapter(Annotated[field.annotation, field]).validate_json(json.dumps(example))
+                assert name
+                tried += 1
+    assert tried > 15
+
+
+class Links(HTMLParser):
+    """Collects what a page loads, and whether it runs or styles anything in line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.found += [value for name in ("src", "href", "action") if (value := given.get(name))]
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+        if tag == "script" and "src" not in given:
+            self.inline.append(tag)
+
+
+async def test_the_manual_needs_no_other_site(house: House) -> None:
+    """Everything it loads is ours and there, nothing runs in line, and the browser is told to refuse the rest."""
+    page = await house.http.get("/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    links = Links()
+    links.feed(page.text)
+    assert links.inline == []
+    kinds = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+    loaded = [link for link in links.found if not link.startswith("data:")]
+    assert len(loaded) == 3
+    for link in loaded:
+        assert link.startswith("/docs/")
+        answer = await house.http.get(link)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kinds[link[link.rindex(".") :]])
+        assert answer.content and (len(answer.content) > 10_000 or "http" not in answer.text)
+    start = (await house.http.get("/docs/start.js")).text
+    assert 'url: "/openapi.json"' in start and "validatorUrl: null" in start
+    assert re.findall(r"url\((?!\"?data:|'?data:)[^)]*\)", (await house.http.get("/docs/swagger-ui.css")).text) == []
+
+
+async def test_the_manual_is_confined(house: House) -> None:
+    """Its policy names no site but ours, allows no code in line, and no frame; other answers load nothing at all."""
+    page = await house.http.get("/docs")
+    [policy] = page.headers.get_list("content-security-policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'self'" and rules["frame-ancestors"] == "'none'"
+    assert "unsafe" not in rules.get("script-src", "")
+    assert set(" ".join(rules.values()).split()) <= {"'self'", "'none'", "'unsafe-inline'", "data:"}
+    assert [name for name, value in rules.items() if "unsafe-inline" in value] == ["style-src"]
+    for path in ("/docs/swagger-ui-bundle.js", "/openapi.json"):
+        answer: httpx.Response = await house.http.get(path)
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")

@@ -1,0 +1,248 @@
+"""Every refusal is a problem (RFC 9457) with a stable code, and none repeats what the caller sent."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from structlog.testing import capture_logs
+
+from app.db import Doc
+from app.ids import new_id
+from app.services.tokens import Claims
+from tests.house import House, delivery, message_change, open_house, settings_env
+
+CANARY = "Canary(7f)secret;%<x>"
+"""Long and odd enough to be nowhere by chance; its signs are ones that libraries like to repeat in their messages."""
+TRACES = ("canary", "7f", "secret;")
+JSON = {"Content-Type": "application/json"}
+MIB = 1024 * 1024
+UNKEEPABLE = (
+    b"{",
+    b'{"a":1}{}',
+    b"\xff\xfe{}",
+    b'{"email":"a","email":"b"}',
+    b'{"a":{"b":1,"b":2}}',
+    b'{"a":NaN}',
+    b'{"a":-Infinity}',
+    b'{"a":1e999}',
+    b'{"a":9223372036854775808}',
+    b'{"a":' + b"9" * 5000 + b"}",
+    b'{"a":"\\u0000"}',
+    b'{"a\\u0000":1}',
+    b'{"a":"\\ud800"}',
+    b"[" * 34 + b"]" * 34,
+    b"[" * 100_000,
+)
+NOWHERE = "mongodb://127.0.0.1:9/nothing?retryWrites=false"
+
+
+def problem_in(answer: httpx.Response, status: int, code: str) -> Doc:
+    """The problem that this answer must be."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: Doc = answer.json()
+    assert set(body) - {"errors"} == {"type", "title", "status", "detail", "code", "request_id"}
+    assert (body["status"], body["code"], body["request_id"]) == (status, code, answer.headers["x-request-id"])
+    assert body["type"].endswith(f"/{code}") and body["title"] and body["detail"]
+    return body
+
+
+async def refused(http: httpx.AsyncClient, status: int, code: str, method: str, path: str, **request: Any) -> Doc:
+    """The problem that this request gets."""
+    return problem_in(await http.request(method, path, **request), status, code)
+
+
+async def in_pieces(size: int) -> AsyncIterator[bytes]:
+    """A body of this size whose length is not declared."""
+    for _ in range(size // 4096 + 1):
+        yield b" " * 4096
+
+
+async def test_nothing_here_and_not_this_way(house: House) -> None:
+    """404 and 405; the second says what would be allowed."""
+    for path in ("/", "/v1", "/v1/nothing", "/v1/labels/", "/v1//labels", "/docs/../secret", "/metrics", "/docs/x.js"):
+        await refused(house.http, 404, "not_found", "GET", path)
+    for method, path, allowed in (
+        ("DELETE", "/healthz", {"GET"}),
+        ("PUT", "/v1/me", {"GET"}),
+        ("PUT", "/v1/labels", {"GET", "POST"}),
+        ("BREW", "/v1/users", {"POST"}),
+    ):
+        answer = await house.http.request(method, path)
+        problem_in(answer, 405, "method_not_allowed")
+        assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+async def test_too_large_too_long_too_many(house: House) -> None:
+    """Each limit is held before anything is parsed, and one step below it is not refused for its size."""
+    post = ("POST", "/v1/sessions")
+    await refused(house.http, 413, "body_too_large", *post, headers=JSON, content=b" " * (MIB + 1))
+    await refused(house.http, 413, "body_too_large", *post, headers=JSON, content=in_pieces(MIB + 1))
+    await refused(house.http, 400, "invalid_json", *post, headers=JSON, content=b" " * MIB)
+    await refused(house.http, 414, "uri_too_long", "GET", "/healthz?" + "x" * 8192)
+    assert (await house.http.get("/healthz?" + "x" * 8000)).status_code == 200
+    await refused(house.http, 431, "headers_too_large", "GET", "/healthz", headers={"X-Long": "x" * 16_384})
+    many = [(f"X-{number}", "x") for number in range(101)]
+    await refused(house.http, 431, "headers_too_large", "GET", "/healthz", headers=many)
+    assert (await house.http.get("/healthz", headers=many[:90])).status_code == 200
+
+
+async def test_only_json_is_taken(house: House) -> None:
+    """A form, which a foreign site could send without asking, is not."""
+    form, json = "application/x-www-form-urlencoded", "application/json"
+    for types in ([], ["text/plain"], [form], ["application/jsonp"], [json, json], [json, form]):
+        headers = [("Content-Type", value) for value in types]
+        await refused(house.http, 415, "unsupported_media_type", "POST", "/v1/sessions", headers=headers, content=b"{}")
+    charset = {"Content-Type": "Application/JSON; charset=utf-8"}
+    await refused(house.http, 422, "invalid_input", "POST", "/v1/sessions", headers=charset, content=b"{}")
+
+
+async def test_json_that_no_part_of_the_house_could_keep(house: House) -> None:
+    """Refused as it comes in, on a route that reads it and on one that does not."""
+    for body in UNKEEPABLE:
+        for path in ("/v1/sessions", "/v1/sessions/refresh"):
+            await refused(house.http, 400, "invalid_json", "POST", path, headers=JSON, content=body)
+
+
+async def test_who_may_not(house: House) -> None:
+    """401 without a session that is good, 403 for a role that does not allow it, 404 for another's label."""
+    owner, other = await house.person(), await house.person("other@example.com")
+    label = f"/v1/labels/{await house.label(owner)}"
+    for given in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic bWFyYTp4"}, {"Authorization": ""}):
+        answer = await house.http.get("/v1/me", headers=given)
+        problem_in(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    await refused(other, 404, "not_found", "GET", label)
+    await house.db.open("memberships").update_one({"label_id": label[11:]}, {"$set": {"role": "analyst"}})
+    assert (await owner.get(label)).json()["role"] == "analyst"
+    await refused(owner, 403, "forbidden", "PATCH", label, json={"name": "Mine"})
+    await refused(owner, 403, "forbidden", "GET", f"{label}/conversations")
+
+
+async def test_invalid_input_points_at_each_place(house: House) -> None:
+    """As JSON pointers, from a fixed list of words."""
+    body = {"name": "", "email": "mara", "password": "short", "date_of_birth": "then", "more": 1}
+    problem = await refused(house.http, 422, "invalid_input", "POST", "/v1/users", json=body)
+    pointers = {error["pointer"] for error in problem["errors"]}
+    assert pointers == {"/name", "/email", "/password", "/date_of_birth", "/policy_version", ""}
+    owner = await house.person()
+    problem = await refused(owner, 422, "invalid_input", "GET", "/v1/labels?limit=0")
+    assert [error["pointer"] for error in problem["errors"]] == ["/query/limit"]
+    deep = {"name": "N", "slug": "n", "branding": {"primary_colour": "red", "odd": 1}}
+    problem = await refused(owner, 422, "invalid_input", "POST", "/v1/labels", json=deep)
+    assert {error["pointer"] for error in problem["errors"]} == {"/branding/primary_colour", "/branding"}
+
+
+def silent_about_it(answer: httpx.Response) -> None:
+    """Nothing of the canary is in the answer's body or headers."""
+    assert answer.status_code >= 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = (answer.text + json.dumps(list(answer.headers.items()))).lower()
+    assert not [trace for trace in TRACES if trace in said.replace(answer.headers["x-request-id"], "")], said
+
+
+def bodies_for(schema: Doc) -> list[Any]:
+    """Bodies with the canary at every place of a schema: as value, as a value of the wrong type, as a name."""
+    names = list(schema["properties"])
+    return [
+        CANARY,
+        [CANARY],
+        dict.fromkeys(names, CANARY) | {CANARY: CANARY},
+        {name: {CANARY: [CANARY]} for name in names},
+        {name: [{CANARY: CANARY}] for name in names},
+        *({name: CANARY, CANARY: {CANARY: 1}} for name in names),
+    ]
+
+
+async def test_no_answer_repeats_what_was_sent(house: House) -> None:
+    """The canary at every place of every operation of the contract, logged in and not: path, query, headers, body."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    contract = (await house.http.get("/openapi.json")).json()
+    headers = dict.fromkeys(("If-Match", "Prefer", "X-Request-Id", "Origin", "Accept", "X-Odd", "Forwarded"), CANARY)
+    tried = 0
+    for path, operations in contract["paths"].items():
+        for method, operation in operations.items():
+            parameters = operation.get("parameters", [])
+            query = {found["name"]: CANARY for found in parameters if found["in"] == "query"} | {CANARY: CANARY}
+            place = path.replace("{label_id}", label_id if path.count("{") > 1 else CANARY)
+            for name in [found["name"] for found in parameters if found["in"] == "path"]:
+                place = place.replace(f"{{{name}}}", CANARY)
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            schema = contract["components"]["schemas"].get(body.get("$ref", "").rpartition("/")[2])
+            for content in bodies_for(schema) if schema else [None]:
+                for http in (owner, house.http):
+                    answer = await http.request(method, place, params=query, headers=headers, json=content)
+                    if method == "get" and answer.status_code == 200 and not parameters:
+                        continue  # health, keys: it takes nothing
+                    silent_about_it(answer)
+                    tried += 1
+    assert tried > 100
+
+
+async def test_no_answer_repeats_odd_requests(house: House) -> None:
+    """Unknown paths and methods, cookies, bad tokens, mail addresses that their parser likes to quote."""
+    silent_about_it(await house.http.get(f"/v1/{CANARY}", params={CANARY: CANARY}))
+    silent_about_it(await house.http.request("CANARY7F", "/v1/users"))
+    silent_about_it(await house.http.get("/v1/me", headers={"Authorization": f"Bearer {CANARY}", "Host": "canary.io"}))
+    cookie = {"Cookie": f"__Host-soundops_refresh=sor_{CANARY}; odd={CANARY}"}
+    silent_about_it(await house.http.post("/v1/sessions/refresh", headers=cookie))
+    silent_about_it(await house.http.post("/v1/users", json={}, headers={"Idempotency-Key": CANARY * 20}))
+    silent_about_it(await house.http.post("/v1/users", content=CANARY, headers={"Content-Type": CANARY}))
+    silent_about_it(await house.http.post("/v1/users", content=f'{{"{CANARY}"', headers=JSON))
+    for address in (
+        f"{CANARY}@example.com",
+        "mara@canary",
+        "mara@can;ary.7f",
+        "canary..7f@x.example",
+        '"7f"@canary.test',
+    ):
+        silent_about_it(await house.http.post("/v1/users", json={"email": address}))
+    unsigned = await house.deliver(CANARY.encode(), signed=CANARY)
+    silent_about_it(unsigned)
+    silent_about_it(await house.deliver(CANARY.encode()))
+
+
+async def test_a_broken_document_is_our_trouble_alone(house: House) -> None:
+    """A model that fails on what is stored: 500, a problem, and nothing of the document or of our code in it."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    for broken in (
+        {"$unset": {"slug": 1}},
+        {"$set": {"slug": "s", "created_at": CANARY}},
+        {"$set": {"created_at": house.clock(), "branding": {CANARY: CANARY}}},
+        {"$set": {"branding": {}, "name": {CANARY: 1}}},
+    ):
+        await house.db.open("labels").update_one({"_id": label_id}, broken)
+        with capture_logs() as logged:  # the default renderer takes seconds for a traceback
+            answer = await owner.get(f"/v1/labels/{label_id}")
+        problem_in(answer, 500, "internal_error")
+        silent_about_it(answer)
+        assert not [word for word in ("Traceback", "Error", "pydantic", ".py", label_id) if word in answer.text]
+        [entry] = [entry for entry in logged if entry["event"] == "unhandled"]
+        assert entry["request_id"] == answer.headers["x-request-id"]
+    await house.db.open("labels").update_one({"_id": label_id}, {"$set": {"name": "Nightjar"}})
+    assert (await owner.get(f"/v1/labels/{label_id}")).status_code == 200
+
+
+async def test_without_the_store_come_back_soon(redis_url: str, key_folder: Path) -> None:
+    """503 with `Retry-After` wherever the store is needed; being alive needs none."""
+    async with open_house(settings_env(key_folder, mongodb_url=NOWHERE, redis_url=redis_url)) as house:
+        token = house.api.signer.issue(Claims(new_id("usr"), new_id("ses")), now=house.clock())
+        known = {"Authorization": f"Bearer {token}"}
+        login = {"email": "mara@example.com", "password": "a long sentence only I know"}
+        answers = await asyncio.gather(
+            house.http.get("/v1/me", headers=known),
+            house.http.post("/v1/sessions", json=login),
+            house.http.post("/v1/labels", json={"name": "N", "slug": "n"}, headers=known | {"Idempotency-Key": "k"}),
+            house.http.get("/v1/labels?limit=5", headers=known),
+            house.deliver(delivery(message_change("mid-1", ms=house.ms()))),
+        )
+        for answer in answers:
+            problem_in(answer, 503, "unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+            assert "127.0.0.1" not in answer.text and "mongo" not in answer.text.lower()
+        assert (await house.http.get("/healthz")).json() == {"status": "ok"}

@@ -1,0 +1,67 @@
+"""The product with one bug planted, as a process: `python -m tests.faults.planted api early_ack`.
+
+The checker must catch each of them; that is what proves it.
+"""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from app import meta_webhook
+from app.models.data_map import DATA_MAP
+from app.server import serve
+from app.services.webhooks.changes import Change, changes_of
+from app.services.webhooks.intake import Intake
+from app.settings import Settings, WorkerSettings, load
+from workers import jobs
+from workers.main import main as work
+
+_begun: set[asyncio.Task[None]] = set()
+
+
+def early_ack() -> None:
+    """The webhook is answered before its changes are written."""
+    store = Intake.store
+
+    async def early(self: Intake, changes: list[Change], *, now: datetime) -> None:
+        task = asyncio.create_task(store(self, changes, now=now))
+        _begun.add(task)
+        task.add_done_callback(_begun.discard)
+
+    Intake.store = early  # type: ignore[method-assign]
+
+
+def no_sweep() -> None:
+    """A worker does what it hears of, and looks for nothing by itself."""
+
+    async def look_away(parts: jobs.Parts) -> None:
+        del parts
+
+    jobs.look_for_work = look_away
+
+
+def not_unique() -> None:
+    """A change has another key each time it comes, and no index forbids a second message, comment or event."""
+
+    def salted(body: bytes, *, dedupe_key: bytes, now: datetime) -> list[Change]:
+        found = changes_of(body, dedupe_key=dedupe_key, now=now)
+        return [replace(change, key=secrets.token_hex(20)) for change in found]
+
+    meta_webhook.changes_of = salted  # type: ignore[attr-defined]
+    for name in ("messages", "comments", "events"):
+        indexes = tuple(replace(index, unique=False) for index in DATA_MAP[name].indexes)
+        DATA_MAP[name] = replace(DATA_MAP[name], indexes=indexes)
+
+
+BUGS: dict[str, Callable[[], None]] = {"early_ack": early_ack, "no_sweep": no_sweep, "not_unique": not_unique}
+
+if __name__ == "__main__":
+    _, part, bug = sys.argv
+    BUGS[bug]()
+    if part == "api":
+        serve(load(Settings))
+    else:
+        asyncio.run(work(load(WorkerSettings)))

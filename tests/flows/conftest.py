@@ -1,0 +1,68 @@
+"""An owner at the inbox: with nobody at Meta's end, in the time of Meta's examples, or with the sandbox."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.flows.flows_harness import (
+    PAYLOADS_AT,
+    Desk,
+    Meta,
+    meta_at,
+    move_to,
+    only_the_clock_decides,
+    sit_down,
+)
+from tests.house import House, open_house, settings_env
+
+
+@pytest.fixture
+async def desk(house: House) -> Desk:
+    """At the inbox, with nobody at Meta's end."""
+    return await sit_down(house)
+
+
+@pytest.fixture
+async def timeless_house(house: House) -> House:
+    """One whose clock a test may move by any time: nothing but the clock decides what has expired."""
+    await only_the_clock_decides(house)
+    return house
+
+
+@pytest.fixture
+async def example_desk(timeless_house: House) -> Desk:
+    """At the inbox, a moment after Meta's examples were sent."""
+    move_to(timeless_house, PAYLOADS_AT)
+    return await sit_down(timeless_house)
+
+
+@pytest.fixture
+async def live_house(mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str) -> AsyncIterator[House]:
+    """With the sandbox at Meta's end, a clock to move, and little patience with slow answers."""
+    env = settings_env(
+        key_folder,
+        mongodb_url=mongodb_url,
+        redis_url=redis_url,
+        sandbox_url=sandbox_url,
+        SOUNDOPS_GRAPH_TIMEOUT_S="1",
+    )
+    async with open_house(env) as found:
+        await only_the_clock_decides(found)
+        yield found
+
+
+@pytest.fixture
+async def meta(live_house: House) -> AsyncIterator[Meta]:
+    """The sandbox, fresh."""
+    async with meta_at(live_house.sandbox_url) as found:
+        yield found
+
+
+@pytest.fixture
+async def live_desk(live_house: House, meta: Meta) -> Desk:
+    """At the inbox of an account that was connected by the sandbox's real log-in."""
+    owner = await live_house.person()
+    label_id = await live_house.label(owner)
+    connection = await live_house.connect(owner, label_id)
+    return Desk(live_house, owner, label_id, connection["id"])

@@ -1,0 +1,109 @@
+"""The data map: what is not on it cannot be opened, and what is on it is kept as it says."""
+
+import pytest
+from pymongo.errors import CollectionInvalid
+
+from app.db import Database, Doc, Session, Unmapped, create_indexes, wrong_indexes
+from app.models.data_map import DATA_MAP, EXPIRING, Collection, Index
+
+ACROSS_LABELS = {
+    ("memberships", "user_id_1"): "a person's own labels",
+    ("connections", "account_ids_1"): "whose account a webhook is about",
+    ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
+    ("operations", "due_at_1"): "the workers' due list",
+}
+"""Indexes of label-owned collections that do not begin with `label_id`, and why."""
+FOREVER = {"users", "labels", "memberships", "connections", "secrets"}
+"""What lasts as long as the account, the label or the connection."""
+ALL = [(collection, index) for collection in DATA_MAP.values() for index in collection.indexes]
+
+
+@pytest.mark.parametrize("name", sorted(DATA_MAP))
+async def test_every_mapped_collection_opens(mongodb_url: str, name: str) -> None:
+    """And only under its own name."""
+    db = Database(mongodb_url)
+    assert db.open(name).name == name
+    for other in (f"{name}2", name.upper(), f"{name}.x"):
+        with pytest.raises(Unmapped):
+            db.open(other)
+    db.close()
+
+
+@pytest.mark.parametrize(("collection", "index"), ALL, ids=lambda part: part.name)
+def test_indexes_begin_with_the_label(collection: Collection, index: Index) -> None:
+    """Of what belongs to a label: it is the shard key. The others are named here, with their reason."""
+    if collection.tenant and not index.ttl and index.keys[0][0] != "label_id":
+        assert len(index.keys) == 1 and not index.unique
+        assert (collection.name, index.name) in ACROSS_LABELS
+
+
+def test_no_reason_is_left_over() -> None:
+    """A justified index that is gone is justified no more."""
+    assert ACROSS_LABELS.keys() <= {(collection.name, index.name) for collection, index in ALL}
+
+
+@pytest.mark.parametrize("collection", DATA_MAP.values(), ids=lambda found: found.name)
+def test_retention(collection: Collection) -> None:
+    """Content and whatever is a fan's expires by itself; a TTL is on `expires_at` and on nothing else."""
+    ttls = [index for index in collection.indexes if index.ttl]
+    assert [index.keys for index in ttls] == ([] if collection.name in FOREVER else [(("expires_at", 1),)])
+    assert (collection.name in EXPIRING) == bool(ttls)
+    if collection.personal == "content" or collection.subject == "fan":
+        assert ttls
+    assert collection.purpose.endswith(".") and collection.retention and collection.ground
+    assert all(not index.unique for index in ttls)
+
+
+@pytest.mark.parametrize("collection", DATA_MAP.values(), ids=lambda found: found.name)
+def test_secrets_are_never_exported(collection: Collection) -> None:
+    """Neither tokens nor hashes of passwords; and what is somebody's is not kept at erasure."""
+    if collection.personal == "secret":
+        assert collection.export == ()
+    assert not {"password_hash", "email_key", "envelope", "token"} & set(collection.export)
+    if collection.subject != "nobody":
+        assert collection.erasure != "keep"
+
+
+async def test_indexes_are_made_and_found_right(mongodb_url: str) -> None:
+    """Twice does no harm."""
+    db = Database(mongodb_url)
+    assert set(await wrong_indexes(db)) == {f"{c.name}.{i.name} is missing" for c, i in ALL}
+    await create_indexes(db)
+    await create_indexes(db)
+    assert await wrong_indexes(db) == []
+    db.close()
+
+
+WRONG: list[tuple[str, str, Doc]] = [
+    ("messages", "expires_at_1", {"expireAfterSeconds": 3600}),
+    ("messages", "expires_at_1", {}),
+    ("users", "email_key_1", {}),
+    ("operations", "due_at_1", {}),
+    ("events", "label_id_1_key_1", {"unique": True, "partialFilterExpression": {"key": {"$exists": True}}}),
+]
+
+
+@pytest.mark.parametrize(("name", "index", "options"), WRONG)
+async def test_a_wrong_index_is_named(mongodb_url: str, name: str, index: str, options: Doc) -> None:
+    """A start makes no other of it: somebody must decide."""
+    db = Database(mongodb_url)
+    keys = next(found.keys for _, found in ALL if found.name == index)
+    await db.open(name).create_index(list(keys), name=index, **options)
+    await create_indexes(db)
+    assert await wrong_indexes(db) == [f"{name}.{index} differs from the data map"]
+    db.close()
+
+
+async def test_a_transaction_is_all_or_nothing(mongodb_url: str) -> None:
+    """The second write fails: the first is not there."""
+    db = Database(mongodb_url)
+    await create_indexes(db)
+
+    async def both(session: Session) -> None:
+        await db.open("labels").insert_one({"_id": "lbl_1", "slug": "a"}, session=session)
+        raise CollectionInvalid("stop")
+
+    with pytest.raises(CollectionInvalid):
+        await db.in_transaction(both)
+    assert await db.open("labels").count_documents({}) == 0
+    db.close()

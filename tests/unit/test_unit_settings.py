@@ -1,0 +1,239 @@
+"""Settings: what is missing, weak or contradictory is refused by its name, in one sentence, and never shown."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, WorkerSettings, load
+from tests.house import settings_env
+
+ROOT = Path(__file__).parents[2]
+FOLDER = Path("/nowhere")
+GOOD = settings_env(FOLDER, mongodb_url="mongodb://127.0.0.1:9/soundops", redis_url="redis://127.0.0.1:9")
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://api.label.example",
+    "APP_ORIGINS": "https://app.label.example",
+    "INSTAGRAM_WWW_URL": "https://www.instagram.com",
+    "INSTAGRAM_API_URL": "https://api.instagram.com",
+    "INSTAGRAM_GRAPH_URL": "https://graph.instagram.com",
+}
+NEEDED = [
+    "PUBLIC_URL",
+    "MONGODB_URL",
+    "REDIS_URL",
+    "INSTAGRAM_APP_ID",
+    "INSTAGRAM_APP_SECRET",
+    "META_VERIFY_TOKEN",
+    "SECRET_KEY",
+    "JWT_KEY_FILE",
+    "VAULT_PUBLIC_RING_FILE",
+    "VAULT_PRIVATE_RING_FILE",
+]
+NOT_AN_ADDRESS = [
+    "api.example.com",
+    "ftp://host.example",
+    "https://",
+    "https://canary:pw@host.example",
+    "https://host.example?canary",
+    "https://host.example/#canary",
+    "https://host.example:99999",
+    "https://host.example:0",
+    "https://[canary",
+    "https://ex\u2100mple.com",
+    "https://host.example/a b",
+]
+BAD = [
+    *(("PUBLIC_URL", address) for address in NOT_AN_ADDRESS),
+    ("INSTAGRAM_WWW_URL", "www.instagram.com"),
+    ("INSTAGRAM_API_URL", "graph.instagram.com/canary"),
+    ("INSTAGRAM_GRAPH_URL", "//graph.instagram.com"),
+    ("MONGODB_URL", "postgres://user:canary@host.example/db"),
+    ("REDIS_URL", "http://user:canary@host.example"),
+    ("ENVIRONMENT", "canary-stage"),
+    ("PORT", "0"),
+    ("PORT", "65536"),
+    ("PORT", "canary"),
+    ("METRICS_PORT", "-1"),
+    ("LOG_LEVEL", "canary"),
+    ("APP_ORIGINS", "*"),
+    ("APP_ORIGINS", "null"),
+    ("APP_ORIGINS", "https://app.example.com/canary"),
+    ("APP_ORIGINS", "https://app.example.com/"),
+    ("APP_ORIGINS", "https://app.example.com, canary"),
+    ("GRAPH_VERSION", "canary"),
+    ("GRAPH_VERSION", "v26"),
+    ("GRAPH_TIMEOUT_S", "0"),
+    ("GRAPH_TIMEOUT_S", "61"),
+    ("GRAPH_TIMEOUT_S", "nan"),
+    ("INSTAGRAM_APP_SECRET", "canary-short"),
+    ("INSTAGRAM_APP_SECRET", "canary-0123456789-long,canary-short"),
+    ("INSTAGRAM_APP_SECRET", "canary-0123456789-long,"),
+    ("INSTAGRAM_APP_SECRET", " " * 20),
+    ("META_APP_SECRET", "canary-short"),
+    ("SECRET_KEY", "canary-0123456789-too-short"),
+    ("SECRET_KEY", "canary" * 8),
+    ("LEASE_S", "1"),
+    ("LEASE_S", "601"),
+    ("LEASE_S", "15"),
+    ("SWEEP_S", "0.1"),
+    ("KILL_AT", "canary"),
+    ("KILL_AFTER", "0"),
+]
+BAD_IN_PRODUCTION = [
+    ("PUBLIC_URL", "http://api.label.example"),
+    ("INSTAGRAM_WWW_URL", "http://www.instagram.com"),
+    ("INSTAGRAM_API_URL", "http://api.instagram.com"),
+    ("INSTAGRAM_GRAPH_URL", "http://graph.instagram.com"),
+    ("APP_ORIGINS", ""),
+    ("APP_ORIGINS", " , "),
+    ("META_VERIFY_TOKEN", "canary"),
+    ("KILL_AT", "during_call"),
+]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Good settings, and no others; a test changes some."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("SOUNDOPS_")]:
+        monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def put(environment: pytest.MonkeyPatch, **values: str) -> None:
+    """Set these settings, named without their prefix."""
+    for name, value in values.items():
+        environment.setenv(f"SOUNDOPS_{name}", value)
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a worker says when it refuses to start, line by line."""
+    with pytest.raises(SystemExit) as ended:
+        load(WorkerSettings)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err.splitlines()
+
+
+def check_refused(lines: list[str], name: str, value: str) -> None:
+    """One sentence that begins with the setting's name, and does not show its value."""
+    assert len(lines) == 1, lines
+    sentence = lines[0]
+    assert sentence.startswith((f"SOUNDOPS_{name} must ", f"SOUNDOPS_{name}: ")), sentence
+    assert sentence.endswith(".") and "Value error" not in sentence
+    assert "canary" not in sentence
+    assert len(value.strip()) < 6 or value not in sentence
+
+
+def test_good_settings_are_taken(environment: pytest.MonkeyPatch) -> None:
+    """The settings that every other test here spoils are good."""
+    settings = load(WorkerSettings)
+    assert (settings.environment, settings.port, settings.origins) == ("development", 8000, [])
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("how", ["absent", "empty"])
+def test_what_is_missing_is_named(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, how: str
+) -> None:
+    """An empty setting is a missing one."""
+    if how == "absent":
+        environment.delenv(f"SOUNDOPS_{name}")
+    else:
+        put(environment, **{name: ""})
+    assert refusal(capsys) == [f"SOUNDOPS_{name} is missing."]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_what_is_bad_is_named(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """Whatever the value, the sentence names the setting and not the value."""
+    put(environment, **{name: value})
+    check_refused(refusal(capsys), name, value)
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_IN_PRODUCTION)
+def test_production_refuses_what_is_good_enough_for_a_laptop(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """Each alone, while all the rest is good."""
+    put(environment, **(PRODUCTION | {name: value}))
+    check_refused(refusal(capsys), name, value)
+
+
+def test_production_takes_good_settings(environment: pytest.MonkeyPatch) -> None:
+    """What the test above spoils is good, and a laptop takes what production refuses."""
+    put(environment, **PRODUCTION)
+    assert load(WorkerSettings).environment == "production"
+    put(environment, ENVIRONMENT="development", **dict(BAD_IN_PRODUCTION))
+    assert load(WorkerSettings).kill_at == "during_call"
+
+
+@pytest.mark.parametrize("twin", ["SECRET_KEY", "META_VERIFY_TOKEN", "META_APP_SECRET"])
+def test_one_secret_for_two_purposes_is_refused(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], twin: str
+) -> None:
+    """A secret that leaks in one place must not open another. Spaces beside it do not make it another."""
+    shared = "canary-0123456789-abcdefghijklmnopqrstuvwxyz"
+    put(environment, **{"INSTAGRAM_APP_SECRET": f"another-0123456789-secret, {shared}", twin: shared})
+    check_refused(refusal(capsys), "SECRET_KEY", shared)
+
+
+def test_several_secrets_during_a_rotation(environment: pytest.MonkeyPatch) -> None:
+    """The newest signs; a webhook may be signed with any of them."""
+    put(environment, INSTAGRAM_APP_SECRET="newest-0123456789-secret, older-0123456789-secret")
+    put(environment, META_APP_SECRET="facebook-0123456789-new,facebook-0123456789-old")
+    settings = WorkerSettings(_env_file=None)
+    assert settings.instagram_signing_secret == "newest-0123456789-secret"
+    assert settings.webhook_secrets == [
+        "newest-0123456789-secret",
+        "older-0123456789-secret",
+        "facebook-0123456789-new",
+        "facebook-0123456789-old",
+    ]
+
+
+def test_addresses_may_carry_a_path(environment: pytest.MonkeyPatch) -> None:
+    """A slash at the end makes no difference, and the redirect URI is exact."""
+    put(environment, PUBLIC_URL="https://label.example:8443/api/", APP_ORIGINS="https://a.example, http://[::1]:3000")
+    settings = Settings(_env_file=None)
+    assert settings.instagram_redirect_uri == "https://label.example:8443/api/v1/oauth/callback/instagram"
+    assert settings.origins == ["https://a.example", "http://[::1]:3000"]
+
+
+def test_settings_do_not_show_secrets(environment: pytest.MonkeyPatch) -> None:
+    """Printed whole, they show no secret and no address with a password in it; and nothing can be changed."""
+    put(environment, MONGODB_URL="mongodb://user:canary@host/db", REDIS_URL="redis://:canary@host")
+    put(environment, SECRET_KEY="canary-0123456789-abcdefghijklmnopqrstuvwxyz", META_VERIFY_TOKEN="canary-token")
+    put(environment, INSTAGRAM_APP_SECRET="canary-0123456789-a", META_APP_SECRET="canary-0123456789-b")
+    settings = WorkerSettings(_env_file=None)
+    assert "canary" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+
+
+def test_the_environment_wins_over_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`.env` gives what the environment does not."""
+    (tmp_path / ".env").write_text("SOUNDOPS_PORT=8001\nSOUNDOPS_METRICS_PORT=8002\nSOUNDOPS_SOMETHING_ELSE=1\n")
+    put(environment, PORT="8003")
+    settings = load(Settings)
+    assert (settings.port, settings.metrics_port) == (8003, 8002)
+
+
+@pytest.mark.parametrize(("program", "missing"), [("app", NEEDED[:-1]), ("workers", NEEDED)])
+def test_a_process_says_what_is_missing_and_ends(tmp_path: Path, program: str, missing: list[str]) -> None:
+    """A sentence for each, status 2, no traceback."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-m", program], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sorted(ended.stderr.splitlines()) == sorted(f"SOUNDOPS_{name} is missing." for name in missing)

@@ -1,0 +1,97 @@
+"""`python -m tests.unit.web_tier api|workers`: load and open all that such a process does, then try to open a token.
+
+Prints what it found as JSON: `{opened_files, modules, kinds, fields, attempts}`.
+"""
+
+import asyncio
+import gc
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+OPENED: list[str] = []
+
+
+def note_open(event: str, arguments: tuple[Any, ...]) -> None:
+    """Remember each file that Python opens."""
+    if event == "open":
+        OPENED.append(str(arguments[0]))
+
+
+def open_as(program: str) -> tuple[Any, Any]:
+    """The settings and the parts of this program, with every module that it imports."""
+    from app import settings
+
+    if program == "workers":
+        main = importlib.import_module("workers.main")
+        found: settings.Settings = settings.load(settings.WorkerSettings)
+        return found, main.open_parts(found)
+    importlib.import_module("app.server")
+    from app import clock, parts
+
+    found = settings.load(settings.Settings)
+    return found, parts.open_parts(found, clock=clock.utc_now)
+
+
+def reachable(root: Any) -> Iterator[Any]:
+    """Everything that this leads to, by attribute, closure, container or module."""
+    seen, waiting = {id(root)}, [root]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        for following in gc.get_referents(found):
+            if id(following) not in seen:
+                seen.add(id(following))
+                waiting.append(following)
+
+
+def outcome(attempt: Callable[[], object]) -> str:
+    """The name of the error that stopped it, or `opened`."""
+    try:
+        attempt()
+    except Exception as exc:
+        return type(exc).__name__
+    return "opened"
+
+
+def attempts(settings: Any, public: Any, held: Any) -> dict[str, str]:
+    """Ways to open what was sealed with the ring `public`, holding `held`; also with the vault's own code."""
+    from app.services.vault.envelope import Binding, seal
+    from app.services.vault.ring import SUITE
+
+    binding = Binding("sec_1", "lbl_1", "con_1", "instagram", "access_token")
+    bound, envelope = binding.additional_data(), seal(public, "a token", binding)
+    opening = importlib.import_module("app.services.vault.opening")
+    private_ring = importlib.import_module("app.services.vault.private_ring")
+    guessed = private_ring.X25519PrivateKey.from_private_bytes(public.keys["k1"].public_bytes_raw())
+    return {
+        "unwrap": outcome(lambda: held.unwrap("k1", envelope["wrapped_key"], binding=bound)),
+        "open": outcome(lambda: opening.open_envelope(held, envelope, binding)),
+        "decrypt": outcome(lambda: SUITE.decrypt(envelope["wrapped_key"], held.keys["k1"], bound)),
+        "setting": outcome(lambda: settings.vault_private_ring_file),
+        "public file": outcome(lambda: private_ring.load_private(settings.vault_public_ring_file)),
+        "public bytes": outcome(
+            lambda: opening.open_envelope(private_ring.PrivateRing({"k1": guessed}), envelope, binding)
+        ),
+    }
+
+
+async def look(program: str) -> dict[str, Any]:
+    """Open the parts, look at all of them, and try."""
+    settings, parts = open_as(program)
+    found = {
+        "opened_files": sorted({Path(name).name for name in OPENED}),
+        "modules": sorted(sys.modules),
+        "kinds": sorted({type(found).__name__ for found in reachable((parts, sys.modules))}),
+        "fields": sorted(type(settings).model_fields),
+    }
+    public, held = parts.rings if program == "workers" else (parts.ring, parts.ring)
+    return found | {"attempts": attempts(settings, public, held)}
+
+
+if __name__ == "__main__":
+    sys.addaudithook(note_open)
+    print(json.dumps(asyncio.run(look(sys.argv[1]))))
