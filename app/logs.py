@@ -23,11 +23,13 @@ NEVER = frozenset(
 PATTERNS = re.compile(
     r"""(?x)
     \b(?:IGAA|IGQ|EAA)[\w-]{12,}                                    # Meta's tokens
-    | \bey[\w-]{8,}\.[\w-]+\.[\w-]*                                 # a JWT
+    | \bey[\w-]{8,1024}\.[\w-]+\.[\w-]*                             # a JWT
     | \bsor_[\w-]{16,}                                              # our refresh tokens
     | (?i:bearer)\s+[\w.~+/=-]+
-    | (?i:access_token|client_secret|code|state|signed_request|token|password|hub\.verify_token)=[^&\s"']+
-    | [\w.+-]+@[\w-]+\.[\w.-]+                                      # a mail address
+    | (?i:access_token|client_secret|code|state|signed_request|token|password|hub\.verify_token)
+      (?:=|["']\s*:\s*)                                             # in an address or a form; in JSON or a repr
+      (?:b?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?|[^&\s"']+)
+    | [\w.+-]{1,64}@[\w-]+\.[\w.-]+                                 # a mail address (RFC 5321: 64 before the @)
     | \b\w+://[^/\s:@"']*:[^/\s@"']+@                               # user and password in an address
     """
 )
@@ -85,7 +87,7 @@ def _clean(key: str, value: Any) -> Any:
     if isinstance(value, str):
         return PATTERNS.sub(MASK, value)
     if isinstance(value, dict):
-        return {str(k): _clean(str(k), v) for k, v in value.items()}
+        return {PATTERNS.sub(MASK, str(k)): _clean(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean("", item) for item in value]
     if isinstance(value, int | float | bool) or value is None:

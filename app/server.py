@@ -1,6 +1,7 @@
 """The API as a process: uvicorn, with limits on headers that act before a request exists, and an orderly end."""
 
 import asyncio
+import signal
 from types import FrameType
 from typing import Any
 
@@ -28,7 +29,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _reading_head = True
     _head_bytes = 0
-    _head_deadline: asyncio.TimerHandle | None = None
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,22 +48,32 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._head_deadline is None:
+        if not self._reading_head:
             self._begin_head()
 
     def on_headers_complete(self) -> None:
         self._end_head()
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:  # answered early: the rest may not trickle for ever
+            self._close_in_time()
+
     def _begin_head(self) -> None:
         self._reading_head, self._head_bytes = True, 0
-        self._head_deadline = self.loop.call_later(HEADERS_WITHIN_S, self.transport.close)
+        self._close_in_time()
 
     def _end_head(self) -> None:
         self._reading_head = False
-        if self._head_deadline:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _close_in_time(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(HEADERS_WITHIN_S, self.transport.close)
 
 
 class Server(uvicorn.Server):
@@ -73,15 +84,20 @@ class Server(uvicorn.Server):
         self._parts = parts
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order, with status 0. uvicorn's own would raise the signal again at the end, and die of it."""
         self._parts.stopping = True
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what has begun, for at most `STOP_WITHIN_S`. Raises `BadRing`."""
+    """Serve until SIGTERM or SIGINT; then answer what has begun, for at most `STOP_WITHIN_S`.
+
+    Raises `BadRing`, `OSError` or `ValueError` with a sentence about a key file or a port.
+    """
     logs.configure(settings.log_level)
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr="127.0.0.1")
+        _serve_metrics(settings.metrics_port)
     parts = open_parts(settings, clock=utc_now)
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "date_header": True}
     config = uvicorn.Config(
@@ -98,3 +114,10 @@ def serve(settings: Settings) -> None:
         **options,
     )
     Server(config, parts).run()
+
+
+def _serve_metrics(port: int) -> None:
+    try:
+        start_http_server(port, addr="127.0.0.1")
+    except OSError as exc:
+        raise OSError(f"SOUNDOPS_METRICS_PORT: port {port} cannot be listened on ({exc.strerror})") from exc

@@ -5,9 +5,10 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import pymongo
 import pytest
 
+from app.db import Database, wrong_indexes
+from app.models.data_map import DATA_MAP
 from tests.house import APP_ID, APP_SECRET, NOBODY, PUBLIC_URL, VERIFY_TOKEN, House, make_keys, open_house, settings_env
 from tools import embedded
 from tools.child import running
@@ -57,13 +58,53 @@ def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mongodb_url(mongodb_server: str) -> Iterator[str]:
-    """A database of the test's own, which is dropped in the end."""
-    name = f"test_{secrets.token_hex(6)}"
-    head, _, options = mongodb_server.partition("?")
-    yield f"{head.rsplit('/', 1)[0]}/{name}?{options}"
-    with pymongo.MongoClient[dict[str, object]](mongodb_server) as client:
-        client.drop_database(name)
+async def fresh_mongodb_url(mongodb_server: str) -> AsyncIterator[str]:
+    """A new database, which is dropped in the end."""
+    url = _new_database(mongodb_server)
+    yield url
+    await _drop(url)
+
+
+@pytest.fixture(scope="session")
+async def spare_databases() -> AsyncIterator[list[str]]:
+    """Databases that earlier tests have left: empty, and with every index."""
+    spare: list[str] = []
+    yield spare
+    for url in spare:
+        await _drop(url)
+
+
+@pytest.fixture
+async def mongodb_url(mongodb_server: str, spare_databases: list[str]) -> AsyncIterator[str]:
+    """A database of the test's own. It may have its indexes already: making them takes longer than most tests."""
+    url = spare_databases.pop() if spare_databases else _new_database(mongodb_server)
+    yield url
+    if await _is_as_new(url):
+        spare_databases.append(url)
+    else:
+        await _drop(url)
+
+
+def _new_database(server: str) -> str:
+    head, _, options = server.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/test_{secrets.token_hex(6)}?{options}"
+
+
+async def _is_as_new(url: str) -> bool:
+    """Empty the database, and say whether its indexes are as declared."""
+    db = Database(url)
+    try:
+        for name in DATA_MAP:
+            await db.raw[name].delete_many({})
+        return not await wrong_indexes(db)
+    finally:
+        db.close()
+
+
+async def _drop(url: str) -> None:
+    db = Database(url)
+    await db.client.drop_database(db.raw.name)
+    db.close()
 
 
 @pytest.fixture

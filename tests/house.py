@@ -213,7 +213,8 @@ class House:
 
     async def work(self) -> None:
         """Do everything that is due, once, as a worker's sweep would."""
-        await jobs.look_for_work(self.worker)
+        await jobs.drain_waiting(self.worker)
+        await asyncio.gather(*await jobs.start_due(self.worker))
 
     async def receive(self, *items: Doc) -> None:
         """Deliver these `messaging` items and drain them."""

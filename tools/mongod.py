@@ -8,6 +8,8 @@ import logging
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,11 +40,19 @@ def main(argv: Sequence[str]) -> int:
     except Exception as exc:
         print(f"mongod: cannot serve {args.data} on {args.host}:{args.port}: {exc}", file=sys.stderr)
         return 1
+    threading.Thread(target=_end_left_transactions, args=(server,), daemon=True).start()
     print(f"MongoDB (SecantusDB {KNOWN_VERSION}) is ready at {server.uri}", flush=True)
     signal.sigwait(LAST_SIGNALS)
     server._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread in `accept`, which `stop` would wait 2 s for
     server.stop()
     return 0
+
+
+def _end_left_transactions(server: SecantusDBServer) -> None:
+    """End what a dead client left open for a minute, as MongoDB does; SecantusDB looks only when another begins."""
+    while True:
+        time.sleep(1)
+        server.transactions.prune_expired()
 
 
 def _parser() -> argparse.ArgumentParser:

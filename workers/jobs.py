@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pymongo.errors import PyMongoError
+
 from app.bell import Bell
 from app.clients.graph import Graph
 from app.clock import Clock
@@ -13,7 +15,7 @@ from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.exchange import exchange
 from app.services.inbox import sending
-from app.services.inbox.drain import drain
+from app.services.inbox.drain import drain_batch
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
@@ -35,23 +37,25 @@ class Parts:
     graph: Graph
     rings: tuple[PublicRing, PrivateRing]
     clock: Clock
+    rung: asyncio.Event = field(default_factory=asyncio.Event)
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
-    drain_again: bool = False
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPERATIONS_AT_ONCE))
     running: set[str] = field(default_factory=set)
+    begun: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
 
 
 async def drain_inbox(ctx: dict[str, Any]) -> None:
-    """Work off the webhook inbox. One drain a process: a ring during one makes it look once more."""
+    """Somebody rang: have the drain look now. Its loop is its own, so that no job's time-out cuts it off."""
     parts: Parts = ctx["parts"]
-    parts.drain_again = True
-    if parts.draining.locked():
-        return
+    parts.rung.set()
+
+
+async def drain_waiting(parts: Parts) -> None:
+    """Work off everything that waits in the webhook inbox."""
     async with parts.draining:
-        while parts.drain_again and not parts.stopping:
-            parts.drain_again = False
-            await drain(parts.db, parts.clock)
+        while not parts.stopping and await drain_batch(parts.db, now=parts.clock()):
+            pass
 
 
 async def run_operation(ctx: dict[str, Any], operation_id: str) -> None:
@@ -105,12 +109,20 @@ async def beat(ctx: dict[str, Any]) -> None:
     await heartbeat.beat(parts.db, parts.worker_id, now=parts.clock())
 
 
-async def look_for_work(parts: Parts) -> None:
-    """The sweep: do what is due, whether or not anybody rang."""
-    ctx = {"parts": parts}
-    await drain_inbox(ctx)
+async def start_due(parts: Parts) -> list[asyncio.Task[None]]:
+    """The sweep: begin what is due, whether or not anybody rang. What fails is taken over when its lease ends."""
     due = await operations.due(parts.db, now=parts.clock(), limit=DUE_AT_ONCE)
-    ended = await asyncio.gather(*(run_operation(ctx, one) for one in due), return_exceptions=True)
-    for operation_id, problem in zip(due, ended, strict=True):
-        if problem is not None:  # its lease ends, and it is taken over; the others must not be cut off for it
-            log.warning("operation broken off", operation=operation_id, reason=type(problem).__name__)
+    begun = [asyncio.create_task(_logged(parts, one)) for one in due if one not in parts.running]
+    parts.begun |= set(begun)
+    for task in begun:
+        task.add_done_callback(parts.begun.discard)
+    return begun
+
+
+async def _logged(parts: Parts, operation_id: str) -> None:
+    try:
+        await run_operation({"parts": parts}, operation_id)
+    except PyMongoError as exc:
+        log.warning("operation broken off: the store is away", operation=operation_id, reason=type(exc).__name__)
+    except Exception:  # an operation's edge: the others go on
+        log.exception("operation broken off", operation=operation_id)

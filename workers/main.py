@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -44,7 +45,8 @@ async def run(settings: WorkerSettings) -> None:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
     log.info("worker started", worker=parts.worker_id)
     loops = [
-        asyncio.create_task(_forever(lambda: jobs.look_for_work(parts), settings.sweep_s)),
+        asyncio.create_task(_forever(lambda: jobs.drain_waiting(parts), settings.sweep_s, parts.rung)),
+        asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]
@@ -129,16 +131,20 @@ async def _retain(parts: Parts) -> None:
         SWEPT.labels(name).inc(count)
 
 
-async def _forever(work: Callable[[], Awaitable[Any]], every_s: float) -> None:
-    """Do it again and again. A failure is logged and costs one round: this is the process's edge."""
+async def _forever(work: Callable[[], Awaitable[Any]], every_s: float, rung: asyncio.Event | None = None) -> None:
+    """Do it again and again, at once when somebody has rung. A failure costs one round: this is the process's edge."""
+    bell_rang = rung or asyncio.Event()
     while True:
+        bell_rang.clear()
         try:
             await work()
         except PyMongoError as exc:
             log.warning("the store is away", reason=type(exc).__name__)
         except Exception:
             log.exception("a round of work failed")
-        await asyncio.sleep(every_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every_s):
+                await bell_rang.wait()
 
 
 async def _finish(parts: Parts) -> None:

@@ -6,18 +6,19 @@ The checker must catch each of them; that is what proves it.
 import asyncio
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
+import workers.main
 from app import meta_webhook
 from app.models.data_map import DATA_MAP
 from app.server import serve
 from app.services.webhooks.changes import Change, changes_of
 from app.services.webhooks.intake import Intake
 from app.settings import Settings, WorkerSettings, load
-from workers import jobs
-from workers.main import main as work
+from workers.main import main as work_as_told
 
 _begun: set[asyncio.Task[None]] = set()
 
@@ -37,10 +38,16 @@ def early_ack() -> None:
 def no_sweep() -> None:
     """A worker does what it hears of, and looks for nothing by itself."""
 
-    async def look_away(parts: jobs.Parts) -> None:
-        del parts
+    async def only_when_rung(
+        work: Callable[[], Awaitable[Any]], every_s: float, rung: asyncio.Event | None = None
+    ) -> None:
+        del every_s
+        while rung:
+            await rung.wait()
+            rung.clear()
+            await work()
 
-    jobs.look_for_work = look_away
+    workers.main._forever = only_when_rung
 
 
 def not_unique() -> None:
@@ -64,4 +71,4 @@ if __name__ == "__main__":
     if part == "api":
         serve(load(Settings))
     else:
-        asyncio.run(work(load(WorkerSettings)))
+        asyncio.run(work_as_told(load(WorkerSettings)))

@@ -8,9 +8,9 @@ import pytest
 
 from app.db import Doc
 from app.services import operations
-from app.services.inbox.drain import drain
 from tests.flows.flows_harness import Desk, Meta, pass_by
 from tests.house import House, delivery, message_change
+from workers import jobs
 
 ACCOUNT, SCOPED, FAN = "17841400000000001", "7000000000000011", "900000000000011"
 ALL = ["comments", "messages"]
@@ -175,7 +175,7 @@ async def test_webhooks_before_and_after_it_is_active(live_house: House, meta: M
     """While it is pending nothing is stored; then fans are heard under either of the account's ids."""
     desk, house = await log_in(live_house), live_house
     assert (await house.deliver(delivery(message_change("early", ms=house.ms())))).status_code == 200
-    await drain(house.db, house.clock)
+    await jobs.drain_waiting(house.worker)
     assert await desk.stored("messages") == []
     await house.work()
     for mid, account in (("real", ACCOUNT), ("scoped", SCOPED)):

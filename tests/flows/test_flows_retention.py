@@ -9,10 +9,10 @@ import pytest
 from app.db import Doc
 from app.models.base import rfc3339
 from app.services import retention
-from app.services.inbox.drain import drain
 from tests.flows.flows_harness import Desk, expected, moment, pass_by, places_of, sit_down, standing
 from tests.house import ACCOUNT, FAN, House, delivery, eventually, message_change, open_house, settings_env
 from tools import embedded
+from workers import jobs
 from workers import main as worker_main
 
 LIFE = timedelta(days=30)
@@ -181,7 +181,7 @@ async def test_it_is_soon_gone_in_real_time(
 async def _gone_by_itself(desk: Desk, timeout_s: float = 60) -> None:
     ms = desk.house.ms(LIFE - timedelta(seconds=2))
     await desk.house.deliver(delivery(message_change("m", ms=ms)))
-    await drain(desk.house.db, desk.house.clock)
+    await jobs.drain_waiting(desk.house.worker)
     assert len(await desk.stored("messages")) == 1
 
     async def gone() -> bool:

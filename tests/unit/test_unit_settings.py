@@ -217,7 +217,7 @@ def test_settings_do_not_show_secrets(environment: pytest.MonkeyPatch) -> None:
     settings = WorkerSettings(_env_file=None)
     assert "canary" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     with pytest.raises(ValueError, match="frozen"):
-        settings.port = 1
+        settings.port = 1  # type: ignore[misc]
 
 
 def test_the_environment_wins_over_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,18 +5,20 @@ import hashlib
 import hmac
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
@@ -280,18 +282,21 @@ def test_the_signer_does_not_show_its_key(forge: Forge, signing: Path) -> None:
 
 def key_file(kind: str) -> bytes:
     """A file that is not an EC P-256 key in PEM without a password."""
-    p256 = ec.generate_private_key(ec.SECP256R1())
-    form, plain = (Encoding.PEM, PrivateFormat.PKCS8), NoEncryption()
-    makers = {
+    p256, plain = ec.generate_private_key(ec.SECP256R1()), NoEncryption()
+
+    def pem(key: PrivateKeyTypes, locked: KeySerializationEncryption = plain) -> bytes:
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
+
+    makers: dict[str, Callable[[], bytes]] = {
         "empty": lambda: b"",
         "text": lambda: b"canary, not a key",
         "binary": lambda: bytes(range(256)),
         "public": lambda: p256.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         "der": lambda: p256.private_bytes(Encoding.DER, PrivateFormat.PKCS8, plain),
-        "password": lambda: p256.private_bytes(*form, BestAvailableEncryption(b"canary")),
-        "P-384": lambda: ec.generate_private_key(ec.SECP384R1()).private_bytes(*form, plain),
-        "Ed25519": lambda: ed25519.Ed25519PrivateKey.generate().private_bytes(*form, plain),
-        "RSA": lambda: rsa.generate_private_key(65537, 2048).private_bytes(*form, plain),
+        "password": lambda: pem(p256, BestAvailableEncryption(b"canary")),
+        "P-384": lambda: pem(ec.generate_private_key(ec.SECP384R1())),
+        "Ed25519": lambda: pem(ed25519.Ed25519PrivateKey.generate()),
+        "RSA": lambda: pem(rsa.generate_private_key(65537, 2048)),
     }
     return makers[kind]()
 

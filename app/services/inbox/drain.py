@@ -13,7 +13,6 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 from ulid import ULID
 
-from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc
 from app.logs import get_logger
 from app.models.data_map import DEDUPE_LIFE
@@ -48,14 +47,6 @@ EVENT_TYPES: dict[Kind, events.Type] = {
     "handover": "conversation.changed",
     "comment": "comment.received",
 }
-
-
-async def drain(db: Database, clock: Clock) -> int:
-    """Work off everything that waits; how many changes that was."""
-    total = 0
-    while count := await drain_batch(db, now=clock()):
-        total += count
-    return total
 
 
 async def drain_batch(db: Database, *, now: datetime) -> int:

@@ -46,10 +46,11 @@ class Intake:
             self._rows_waiting -= len(rows)
             try:
                 await self._write(rows)
-            except PyMongoError:
+            except Exception as exc:  # whatever it is: those who wait must hear of it, and the next group be written
+                problem = Unavailable() if isinstance(exc, PyMongoError) else exc
                 for _, done in group:
                     if not done.done():
-                        done.set_exception(Unavailable())
+                        done.set_exception(problem)
             else:
                 for _, done in group:
                     if not done.done():
