@@ -23,9 +23,16 @@ openapi: $(STAMP) ## write openapi.json anew from the code
 
 test: $(STAMP) ## check and test everything
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
-	@$(PY) -m mypy app workers sandbox tools tests
+	@$(PY) -m mypy app workers sandbox tools tests bench
 	@.venv/bin/lint-imports --no-cache > /dev/null || .venv/bin/lint-imports --no-cache
 	@$(PY) -m tools.openapi | diff -q - openapi.json || { echo "openapi.json is not what the code says: make openapi"; exit 1; }
 	@$(PY) -m pytest -n 2
 
-.PHONY: help lock run openapi test
+test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send nothing twice
+	@$(PY) -m tests.faults.kill_run --deliveries 5000 --rate 120 --seed 7
+	@$(PY) -m tests.faults.send_run --sends 200 --seed 7
+
+bench: $(STAMP) ## the hot paths beside a bare ceiling; writes bench/results/latest.json
+	@$(PY) -m bench
+
+.PHONY: help lock run openapi test test-faults bench

@@ -16,7 +16,7 @@ from tests.house import House, delivery, message_change, open_house, settings_en
 
 CANARY = "Canary(7f)secret;%<x>"
 """Long and odd enough to be nowhere by chance; its signs are ones that libraries like to repeat in their messages."""
-TRACES = ("canary", "7f", "secret;")
+TRACES = ("canary", "7f", "secret;", "'('", "';'")
 JSON = {"Content-Type": "application/json"}
 MIB = 1024 * 1024
 UNKEEPABLE = (

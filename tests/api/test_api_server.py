@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from app.clock import utc_now
 from app.db import Database, Doc
 from app.server import HEADER_BYTES_AT_MOST
 from app.services import operations
+from tests.api.test_api_errors import in_pieces
 from tests.house import PASSWORD, eventually, settings_env
 from tools import embedded
 from tools.child import OURS, ROOT, Child, running
@@ -118,23 +119,19 @@ async def all_until_closed(reader: asyncio.StreamReader) -> bytes:
     """Everything that comes before the other side closes; it must."""
     said = bytearray()
     async with asyncio.timeout(PATIENCE_S):
-        try:
+        with suppress(ConnectionResetError):  # closed all the same
             while piece := await reader.read(65_536):
                 said += piece
-        except ConnectionResetError:
-            pass  # closed all the same
     return bytes(said)
 
 
 async def trickle(writer: asyncio.StreamWriter, piece: bytes) -> None:
     """Send this again and again, until told to stop or until nobody takes it any more."""
-    while True:
-        try:
+    with suppress(ConnectionError):
+        while True:
             writer.write(piece)
             await writer.drain()
-        except ConnectionError:
-            return
-        await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)
 
 
 async def let_go(shared: Served, first: bytes, piece: bytes, *, after_an_answer: bool = False) -> bytes:
@@ -144,12 +141,11 @@ async def let_go(shared: Served, first: bytes, piece: bytes, *, after_an_answer:
             writer.write(request("GET", "/healthz"))
             assert (await answer_of(reader))[0] == 200
         writer.write(first)
-        slow = asyncio.create_task(trickle(writer, piece)) if piece else None
+        slow = asyncio.create_task(trickle(writer, piece))
         try:
             return await all_until_closed(reader)
         finally:
-            if slow:
-                slow.cancel()
+            slow.cancel()
 
 
 async def test_slow_clients_are_let_go(shared: Served) -> None:
@@ -180,12 +176,6 @@ async def test_headers_have_limits(shared: Served) -> None:
         assert (await answer_of(reader))[0] == 200
     endless = b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * (HEADER_BYTES_AT_MOST + 10_000)
     assert await let_go(shared, endless, b"") == b""
-
-
-async def in_pieces(size: int) -> AsyncIterator[bytes]:
-    """A body of this size whose length is not declared."""
-    for _ in range(size // 4096 + 1):
-        yield b" " * 4096
 
 
 async def test_bodies_have_limits(shared: Served) -> None:
@@ -299,7 +289,7 @@ async def test_figures_have_a_port_of_their_own(shared: Served) -> None:
     await eventually(counted)
 
 
-async def began(served: Served, begin: bytes, connection: Connection) -> None:
+async def began(begin: bytes, connection: Connection) -> None:
     """Send a request's beginning, and wait until the app has asked for its body."""
     reader, writer = connection
     writer.write(begin)
@@ -332,9 +322,9 @@ async def test_an_orderly_end(served: Served) -> None:
         token = await log_in(http)
         path = f"/v1/operations/{await waiting_operation(served, http)}"
         expect = ("Expect: 100-continue", f"Authorization: Bearer {token}")
-        await began(served, request("GET", path, *expect, "Prefer: wait=20"), waiting)
+        await began(request("GET", path, *expect, "Prefer: wait=20"), waiting)
         length = ("Content-Type: application/json", "Content-Length: 4")
-        await began(served, request("POST", "/v1/sessions", *expect, *length, body=b"{ "), slow)
+        await began(request("POST", "/v1/sessions", *expect, *length, body=b"{ "), slow)
         served.child.process.send_signal(signal.SIGTERM)
         await eventually(lambda: refused(served))
         status, _, body = await answer_of(waiting[0])  # it does not wait the 20 seconds out
@@ -359,15 +349,9 @@ async def test_an_idle_one_ends_at_once(served: Served, how: signal.Signals) -> 
 async def start_with(env: Mapping[str, str], folder: Path) -> tuple[int | None, list[str]]:
     """The exit status of an API with these settings, and the lines it said."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "app",
-        cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT)} | dict(env),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    env = inherited | {"PYTHONPATH": str(ROOT)} | dict(env)
+    run, pipes = asyncio.create_subprocess_exec, asyncio.subprocess
+    process = await run(sys.executable, "-m", "app", cwd=folder, env=env, stdout=pipes.PIPE, stderr=pipes.STDOUT)
     async with asyncio.timeout(PATIENCE_S):
         said, _ = await process.communicate()
     return process.returncode, said.decode().splitlines()
