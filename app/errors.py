@@ -39,6 +39,12 @@ class InvalidJson(Problem):
     status, code, title = 400, "invalid_json", "The body is not acceptable JSON"
 
 
+class NotHttp(Problem):
+    """What came over the connection is not HTTP/1.1; the connection is closed."""
+
+    status, code, title = 400, "not_http", "This is not an HTTP request"
+
+
 class InvalidCursor(Problem):
     """A cursor that we did not give, or not for this list."""
 

@@ -11,8 +11,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import logs
 from app.clock import utc_now
+from app.errors import NotHttp
+from app.ids import new_id
 from app.main import create_app
 from app.parts import Parts, open_parts
+from app.problems import MEDIA_TYPE, problem_body
 from app.settings import Settings
 
 HEADER_BYTES_AT_MOST = 64 * 1024
@@ -59,6 +62,17 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:  # answered early: the rest may not trickle for ever
             self._close_in_time()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in our form, too; `msg` is uvicorn's own."""
+        request_id = new_id("req")
+        body = problem_body(NotHttp(), request_id)
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+            f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def _begin_head(self) -> None:
         self._reading_head, self._head_bytes = True, 0

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.db import Database, wrong_indexes
 from app.models.data_map import DATA_MAP
 from tests.house import APP_ID, APP_SECRET, NOBODY, PUBLIC_URL, VERIFY_TOKEN, House, make_keys, open_house, settings_env
 from tools import embedded
 from tools.child import running
+
+# structlog paints a traceback with all locals, which takes half a minute here
+structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(scope="session")

@@ -215,6 +215,7 @@ async def test_what_is_not_http_is_refused(shared: Served) -> None:
     for garbage in GARBAGE:
         said = await let_go(shared, garbage, b"")
         assert said.startswith(b"HTTP/1.1 400 ") and said.count(b"HTTP/1.1") == 1, (garbage, said[:100])
+        assert b'"code":"not_http"' in said and garbage[:20] not in said
     async with shared.client() as http:
         assert (await http.get("/healthz")).status_code == 200
 

@@ -5,7 +5,7 @@ it marks its rows), and nothing differs: every write has a natural key or commut
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -112,23 +112,27 @@ async def _store(db: Database, received: Sequence[Received], *, now: datetime) -
     comments = [r for r in received if r.incoming.kind == "comment"]
     talk = await _with_conversations(db, [r for r in received if r.incoming.kind != "comment"], now=now)
     about = [r for r in talk if r.incoming.provider_id]
-    await _bulk(db, "messages", [writes.message_upsert(r) for r in about])
-    await _bulk(db, "messages", [write for r in about if (write := writes.message_content(r))])
+    made = await _bulk(db, "messages", [writes.message_upsert(r) for r in about])
+    rest = [r for number, r in enumerate(about) if number not in made or r.incoming.kind not in writes.OPENS_THE_WINDOW]
+    await _bulk(db, "messages", [write for r in rest if (write := writes.message_content(r))])
     await _bulk(db, "comments", [writes.comment_upsert(r) for r in comments])
     await _append_events(db, [*talk, *comments], now=now)
-    touched = [r for r in talk if r.conversation_id]
-    await _bulk(db, "conversations", [write for r in touched for write in writes.conversation_times(r)])
-    await _recount_all(db, {(r.connection["label_id"], str(r.conversation_id)) for r in touched}, now=now)
+    touched: dict[tuple[str, str], list[Received]] = {}
+    for r in talk:
+        if r.conversation_id:
+            touched.setdefault((r.connection["label_id"], r.conversation_id), []).append(r)
+    await _bulk(db, "conversations", [write for one in touched.values() for write in writes.conversation_times(one)])
+    await _recount_all(db, touched, now=now)
 
 
-async def _recount_all(db: Database, conversations: set[tuple[str, str]], *, now: datetime) -> None:
+async def _recount_all(db: Database, conversations: Iterable[tuple[str, str]], *, now: datetime) -> None:
     room = asyncio.Semaphore(RECOUNTS_AT_ONCE)
 
     async def one(label_id: str, conversation_id: str) -> None:
         async with room:
             await recount(db, label_id, conversation_id, now=now)
 
-    await asyncio.gather(*(one(*conversation) for conversation in sorted(conversations)))
+    await asyncio.gather(*(one(*conversation) for conversation in conversations))
 
 
 async def _with_conversations(db: Database, received: Sequence[Received], *, now: datetime) -> list[Received]:
@@ -168,18 +172,22 @@ async def _append_events(db: Database, received: Sequence[Received], *, now: dat
     await events.append(db, rows)
 
 
-async def _bulk(db: Database, name: str, operations: list[UpdateOne]) -> None:
-    """Do idempotent writes. Two workers that upsert the same key at once collide; doing it again is the answer."""
+async def _bulk(db: Database, name: str, operations: list[UpdateOne]) -> set[int]:
+    """Do idempotent writes; the numbers of those that surely made their document.
+
+    Two workers that upsert the same key at once collide; doing it again is the answer.
+    """
     for attempt in range(RETRIES):
         if not operations:
-            return
+            break
         try:
-            await db.open(name).bulk_write(operations, ordered=False)
-            return
+            done = await db.open(name).bulk_write(operations, ordered=False)
+            return set(done.upserted_ids or {}) if attempt == 0 else set()
         except BulkWriteError as exc:
             others = [error for error in exc.details["writeErrors"] if error["code"] != DUPLICATE_KEY]
             if others or attempt == RETRIES - 1:
                 raise
+    return set()
 
 
 def _parked(row: Doc, connection: Doc, reason: str, now: datetime) -> Doc:

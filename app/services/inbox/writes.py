@@ -4,6 +4,7 @@ A document is made by whichever change comes first. What several may set is set 
 condition on a rank that orders the changes themselves; an unsend takes the content away and forbids more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,7 +80,10 @@ def message_upsert(received: Received) -> UpdateOne:
         lowest["deleted_at"] = at
     if incoming.kind == "read":
         lowest["read_at"] = at
-    update: Doc = {"$setOnInsert": {"_id": new_id("msg"), "provider": received.connection["provider"]}, "$min": lowest}
+    fresh: Doc = {"_id": new_id("msg"), "provider": received.connection["provider"]}
+    if incoming.kind in OPENS_THE_WINDOW:
+        fresh["content.original"] = _original(incoming)
+    update: Doc = {"$setOnInsert": fresh, "$min": lowest}
     if known:
         update["$set"] = known
     if incoming.kind == "unsend":
@@ -92,8 +96,8 @@ def message_content(received: Received) -> UpdateOne | None:
     incoming, at = received.incoming, received.incoming.at
     alive = received.document_key | {"deleted_at": NOT_THERE}
     if incoming.kind in OPENS_THE_WINDOW:
-        original = incoming.content | {"kind": incoming.kind}
-        return UpdateOne(alive | {"content.original": NOT_THERE}, {"$set": {"content.original": original}})
+        original = {"$set": {"content.original": _original(incoming)}}
+        return UpdateOne(alive | {"content.original": NOT_THERE}, original)
     if incoming.kind == "edit":
         rank = f"{incoming.content['number']:06d}:{_ms(at):015d}"
         edit = {"text": incoming.content["text"], "rank": rank, "at": at}
@@ -107,25 +111,27 @@ def message_content(received: Received) -> UpdateOne | None:
     return None
 
 
-def conversation_times(received: Received) -> list[UpdateOne]:
-    """Move the conversation's times forward, and have its unread messages counted anew."""
-    incoming, at = received.incoming, received.incoming.at
-    key = {"label_id": received.connection["label_id"], "_id": received.conversation_id}
-    latest: Doc = {}
+def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
+    """Move one conversation's times forward, by all changes to it at once, and have its unread counted anew."""
+    key = {"label_id": received[0].connection["label_id"], "_id": received[0].conversation_id}
     writes: list[UpdateOne] = []
-    if incoming.kind in OPENS_THE_WINDOW:
-        latest = {"last_message_at": at, "expires_at": received.expires_at}
-        if not incoming.outgoing:
-            latest["last_inbound_at"] = at
-            closed = key | {"status": {"$in": ["closed", "snoozed"]}, "status_at": {"$lt": at}}
-            writes.append(UpdateOne(closed, {"$set": {"status": "open", "status_at": at, "snoozed_until": None}}))
-    if incoming.kind == "read" and not incoming.outgoing:
-        latest = {"fan_read_at": at}
+    latest: Doc = {}
+    for each in sorted(received, key=lambda one: one.incoming.at):
+        incoming, at = each.incoming, each.incoming.at
+        if incoming.kind in OPENS_THE_WINDOW:
+            latest |= {"last_message_at": at, "expires_at": each.expires_at}
+            latest |= {} if incoming.outgoing else {"last_inbound_at": at}
+        if incoming.kind == "read" and not incoming.outgoing:
+            latest["fan_read_at"] = at
+        if incoming.kind in ("referral", "handover"):
+            name = "referral" if incoming.kind == "referral" else "thread_owner"
+            newest = key | {f"{name}.at": {"$not": {"$gte": at}}}
+            writes.append(UpdateOne(newest, {"$set": {name: incoming.content | {"at": at}}}))
+    if "last_inbound_at" in latest:
+        at = latest["last_inbound_at"]
+        closed = key | {"status": {"$in": ["closed", "snoozed"]}, "status_at": {"$lt": at}}
+        writes.append(UpdateOne(closed, {"$set": {"status": "open", "status_at": at, "snoozed_until": None}}))
     update: Doc = {"$inc": {"touched": 1, "version": 1}} | ({"$max": latest} if latest else {})
-    if incoming.kind in ("referral", "handover"):
-        name = "referral" if incoming.kind == "referral" else "thread_owner"
-        newest = key | {f"{name}.at": {"$not": {"$gte": at}}}
-        writes.append(UpdateOne(newest, {"$set": {name: incoming.content | {"at": at}}}))
     return [*writes, UpdateOne(key, update)]
 
 
@@ -147,6 +153,10 @@ def comment_upsert(received: Received) -> UpdateOne:
         "content": content,
     }
     return UpdateOne(received.document_key, {"$setOnInsert": fresh}, upsert=True)
+
+
+def _original(incoming: Incoming) -> Doc:
+    return incoming.content | {"kind": incoming.kind}
 
 
 def _below(rank: str) -> Doc:
