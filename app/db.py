@@ -88,7 +88,7 @@ async def create_indexes(db: Database) -> None:
 
 
 async def wrong_indexes(db: Database) -> list[str]:
-    """Say which declared indexes are missing or differ; empty when all is well."""
+    """Say which declared indexes are missing or differ, and which delete undeclared; empty when all is well."""
     troubles = []
     for collection in DATA_MAP.values():
         existing = {
@@ -107,4 +107,9 @@ def _differences(collection: Collection, existing: Mapping[tuple[Any, ...], Doc]
             troubles.append(f"{collection.name}.{index.name} is missing")
         elif found | {"key": dict(found["key"])} != index.definition():
             troubles.append(f"{collection.name}.{index.name} differs from the data map")
+    declared = {index.keys for index in collection.indexes}
+    for keys, found in existing.items():
+        if "expireAfterSeconds" in found and keys not in declared:
+            fields = ", ".join(field for field, _ in keys)
+            troubles.append(f"{collection.name} has a TTL index on {fields}, which the data map does not declare")
     return troubles

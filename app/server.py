@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 from prometheus_client import start_http_server
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import logs
@@ -113,9 +114,14 @@ def serve(settings: Settings) -> None:
     if settings.metrics_port:
         _serve_metrics(settings.metrics_port)
     parts = open_parts(settings, clock=utc_now)
+    Server(server_config(create_app(parts), settings), parts).run()
+
+
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How the API is served."""
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "date_header": True}
-    config = uvicorn.Config(
-        create_app(parts),
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -127,7 +133,6 @@ def serve(settings: Settings) -> None:
         proxy_headers=False,
         **options,
     )
-    Server(config, parts).run()
 
 
 def _serve_metrics(port: int) -> None:

@@ -138,8 +138,8 @@ class Settings(BaseSettings):
         for name in ("public_url", "instagram_www_url", "instagram_api_url", "instagram_graph_url"):
             if not getattr(self, name).startswith("https://"):
                 raise ValueError(f"{name}: must be https in production")
-        if not self.origins:
-            raise ValueError("app_origins: must be set in production")
+        if not self.origins or not all(origin.startswith("https://") for origin in self.origins):
+            raise ValueError("app_origins: must be set, and https, in production")
         if len(self.meta_verify_token.get_secret_value()) < 16:
             raise ValueError("meta_verify_token: must be 16 characters or more in production")
 

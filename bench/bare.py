@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.clock import from_ms, utc_now
 from app.db import Database, Doc
-from app.server import KEEP_ALIVE_S, LimitedProtocol
+from app.server import server_config
 from app.settings import Settings, load
 
 READ, INSERT = "/read", "/insert"
@@ -29,6 +29,9 @@ def create_app(db: Database, secret: bytes) -> ASGIApp:
     """The handlers."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
         path = scope["path"]
         if path == READ:
             await _body(receive)
@@ -48,6 +51,12 @@ def create_app(db: Database, secret: bytes) -> ASGIApp:
         await send({"type": "http.response.body", "body": answer})
 
     return app
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    for stage in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{stage}.complete"})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -106,22 +115,8 @@ def main() -> None:
     """Serve until told to end."""
     settings = load(Settings)
     db = Database(settings.mongodb_url.get_secret_value())
-    config = uvicorn.Config(  # as in `app/server.py`
-        create_app(db, settings.instagram_signing_secret.encode()),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http=LimitedProtocol,
-        ws="none",
-        lifespan="off",
-        timeout_keep_alive=KEEP_ALIVE_S,
-        proxy_headers=False,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-    )
-    uvicorn.Server(config).run()
+    app = create_app(db, settings.instagram_signing_secret.encode())
+    uvicorn.Server(server_config(app, settings)).run()
 
 
 if __name__ == "__main__":

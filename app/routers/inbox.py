@@ -182,8 +182,10 @@ async def send_message(
 @router.get("/messages/{message_id}", operation_id="getMessage", responses=_READ)
 async def get_message(parts: PartsDep, access: Reader, message_id: str, response: Response) -> MessageOut:
     """One message."""
-    message = await conversations.need_message(parts.db, access.label_id, message_id, now=parts.clock())
-    shown = MessageOut.of(message)
+    message, conversation = await conversations.need_message_in_conversation(
+        parts.db, access.label_id, message_id, now=parts.clock()
+    )
+    shown = MessageOut.of(message, fan_read_at=conversation.get("fan_read_at"))
     response.headers["ETag"] = content_tag(shown)
     return shown
 

@@ -92,6 +92,16 @@ async def test_an_index_that_went_away_is_named(fresh_mongodb_url: str, index: s
     db.close()
 
 
+async def test_an_undeclared_ttl_is_named(fresh_mongodb_url: str) -> None:
+    """It would delete what is promised to stay; a plain index that somebody added does no harm."""
+    db = Database(fresh_mongodb_url)
+    await create_indexes(db)
+    await db.open("users").create_index("name")
+    await db.open("users").create_index("created_at", expireAfterSeconds=3600)
+    assert await wrong_indexes(db) == ["users has a TTL index on created_at, which the data map does not declare"]
+    db.close()
+
+
 async def test_indexes_are_made_and_found_right(fresh_mongodb_url: str) -> None:
     """Twice does no harm."""
     db = Database(fresh_mongodb_url)

@@ -90,6 +90,7 @@ BAD_IN_PRODUCTION = [
     ("INSTAGRAM_GRAPH_URL", "http://graph.instagram.com"),
     ("APP_ORIGINS", ""),
     ("APP_ORIGINS", " , "),
+    ("APP_ORIGINS", "https://app.label.example,http://app.label.example"),
     ("META_VERIFY_TOKEN", "canary"),
     ("KILL_AT", "during_call"),
 ]

@@ -102,6 +102,14 @@ async def need_message(db: Database, label_id: str, message_id: str, *, now: dat
     return message
 
 
+async def need_message_in_conversation(
+    db: Database, label_id: str, message_id: str, *, now: datetime
+) -> tuple[Doc, Doc]:
+    """The message and its conversation, which knows up to when the fan has read. Raises `NotFound`."""
+    message = await need_message(db, label_id, message_id, now=now)
+    return message, await need_conversation(db, label_id, message["conversation_id"], now=now)
+
+
 async def page_of_comments(
     db: Database,
     label_id: str,
