@@ -50,7 +50,7 @@ class Idempotency:
         message = await receive()
         body: bytes = message.get("body", b"")
         request = _Request(self._parts, await _principal(self._parts, scope), scope, keys[0], body)
-        scope["state"]["intent"] = request.record_id
+        scope["state"]["intent"] = request.intent
         stored = await request.claim()
         if stored is not None:
             await _send_again(stored, send)
@@ -76,6 +76,11 @@ class _Request:
         self._seal = hmac.new(parts.idempotency_key, b"seal\0" + place + b"\0" + key, hashlib.sha256).digest()
         fingerprint = hmac.new(self._seal, scope["query_string"] + b"\0" + body, hashlib.sha256)
         self._fingerprint = fingerprint.hexdigest()
+
+    @property
+    def intent(self) -> str:
+        """What is wanted: outlives the kept answer, and is another one with another body."""
+        return f"{self.record_id}:{self._fingerprint}"
 
     async def claim(self) -> Doc | None:
         """The kept answer, or none when this request is the first. Raises `Problem`."""

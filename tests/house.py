@@ -241,7 +241,7 @@ class House:
 
     def ms(self, ago: timedelta = timedelta()) -> int:
         """Meta's time of an event so long ago."""
-        return int((self.clock() - ago).timestamp() * 1000)
+        return clock.to_ms(self.clock() - ago)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from app.services.vault.ring import PublicRing
 from app.settings import WorkerSettings
 
 log = get_logger(__name__)
-DUE_AT_ONCE = 200
+DUE_AT_ONCE = 1_000
 OPERATIONS_AT_ONCE = 20
 
 

@@ -99,11 +99,15 @@ async def find_anywhere(db: Database, operation_id: str) -> Doc | None:
 
 
 async def due(db: Database, *, now: datetime, limit: int) -> list[str]:
-    """Ids of what somebody should look at now."""
+    """Ids of what somebody should look at now; of each queue only the first, as the others wait for it."""
     cursor = db.open("operations").find(
-        {"due_at": {"$lte": now}}, {"_id": 1}, comment=f"{ALL_LABELS}the workers' due list"
+        {"due_at": {"$lte": now}}, {"queue": 1}, comment=f"{ALL_LABELS}the workers' due list"
     )
-    return [doc["_id"] async for doc in cursor.sort("due_at", 1).limit(limit)]
+    first: dict[str, str] = {}
+    async for doc in cursor.sort("due_at", 1).limit(limit):
+        queue = doc.get("queue", doc["_id"])
+        first[queue] = min(doc["_id"], first.get(queue, doc["_id"]))
+    return list(first.values())
 
 
 async def claim(db: Database, operation_id: str, *, lease: timedelta, now: datetime) -> Doc | None:

@@ -108,6 +108,16 @@ async def test_a_reply_is_queued_once(house: House) -> None:
     assert len((await owner.get(path)).json()["data"]) == 2
 
 
+async def test_after_a_day_the_key_is_free(house: House) -> None:
+    """Another text under an old key is another reply, not the old one again."""
+    owner, _, path = await talk(house)
+    first = await owner.post(path, json={"text": "On Friday."}, headers=KEY)
+    await house.db.open("idempotency_keys").delete_many({})
+    other = await owner.post(path, json={"text": "No, on Saturday."}, headers=KEY)
+    assert (other.status_code, other.json()["text"]) == (202, "No, on Saturday.")
+    assert other.json()["id"] != first.json()["id"]
+
+
 async def test_without_a_key_twice_is_twice(house: House) -> None:
     """Nobody's intent is guessed."""
     owner, _, path = await talk(house)

@@ -74,17 +74,10 @@ def send_at(running: Plant, point: Point, conversations: Sequence[str], *, sends
             drill = {"SOUNDOPS_KILL_AT": point, "SOUNDOPS_KILL_AFTER": passings}
             running.worker.env = running.env | drill
             running.worker.start()
-        _touch(running)
         time.sleep(0.05)
     running.worker.end()
     _judge(running, outcome)
     return outcome
-
-
-def _touch(running: Plant) -> None:
-    """Begin a transaction: only then does the stand-in end what dead clients left open (mongod does it by itself)."""
-    with running.store() as db, db.client.start_session() as session, session.start_transaction():
-        db["labels"].find_one(session=session)
 
 
 def _unsettled(running: Plant) -> int:

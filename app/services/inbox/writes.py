@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
+from app.clock import to_ms
 from app.db import Doc
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
@@ -99,13 +100,13 @@ def message_content(received: Received) -> UpdateOne | None:
         original = {"$set": {"content.original": _original(incoming)}}
         return UpdateOne(alive | {"content.original": NOT_THERE}, original)
     if incoming.kind == "edit":
-        rank = f"{incoming.content['number']:06d}:{_ms(at):015d}"
+        rank = f"{incoming.content['number']:06d}:{to_ms(at):015d}"
         edit = {"text": incoming.content["text"], "rank": rank, "at": at}
         return UpdateOne(alive | {"content.edit.rank": _below(rank)}, {"$set": {"content.edit": edit}})
     if incoming.kind == "reaction":
         path = "content.reactions." + ("account" if incoming.outgoing else "fan")
         emoji = incoming.content["emoji"]
-        rank = f"{_ms(at):015d}:{'1' if emoji is None and incoming.content['name'] is None else '0'}:{emoji or ''}"
+        rank = f"{to_ms(at):015d}:{'1' if emoji is None and incoming.content['name'] is None else '0'}:{emoji or ''}"
         reaction = {"emoji": emoji, "name": incoming.content["name"], "rank": rank, "at": at}
         return UpdateOne(alive | {f"{path}.rank": _below(rank)}, {"$set": {path: reaction}})
     return None
@@ -161,7 +162,3 @@ def _original(incoming: Incoming) -> Doc:
 
 def _below(rank: str) -> Doc:
     return {"$not": {"$gte": rank}}
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
