@@ -54,22 +54,7 @@ async def begin(
 ) -> tuple[Doc, str]:
     """A pending connection, and where its owner logs in. The `state` in it works once, for this session, 10 minutes."""
     scopes = [BASIC_SCOPE, *(SCOPES[feature] for feature in features)]
-    connection: Doc = {
-        "_id": new_id("con"),
-        "label_id": label_id,
-        "provider": "instagram",
-        "status": "pending",
-        "problem": None,
-        "features": features,
-        "active_features": [],
-        "asked_scopes": scopes,
-        "granted_scopes": [],
-        "account": None,
-        "account_ids": [],
-        "token_expires_at": None,
-        "created_at": now,
-        "version": 1,
-    }
+    connection = _pending(label_id, features, scopes, now=now)
     state = secrets.token_urlsafe(32)
     pending = {
         "_id": _digest(state),
@@ -95,6 +80,25 @@ async def begin(
         "state": state,
     }
     return connection, f"{settings.instagram_www_url}/oauth/authorize?{urlencode(query)}"
+
+
+def _pending(label_id: str, features: list[Feature], scopes: list[str], *, now: datetime) -> Doc:
+    return {
+        "_id": new_id("con"),
+        "label_id": label_id,
+        "provider": "instagram",
+        "status": "pending",
+        "problem": None,
+        "features": features,
+        "active_features": [],
+        "asked_scopes": scopes,
+        "granted_scopes": [],
+        "account": None,
+        "account_ids": [],
+        "token_expires_at": None,
+        "created_at": now,
+        "version": 1,
+    }
 
 
 async def consume_state(db: Database, state: str, *, provider: str, session_id: str | None, now: datetime) -> Doc:

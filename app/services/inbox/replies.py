@@ -40,22 +40,7 @@ async def queue_reply(
     if connection["status"] != "active" or "messages" not in connection["active_features"]:
         raise ConnectionNotActive
     check_window(conversation, human_agent=human_agent, now=now)
-    message: Doc = {
-        "_id": new_id("msg"),
-        "label_id": label_id,
-        "connection_id": connection["_id"],
-        "conversation_id": conversation_id,
-        "provider": connection["provider"],
-        "direction": "out",
-        "state": "queued",
-        "human_agent": human_agent,
-        "ordered_at": now,
-        "created_at": now,
-        "expires_at": now + CONTENT_LIFE,
-        "content": {"original": {"kind": "message", "text": text}},
-    }
-    if reply_to:
-        message["content"]["original"]["reply_to"] = {"provider_id": reply_to}
+    message = _queued(conversation, text=text, reply_to=reply_to, human_agent=human_agent, now=now)
     key = f"send_reply:{intent or message['_id']}"
 
     async def both(session: Session) -> None:
@@ -81,6 +66,24 @@ async def queue_reply(
         found = await db.open("messages").find_one({"_id": earlier["target"], "label_id": label_id})
         return found or message
     return message
+
+
+def _queued(conversation: Doc, *, text: str, reply_to: str | None, human_agent: bool, now: datetime) -> Doc:
+    original: Doc = {"kind": "message", "text": text} | ({"reply_to": {"provider_id": reply_to}} if reply_to else {})
+    return {
+        "_id": new_id("msg"),
+        "label_id": conversation["label_id"],
+        "connection_id": conversation["connection_id"],
+        "conversation_id": conversation["_id"],
+        "provider": conversation["provider"],
+        "direction": "out",
+        "state": "queued",
+        "human_agent": human_agent,
+        "ordered_at": now,
+        "created_at": now,
+        "expires_at": now + CONTENT_LIFE,
+        "content": {"original": original},
+    }
 
 
 async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
