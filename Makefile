@@ -6,6 +6,7 @@ help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): requirements/uv.txt requirements/dev.txt
+	@echo "Installing into .venv (a minute, once) …"
 	@test -x $(PY) || python3 -m venv .venv
 	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@$(PY) -m uv pip sync -q --python $(PY) --require-hashes requirements/dev.txt

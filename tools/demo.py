@@ -1,7 +1,7 @@
 """A person, a label, a connected account and a few fans' words, made through the public API like by any client."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,11 +89,11 @@ def connect(http: httpx.Client, label_id: str, *, api_url: str, public_url: str)
     answer = http.get(callback)
     if answer.is_error:
         raise DemoFailed(f"the callback answered {_told(answer)}")
-
-    def status() -> str:
-        return str(_good(http.get(f"{path}/{connection['id']}"), "looking at the connection")["status"])
-
-    _wait_for(status, "active", CONNECTED_S)
+    deadline = time.monotonic() + CONNECTED_S
+    while not is_connected(http, label_id):
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the account is not connected after {CONNECTED_S:g} s")
+        time.sleep(0.1)
 
 
 def let_fans_speak(sandbox_url: str) -> None:
@@ -102,14 +102,6 @@ def let_fans_speak(sandbox_url: str) -> None:
         for path, sayings in (("/write", MESSAGES), ("/comment", COMMENTS)):
             for fan, text in sayings:
                 _good(http.post(path, json={"fan": fan, "account": ACCOUNT, "text": text}), f"{fan} speaking")
-
-
-def _wait_for(status: Callable[[], str], wanted: str, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while (now := status()) != wanted:
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"the connection is {now} and not {wanted} after {timeout_s:g} s")
-        time.sleep(0.1)
 
 
 def _good(answer: httpx.Response, doing: str) -> Any:

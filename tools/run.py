@@ -22,6 +22,7 @@ from tools.plan import PRIVATE_RING, Plan, make_plan, read_secrets, read_told, w
 
 LAST_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PORT_FREED_S = 2.0
+OTHER_PLACES = "SOUNDOPS_PORT=8001 SANDBOX_PORT=8101 SOUNDOPS_HOME=.soundops2 make run"
 CHECK = "from app.settings import WorkerSettings, load; load(WorkerSettings)"
 
 
@@ -72,9 +73,7 @@ def locked(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(
-                f"Another `make run` uses {home}. End it, or choose another folder: SOUNDOPS_HOME=.soundops2 make run"
-            ) from None
+            raise Refused(f"Another `make run` uses {home}. End it, or choose other places: {OTHER_PLACES}") from None
         yield
 
 
@@ -170,12 +169,15 @@ def check_ports(env: Mapping[str, str], services: Mapping[str, Child]) -> None:
     wanted = {"SOUNDOPS_PORT": (env["SOUNDOPS_HOST"], int(env["SOUNDOPS_PORT"]))}
     if "sandbox" in services:
         wanted["SANDBOX_PORT"] = (embedded.HERE, services["sandbox"].port)
+    if len({port for _, port in wanted.values()}) < len(wanted):
+        raise Refused("SANDBOX_PORT must be another port than SOUNDOPS_PORT.")
     for setting, (host, port) in wanted.items():
         deadline = time.monotonic() + PORT_FREED_S
         while (trouble := embedded.port_trouble(host, port)) is not None:
             if time.monotonic() > deadline:
-                another = f"Choose another: {setting}={port % 65535 + 1} make run"
-                raise Refused(f"Port {port} of {host} cannot be used: {trouble}. {another}")
+                raise Refused(
+                    f"Port {port} of {host} ({setting}) cannot be used: {trouble}. Choose other places: {OTHER_PLACES}"
+                )
             time.sleep(0.05)
 
 

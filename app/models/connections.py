@@ -44,6 +44,8 @@ class ConnectionOut(ApiModel):
     status: Status
     problem: str | None
     """Why it is not active, as a stable code."""
+    replaced_by: str | None
+    """The connection that a new log-in to the same account has renewed instead of this one."""
     account: AccountOut | None
     features: list[Feature]
     active_features: list[Feature]
@@ -77,6 +79,7 @@ def _shown(connection: Doc) -> Doc:
         "provider_id": account["provider_id"] if account else None,
         "status": connection["status"],
         "problem": connection["problem"],
+        "replaced_by": connection.get("replaced_by"),
         "account": AccountOut(**account) if account else None,
         "features": connection["features"],
         "active_features": connection["active_features"],

@@ -153,22 +153,31 @@ async def page_of(db: Database, label_id: str, *, after: str | None, limit: int)
 
 
 async def mark(db: Database, connection: Doc, *, status: str, problem: str | None) -> bool:
-    """Move a connection to another status, unless it has moved already; whether it was this call that did."""
+    """Move a connection to another status, unless it has moved already; whether it was this call that did.
+
+    One that needs a new log-in keeps its account, and receives what fans write meanwhile.
+    """
     query = {"_id": connection["_id"], "label_id": connection["label_id"], "status": connection["status"]}
     update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
-    if status != "active":
+    if status not in ("active", "needs_reauth"):
         update["$unset"] = {"active_account_id": ""}
         update["$set"]["active_features"] = []
     return (await db.open("connections").update_one(query, update)).modified_count == 1
 
 
+async def of_account(db: Database, label_id: str, account_id: str) -> Doc | None:
+    """The label's connection that has this account, or none."""
+    query = {"label_id": label_id, "provider": "instagram", "active_account_id": account_id}
+    return await db.open("connections").find_one(query)
+
+
 async def live_connections(db: Database, account_ids: Iterable[str]) -> dict[str, list[Doc]]:
     """The connections that receive for these accounts, whoever's they are, by each id that Meta may call the account.
 
-    One whose webhooks are being switched on receives already.
+    One whose webhooks are being switched on receives already, and one whose token is dead receives still.
     """
     wanted = {account_id for account_id in account_ids if account_id}
-    query = {"account_ids": {"$in": sorted(wanted)}, "status": {"$in": ["active", "pending"]}}
+    query = {"account_ids": {"$in": sorted(wanted)}, "status": {"$in": ["active", "needs_reauth", "pending"]}}
     found: dict[str, list[Doc]] = {}
     async for doc in db.open("connections").find(query, comment=f"{ALL_LABELS}whose account a webhook is about"):
         for account_id in wanted.intersection(doc["account_ids"]):

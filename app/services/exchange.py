@@ -44,7 +44,8 @@ async def exchange(
         code = "exchange_interrupted" if isinstance(exc, OutcomeUnknown) else "exchange_refused"
         await _end(db, connection, code, clock)
         raise GiveUp(code, "Instagram did not complete the log-in. Connect the account again.") from exc
-    return {"connection_id": connection["_id"]}
+    now_there = await connections.need(db, connection["label_id"], connection["_id"])
+    return {"connection_id": now_there.get("replaced_by", connection["_id"])}
 
 
 async def _steps(
@@ -84,11 +85,17 @@ async def _steps(
         await keep(long.token, "access_token", "short_token")
         token = Opened(long.token)
     account = await meta.get_account(graph, token.reveal())
-    await _activate(db, graph, token, connection, account, clock)
+    await _activate(db, graph, public, token, connection, account, clock)
 
 
 async def _activate(
-    db: Database, graph: Graph, token: Opened, connection: Doc, account: meta.Account, clock: Clock
+    db: Database,
+    graph: Graph,
+    ring: PublicRing,
+    token: Opened,
+    connection: Doc,
+    account: meta.Account,
+    clock: Clock,
 ) -> None:
     fresh = await connections.need(db, connection["label_id"], connection["_id"])
     granted = set(fresh["granted_scopes"])
@@ -108,13 +115,42 @@ async def _activate(
     try:  # before Meta sends the first webhook, which would otherwise be nobody's
         await _set(db, connection, ready_to_receive)
     except DuplicateKeyError as exc:
+        known = await connections.of_account(db, connection["label_id"], account.provider_id)
+        if known and (known["status"] == "needs_reauth" or known.get("renewed_by") == connection["_id"]):
+            kept = {name: fresh[name] for name in ("features", "granted_scopes", "token_expires_at")}
+            await _renew(db, graph, ring, token, connection, known, ready_to_receive | kept, clock)
+            return
         await destroy_secret(db, connection=connection, purpose="access_token")
         await _end(db, connection, "account_already_connected", clock)
         raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
-    subscribed = [feature for feature in features if feature in meta.SUBSCRIBED_FIELDS]
-    fields = await meta.subscribe(graph, token.reveal(), subscribed) if subscribed else []
-    await _set(db, connection, {"status": "active", "problem": None, "subscribed_fields": fields})
+    await _set(db, connection, await _subscribed(graph, token, features))
     await _tell(db, connection, "active", clock)
+
+
+async def _renew(
+    db: Database,
+    graph: Graph,
+    ring: PublicRing,
+    token: Opened,
+    connection: Doc,
+    known: Doc,
+    changes: Doc,
+    clock: Clock,
+) -> None:
+    """Give the fresh token to the connection that the account has already, with all its conversations."""
+    await put_secret(db, ring, token.reveal(), connection=known, purpose="access_token", now=clock())
+    active = await _subscribed(graph, token, changes["active_features"])
+    await _set(db, known, changes | active | {"renewed_by": connection["_id"]})
+    await destroy_secret(db, connection=connection, purpose="access_token")
+    await _set(db, connection, {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"]})
+    await _tell(db, known, f"renewed:{connection['_id']}", clock)
+
+
+async def _subscribed(graph: Graph, token: Opened, features: list[str]) -> Doc:
+    """Switch the features' webhooks on; what makes the connection active."""
+    wanted = [feature for feature in features if feature in meta.SUBSCRIBED_FIELDS]
+    fields = await meta.subscribe(graph, token.reveal(), wanted) if wanted else []
+    return {"status": "active", "problem": None, "subscribed_fields": fields}
 
 
 async def _end(db: Database, connection: Doc, problem: str, clock: Clock) -> None:

@@ -82,3 +82,36 @@ async def test_a_box_that_was_unticked(connected_house: House) -> None:
         ["comments", "messages"],
         ["comments"],
     )
+
+
+async def test_a_new_log_in_revives_a_connection_with_a_dead_token(connected_house: House) -> None:
+    """What fans write meanwhile is there, and their conversations can be answered again, in the same place."""
+    house = connected_house
+    owner = await house.person()
+    label_id = await house.label(owner)
+    first = await log_in(house, owner, label_id, account="nightjar.records", allow="1")
+    await house.fan_writes("teo", "Are you there?")
+    base = f"/v1/labels/{label_id}/conversations"
+    conversation = (await owner.get(base)).json()["data"][0]["id"]
+    await owner.post(f"{base}/{conversation}/messages", json={"text": "Yes !!error:190/460"})
+    await house.work()
+    path = f"/v1/labels/{label_id}/connections"
+    assert (await owner.get(f"{path}/{first['id']}")).json()["status"] == "needs_reauth"
+    await house.fan_writes("teo", "Hello?")
+    second = await log_in(house, owner, label_id, account="nightjar.records", allow="1")
+    assert (second["status"], second["problem"], second["replaced_by"]) == ("revoked", "replaced", first["id"])
+    assert (await secrets_of(house, first), await secrets_of(house, second)) == (["access_token"], [])
+    revived = (await owner.get(f"{path}/{first['id']}")).json()
+    assert (revived["status"], revived["problem"]) == ("active", None)
+    operation = (await owner.get(f"/v1/labels/{label_id}/operations")).json()["data"][0]
+    assert (operation["state"], operation["result"]) == ("succeeded", {"connection_id": first["id"]})
+    assert [found["id"] for found in (await owner.get(base)).json()["data"]] == [conversation]
+    await owner.post(f"{base}/{conversation}/messages", json={"text": "Now I am."})
+    await house.work()
+    messages = (await owner.get(f"{base}/{conversation}/messages")).json()["data"]
+    assert [(found["text"], found["state"]) for found in messages] == [
+        ("Now I am.", "sent"),
+        ("Hello?", None),
+        ("Yes !!error:190/460", "failed"),
+        ("Are you there?", None),
+    ]

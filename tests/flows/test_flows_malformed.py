@@ -157,7 +157,7 @@ async def test_an_unknown_account_leaves_nothing_behind(desk: Desk) -> None:
     assert not {"change", "account_id", "channel"} & set(row)
 
 
-@pytest.mark.parametrize("status", ["needs_reauth", "revoked", "error"])
+@pytest.mark.parametrize("status", ["revoked", "error"])
 async def test_a_connection_that_is_not_active_gets_nothing(house: House, status: str) -> None:
     """Its fans' words are not stored; the same message after it became active is."""
     desk = await sit_down(house, status=status)

@@ -90,6 +90,7 @@ def test_make_run_shows_something_and_keeps_it(tmp_path: Path) -> None:
         ({"SOUNDOPS_MONGODB_URL": "postgres://x"}, "SOUNDOPS_MONGODB_URL must begin with mongodb://"),
         ({"SOUNDOPS_SECRET_KEY": "short"}, "SOUNDOPS_SECRET_KEY must be 32 random characters or more."),
         ({"SOUNDOPS_ENVIRONMENT": "production"}, "SOUNDOPS_MONGODB_URL is missing."),
+        ({"SANDBOX_PORT": "8477", "SOUNDOPS_PORT": "8477"}, "SANDBOX_PORT must be another port than SOUNDOPS_PORT."),
         ({"SANDBOX_PORT": "many"}, "SANDBOX_PORT must be a port from 1 to 65535."),
     ],
 )
@@ -123,7 +124,10 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
             check=False,
         )
     assert ended.returncode == 2
-    assert f"Port {port} of 127.0.0.1 cannot be used: it is taken. Choose another: SOUNDOPS_PORT=" in ended.stderr
+    assert (
+        f"Port {port} of 127.0.0.1 (SOUNDOPS_PORT) cannot be used: it is taken. Choose other places: SOUNDOPS_"
+        in ended.stderr
+    )
 
 
 def test_only_what_is_not_configured_is_embedded(tmp_path: Path) -> None:
