@@ -100,9 +100,15 @@ async def need_permission(parts: Parts, caller: Claims, label_id: str, permissio
     await label_access(SecurityScopes([permission]), parts, caller, label_id)
 
 
-async def check_origin(parts: PartsDep, origin: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
+async def check_origin(
+    parts: PartsDep,
+    origin: Annotated[str | None, Header(include_in_schema=False)] = None,
+    sec_fetch_site: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> None:
     """Raise `WrongOrigin` when a browser uses the session's cookie from a site that is not ours."""
     own = urlsplit(parts.settings.public_url)
+    if origin is None and sec_fetch_site == "cross-site":
+        raise WrongOrigin
     if origin is not None and origin not in (*parts.settings.origins, f"{own.scheme}://{own.netloc}"):
         raise WrongOrigin
 

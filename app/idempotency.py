@@ -1,4 +1,4 @@
-"""`Idempotency-Key` on every POST: the first answer is kept for 24 hours and given again, whatever it was.
+"""`Idempotency-Key` on every POST: the first good answer is kept for 24 hours and given again.
 
 The answer is sealed under a key derived from the caller's own `Idempotency-Key`, of which only a hash is stored: what
 lies in the database cannot be read without it, not even an access token.
@@ -28,8 +28,6 @@ RUNNING_AT_MOST = timedelta(seconds=60)
 """After this, a request that never ended (its process died) may be made again."""
 LONGEST_KEY = 255
 HEADER = b"idempotency-key"
-NOT_KEPT = {401, 403, 408, 409, 413, 429}
-"""Answers that say "not now" or "not like this"; with 5xx they are not the request's result."""
 
 
 class Idempotency:
@@ -116,7 +114,7 @@ class _Request:
         """Keep the answer, or let the key go."""
         records = self._parts.db.open("idempotency_keys")
         try:
-            if answer.complete and answer.status < 500 and answer.status not in NOT_KEPT:
+            if answer.complete and answer.status < 400:
                 await records.update_one({"_id": self.record_id}, {"$set": {"answer": self._sealed(answer.document())}})
             else:
                 await records.delete_one({"_id": self.record_id, "answer": None})

@@ -12,6 +12,8 @@ _INT64 = 2**63
 
 def check_json(body: bytes) -> None:
     """Raise `InvalidJson` unless the body is JSON that every part of the house can take."""
+    if body.count(b",") > NAMES:  # at the speed of C: to walk a body of a million brackets takes a third of a second
+        raise InvalidJson
     names = 0
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -44,11 +44,14 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._reading_head:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._reading_head and self._head_bytes > HEADER_BYTES_AT_MOST:
+        if self._head_bytes > HEADER_BYTES_AT_MOST:
             self.transport.close()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0  # what comes after the last part of a body is trailers: they have the headers' limit
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -57,6 +60,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._end_head()
+        self._head_bytes = 0
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:

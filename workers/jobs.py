@@ -22,7 +22,7 @@ from app.services.vault.ring import PublicRing
 from app.settings import WorkerSettings
 
 log = get_logger(__name__)
-DUE_AT_ONCE = 1_000
+DUE_AT_ONCE = 200
 OPERATIONS_AT_ONCE = 20
 
 
@@ -59,8 +59,11 @@ async def drain_waiting(parts: Parts) -> None:
 
 
 async def run_operation(ctx: dict[str, Any], operation_id: str) -> None:
-    """Do one operation if it is still there to do."""
-    parts: Parts = ctx["parts"]
+    """Do one operation if it is still there to do. It never raises: arq would log the exception's text."""
+    await _logged(ctx["parts"], operation_id)
+
+
+async def _run_once(parts: Parts, operation_id: str) -> None:
     if operation_id in parts.running or parts.stopping:
         return
     parts.running.add(operation_id)
@@ -106,7 +109,10 @@ async def _do(parts: Parts, operation: Doc) -> Doc:
 async def beat(ctx: dict[str, Any]) -> None:
     """Show that this worker takes jobs from the queue: the job came through Redis."""
     parts: Parts = ctx["parts"]
-    await heartbeat.beat(parts.db, parts.worker_id, now=parts.clock())
+    try:
+        await heartbeat.beat(parts.db, parts.worker_id, now=parts.clock())
+    except PyMongoError as exc:
+        log.warning("no heartbeat: the store is away", reason=type(exc).__name__)
 
 
 async def start_due(parts: Parts) -> list[asyncio.Task[None]]:
@@ -121,7 +127,7 @@ async def start_due(parts: Parts) -> list[asyncio.Task[None]]:
 
 async def _logged(parts: Parts, operation_id: str) -> None:
     try:
-        await run_operation({"parts": parts}, operation_id)
+        await _run_once(parts, operation_id)
     except PyMongoError as exc:
         log.warning("operation broken off: the store is away", operation=operation_id, reason=type(exc).__name__)
     except Exception:  # an operation's edge: the others go on

@@ -76,4 +76,4 @@ async def need_user(db: Database, user_id: str) -> Doc:
 
 def email_key(email: str) -> str:
     """What an address is compared by: its letters' case makes no other person of it."""
-    return email.strip().casefold()
+    return email.strip().lower()

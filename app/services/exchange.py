@@ -15,7 +15,7 @@ from app.services import connections
 from app.services.connections import SCOPES
 from app.services.events import Event, append
 from app.services.operations import GiveUp, TryAgain
-from app.services.vault.opening import NoSecret, Opened, open_secret
+from app.services.vault.opening import NoSecret, Opened, SealBroken, open_secret
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
 from app.services.vault.secrets import destroy_secret, put_secret
@@ -40,7 +40,7 @@ async def exchange(
             await _steps(db, graph, rings, operation, connection, redirect_uri=redirect_uri, clock=clock)
     except (Unavailable, RateLimited) as exc:
         raise TryAgain(clock() + (exc.wait if isinstance(exc, RateLimited) else RETRY), "provider_unavailable") from exc
-    except (GraphError, NoSecret, KeyError, ValueError) as exc:
+    except (GraphError, NoSecret, SealBroken, KeyError, ValueError) as exc:
         code = "exchange_interrupted" if isinstance(exc, OutcomeUnknown) else "exchange_refused"
         await _end(db, connection, code, clock)
         raise GiveUp(code, "Instagram did not complete the log-in. Connect the account again.") from exc

@@ -99,14 +99,20 @@ async def find_anywhere(db: Database, operation_id: str) -> Doc | None:
 
 
 async def due(db: Database, *, now: datetime, limit: int) -> list[str]:
-    """Ids of what somebody should look at now; of each queue only the first, as the others wait for it."""
-    cursor = db.open("operations").find(
-        {"due_at": {"$lte": now}}, {"queue": 1}, comment=f"{ALL_LABELS}the workers' due list"
-    )
+    """Ids of what somebody should look at now, `limit` or a few more.
+
+    Of each queue only the first: the others wait for it, and must not take the places of what has no such reason.
+    """
     first: dict[str, str] = {}
-    async for doc in cursor.sort("due_at", 1).limit(limit):
-        queue = doc.get("queue", doc["_id"])
-        first[queue] = min(doc["_id"], first.get(queue, doc["_id"]))
+    while len(first) < limit:
+        query = {"due_at": {"$lte": now}, "queue": {"$nin": list(first)}, "_id": {"$nin": list(first.values())}}
+        cursor = db.open("operations").find(query, {"queue": 1}, comment=f"{ALL_LABELS}the workers' due list")
+        found = await cursor.sort("due_at", 1).limit(limit).to_list()
+        for doc in found:
+            queue = str(doc.get("queue", doc["_id"]))
+            first[queue] = min(doc["_id"], first.get(queue, doc["_id"]))
+        if len(found) < limit:
+            break
     return list(first.values())
 
 

@@ -20,7 +20,7 @@ from app.services.inbox.reconcile import adopt, find_sent
 from app.services.inbox.replies import check_window
 from app.services.inbox.unread import recount
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.vault.opening import open_secret
+from app.services.vault.opening import NoSecret, SealBroken, open_secret
 from app.services.vault.private_ring import PrivateRing
 
 RETRY = timedelta(seconds=10)
@@ -52,6 +52,20 @@ async def send_reply(db: Database, graph: Graph, ring: PrivateRing, operation: D
         await _sent(db, message, clock)  # who recorded it may have died before he told of it
         return _result(message)
     connection = await connections.need(db, label_id, message["connection_id"])
+    try:
+        return await _send_or_find(db, graph, ring, operation, message, connection, clock=clock)
+    except (NoSecret, SealBroken) as exc:
+        await connections.mark(db, connection, status="needs_reauth", problem="token_unreadable")
+        if message.get("calling_at"):
+            await _set_state(db, message, "unknown")
+            raise InDoubt(None, "The token cannot be read, so that Meta cannot be asked.") from exc
+        await _failed(db, message, "needs_reauth", clock)
+        raise GiveUp("needs_reauth", "The account's token cannot be read: it must be connected again.") from exc
+
+
+async def _send_or_find(
+    db: Database, graph: Graph, ring: PrivateRing, operation: Doc, message: Doc, connection: Doc, *, clock: Clock
+) -> Doc:
     if message.get("calling_at"):
         return await _what_happened(db, graph, ring, operation, message, connection, clock=clock)
     conversation = await _checked(db, message, connection, clock=clock)
