@@ -69,7 +69,7 @@ async def state_of(desk: Desk, fan: str) -> Doc:
     events = Counter(event["type"] for event in await desk.stored("events") if event["target"] in ids)
     shown = [found for found in await desk.conversations() if found["participant"]["provider_id"] == fan]
     listed = [desk.plain(message) for message in (await desk.messages(fan) if shown else [])]
-    ours = ("_id", "conversation_id", "created_at", "version", "touched", "status_at")
+    ours = ("_id", "conversation_id", "created_at", "version", "touched", "status_at", "received_at")
     state = {
         "stored": sorted(
             json.dumps({name: doc[name] for name in sorted(doc) if name not in ours}, default=str, sort_keys=True)

@@ -215,3 +215,14 @@ async def test_the_fans_message_opens_a_closed_conversation(desk: Desk) -> None:
     house.clock.offset += timedelta(seconds=1)
     await desk.receive(message_change("new", ms=house.ms()))
     assert (await desk.conversation())["status"] == "open"
+
+
+async def test_what_comes_late_is_unread(desk: Desk) -> None:
+    """The team has read all it could see; a message that was on its way then has been seen by nobody."""
+    ms = desk.house.ms(timedelta(minutes=5))
+    await desk.receive(message_change("m1", ms=ms))
+    conversation = (await desk.conversation())["id"]
+    read = await desk.owner.post(f"/v1/labels/{desk.label_id}/conversations/{conversation}/read")
+    assert read.json()["unread_count"] == 0
+    await desk.receive(message_change("m0", ms=ms - 1))
+    assert (await desk.conversation())["unread_count"] == 1

@@ -121,7 +121,7 @@ async def test_an_unsent_message_keeps_nothing_but_its_frame(desk: Desk) -> None
     assert await places_of(desk.house, CANARY.encode()) == set()
     [stored] = await desk.stored("messages")
     frame = {"_id", "label_id", "connection_id", "conversation_id", "provider", "provider_id", "direction"}
-    assert set(stored) == frame | {"sent_at", "ordered_at", "expires_at", "deleted_at"}
+    assert set(stored) == frame | {"received_at", "sent_at", "ordered_at", "expires_at", "deleted_at"}
 
 
 async def test_words_lie_in_one_place_only(timeless_house: House) -> None:

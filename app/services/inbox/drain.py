@@ -112,7 +112,7 @@ async def _store(db: Database, received: Sequence[Received], *, now: datetime) -
     comments = [r for r in received if r.incoming.kind == "comment"]
     talk = await _with_conversations(db, [r for r in received if r.incoming.kind != "comment"], now=now)
     about = [r for r in talk if r.incoming.provider_id]
-    made = await _bulk(db, "messages", [writes.message_upsert(r) for r in about])
+    made = await _bulk(db, "messages", [writes.message_upsert(r, now=now) for r in about])
     rest = [r for number, r in enumerate(about) if number not in made or r.incoming.kind not in writes.OPENS_THE_WINDOW]
     await _bulk(db, "messages", [write for r in rest if (write := writes.message_content(r))])
     await _bulk(db, "comments", [writes.comment_upsert(r) for r in comments])

@@ -23,7 +23,8 @@ async def recount(db: Database, label_id: str, conversation_id: str, *, now: dat
         query = {
             "label_id": label_id,
             "conversation_id": conversation_id,
-            "ordered_at": {"$gt": conversation.get("team_read_at", BEGINNING)},
+            "ordered_at": {"$gt": BEGINNING},
+            "received_at": {"$gt": conversation.get("team_read_at", BEGINNING)},  # one that came late is unread
             "direction": "in",
             "deleted_at": {"$exists": False},
             "expires_at": {"$gt": now},

@@ -67,7 +67,7 @@ def conversation_upsert(received: Received, *, now: datetime) -> UpdateOne:
     return UpdateOne(key, {"$setOnInsert": fresh, "$max": {"expires_at": received.expires_at}}, upsert=True)
 
 
-def message_upsert(received: Received) -> UpdateOne:
+def message_upsert(received: Received, *, now: datetime) -> UpdateOne:
     """Make sure that the message's document is there, and lower its times."""
     incoming, at = received.incoming, received.incoming.at
     known: Doc = {}
@@ -81,7 +81,7 @@ def message_upsert(received: Received) -> UpdateOne:
         lowest["deleted_at"] = at
     if incoming.kind == "read":
         lowest["read_at"] = at
-    fresh: Doc = {"_id": new_id("msg"), "provider": received.connection["provider"]}
+    fresh: Doc = {"_id": new_id("msg"), "provider": received.connection["provider"], "received_at": now}
     if incoming.kind in OPENS_THE_WINDOW:
         fresh["content.original"] = _original(incoming)
     update: Doc = {"$setOnInsert": fresh, "$min": lowest}
