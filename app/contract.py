@@ -28,14 +28,15 @@ VERSION = "0.1.0"
 DESCRIPTION = """The back end that an independent record label runs its public life on.
 
 Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists take `limit` and `cursor` and answer
-`{data, next_cursor}`. Every POST takes an `Idempotency-Key`: the same key and body within 24 hours get the first answer
-again. Single resources carry an `ETag`; `If-Match` refuses a change to another version (`412`). What takes longer
-answers `202` with an operation; `Prefer: wait=N` holds the answer for its end. Every answer has an `X-Request-Id`."""
+`{data, next_cursor}`. Every POST takes an `Idempotency-Key`: the same key and body within 24 hours get the first good
+answer again; a refusal is not kept. Single resources carry an `ETag`; `If-Match` refuses a change to another version
+(`412`). What takes longer answers `202` with an operation; `Prefer: wait=N` holds the answer for its end. Every answer
+has an `X-Request-Id`."""
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key and body get the first answer again for 24 hours (`Idempotency-Replayed: true`).",
+    "description": "The same key and body get the first good answer again for 24 hours (`Idempotency-Replayed: true`).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 DELIVERY: dict[str, Any] = {
