@@ -4,9 +4,9 @@ import sys
 
 from app.server import serve
 from app.services.vault.ring import BadRing
-from app.settings import Settings, load
+from app.settings import ApiSettings, load
 
-settings = load(Settings)
+settings = load(ApiSettings)
 try:
     serve(settings)
 except (BadRing, OSError, ValueError) as problem:

@@ -2,7 +2,7 @@
 
 import json
 from functools import cache
-from typing import Any
+from typing import Any, cast, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -10,18 +10,25 @@ from fastapi.openapi.utils import get_openapi
 from app import meta_webhook
 from app.errors import (
     BodyTooLarge,
+    Forbidden,
     HeadersTooLarge,
     IdempotencyKeyReused,
     InvalidInput,
     InvalidJson,
     InvalidSignature,
+    LabelDeleting,
+    NotFound,
     Problem,
+    ReauthenticationRequired,
     RequestInProgress,
     RequestTimeout,
+    TooManyRequests,
+    Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
     UriTooLong,
 )
+from app.models.access import PERMISSIONS, Permission, Role
 from app.problems import MEDIA_TYPE, ProblemOut, problems
 
 VERSION = "0.1.0"
@@ -31,7 +38,10 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists tak
 `{data, next_cursor}`. Every POST takes an `Idempotency-Key`: the same key and body within 24 hours get the first good
 answer again; a refusal is not kept. Single resources carry an `ETag`; `If-Match` refuses a change to another version
 (`412`). What takes longer answers `202` with an operation; `Prefer: wait=N` holds the answer for its end. Every answer
-has an `X-Request-Id`."""
+has an `X-Request-Id`.
+
+`x-access` of an operation names the permission that it needs (`person`: to be logged in), `x-roles` the roles that have
+it, and `x-partner-scope` the scope by which an API client has it."""
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -100,18 +110,35 @@ def generate(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     found["paths"].setdefault(meta_webhook.PATH, {})["post"] = DELIVERY
-    for path in found["paths"].values():
-        for method, operation in path.items():
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
             if operation is not DELIVERY:
                 _complete(method, operation)
+                _tell_access(operation, app.state.access[path, method])
     return found
+
+
+def _tell_access(operation: dict[str, Any], access: str) -> None:
+    """Say who may call it, and how whoever may not is refused."""
+    operation["x-access"] = access
+    if access in ("anybody", "signed"):
+        return
+    kinds: list[type[Problem]] = [Unauthenticated, Forbidden]
+    if access != "person":
+        rule = PERMISSIONS[cast(Permission, access)]
+        operation["x-roles"] = [role for role in get_args(Role) if role in rule.roles]
+        operation["x-partner-scope"] = access if rule.partner else None
+        kinds += [NotFound] + ([] if rule.while_deleting else [LabelDeleting])
+        kinds += [ReauthenticationRequired] if rule.dangerous else []
+    for kind in kinds:
+        _add(operation["responses"], kind)
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:
     """Add what every route of its kind takes and may answer, for the layers in front of the routes."""
     if operation["responses"].get("422", {}).get("description") == "Validation Error":
         del operation["responses"]["422"]
-    kinds: list[type[Problem]] = [UriTooLong, HeadersTooLarge, Problem, Unavailable]
+    kinds: list[type[Problem]] = [UriTooLong, HeadersTooLarge, TooManyRequests, Problem, Unavailable]
     if operation.get("parameters"):
         kinds.append(InvalidInput)
     if method == "post":

@@ -1,4 +1,4 @@
-"""What routes ask for: the parts, the caller, access to a label, paging, versions, and how long to wait."""
+"""What routes ask for beside the caller: paging, versions, the browser's origin, and how long to wait."""
 
 import asyncio
 import hashlib
@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Header, Path, Query, Request, Security
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi import Depends, Header, Query
+from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 
+from app.access import PartsDep
 from app.db import Doc
-from app.errors import Forbidden, NotFound, StaleVersion, Unauthenticated, WrongOrigin
+from app.errors import StaleVersion, WrongOrigin
 from app.parts import Parts
-from app.services import labels, operations, sessions
-from app.services.labels import Role
-from app.services.tokens import BadToken, Claims
+from app.services import operations
 
 REFRESH_COOKIE = "__Host-soundops_refresh"
 POLL_S = 0.1
@@ -24,80 +23,12 @@ _VERSION = re.compile(r'"(\d{1,18})"')
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])", re.IGNORECASE)
 LONGEST_WAIT_S = 20
 
-bearer = HTTPBearer(auto_error=False, scheme_name="access_token", description="From `POST /v1/sessions`; 15 minutes.")
 refresh_cookie = APIKeyCookie(
     name=REFRESH_COOKIE,
     auto_error=False,
     scheme_name="refresh_cookie",
     description="Set by `POST /v1/sessions`; changes at each refresh.",
 )
-
-
-async def get_parts(request: Request) -> Parts:
-    """The process's parts."""
-    parts: Parts = request.app.state.parts
-    return parts
-
-
-PartsDep = Annotated[Parts, Depends(get_parts)]
-BearerDep = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
-
-
-async def get_claims(parts: PartsDep, credentials: BearerDep) -> Claims:
-    """What a good access token says. Whether its session still lives is for the caller to ask."""
-    if credentials is None:
-        raise Unauthenticated
-    try:
-        return parts.signer.verify(credentials.credentials, now=parts.clock())
-    except BadToken:
-        raise Unauthenticated from None
-
-
-ClaimsDep = Annotated[Claims, Depends(get_claims)]
-
-
-async def get_caller(parts: PartsDep, claims: ClaimsDep) -> Claims:
-    """Who calls. The session is looked up each time: one that has ended ends at once. Raises `Unauthenticated`."""
-    await sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock())
-    return claims
-
-
-CallerDep = Annotated[Claims, Depends(get_caller)]
-
-
-@dataclass(frozen=True)
-class Access:
-    """A caller who may do what the route does, in this label."""
-
-    label_id: str
-    role: Role
-    caller: Claims
-
-
-async def label_access(
-    needed: SecurityScopes,
-    parts: PartsDep,
-    claims: ClaimsDep,
-    label_id: Annotated[str, Path(max_length=64, examples=["lbl_01k9zv3t5w8x2m4c6d7f9g1h3j"])],
-) -> Access:
-    """Access to a label, by the table of roles.
-
-    Raises `Unauthenticated`, `NotFound` for a label of others, `Forbidden`.
-    """
-    _, role = await asyncio.gather(  # two reads at once: every route of a label waits for them
-        sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock()),
-        labels.role_of(parts.db, claims.user_id, label_id),
-    )
-    if role is None:
-        raise NotFound
-    if not labels.ROLES[role].issuperset(needed.scopes):
-        raise Forbidden
-    return Access(label_id, role, claims)
-
-
-async def need_permission(parts: Parts, caller: Claims, label_id: str, permission: labels.Permission) -> None:
-    """The same decision where the label is not in the path. Raises `NotFound`, `Forbidden`."""
-    await label_access(SecurityScopes([permission]), parts, caller, label_id)
 
 
 async def check_origin(

@@ -9,9 +9,11 @@ from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.client_address import client_of
 from app.errors import HeadersTooLarge, Problem, Unavailable, UnsupportedMediaType, UriTooLong
 from app.ids import new_id
 from app.json_guard import check_json
+from app.limiter import Standing
 from app.logs import get_logger
 from app.meta_webhook import PATH as META_WEBHOOK
 from app.meta_webhook import receive_webhook
@@ -39,8 +41,8 @@ _DEFAULTS = [(b"content-security-policy", _CSP), (b"cache-control", b"no-store")
 class Edge:
     """Outermost: gives each request its id, each answer our headers, and the log a line."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, trusted_hops: int) -> None:
+        self._app, self._trusted_hops = app, trusted_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +51,13 @@ class Edge:
         request_id, began, status = new_id("req"), time.perf_counter(), GONE
         asked = scope["method"]
         method = "GET" if asked == "HEAD" else asked  # the server sends no body of a HEAD's answer
-        scope = {**scope, "method": method, "state": {**scope.get("state", {}), "request_id": request_id}}
+        standings: list[Standing] = []
+        noted = {
+            "request_id": request_id,
+            "client": client_of(scope, trusted_hops=self._trusted_hops),
+            "standings": standings,
+        }
+        scope = {**scope, "method": method, "state": {**scope.get("state", {}), **noted}}
 
         async def with_headers(message: Message) -> None:
             nonlocal status

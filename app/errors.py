@@ -57,6 +57,24 @@ class InvalidState(Problem):
     status, code, title = 400, "invalid_state", "This login was not begun here, or not now"
 
 
+class InvalidToken(Problem):
+    """A link's token that we did not give, that was used before, or that is too old: which of them is not told."""
+
+    status, code, title = 400, "invalid_token", "This link was used before, or is too old"
+
+
+class InvalidScope(Problem):
+    """A scope that this client does not have."""
+
+    status, code, title = 400, "invalid_scope", "The client does not have this scope"
+
+
+class UnsupportedGrantType(Problem):
+    """Only `client_credentials` is supported."""
+
+    status, code, title = 400, "unsupported_grant_type", "Use the grant type client_credentials"
+
+
 class Unauthenticated(Problem):
     """No session, or one that has ended."""
 
@@ -72,6 +90,27 @@ class InvalidCredentials(Problem):
     status, code, title = 401, "invalid_credentials", "The address or the password is wrong"
 
 
+class TotpRequired(Problem):
+    """The password is right, and the account has a second factor."""
+
+    status, code, title = 401, "totp_required", "Add the code of your authenticator app as `totp`"
+
+
+class InvalidTotp(Problem):
+    """The code is wrong, too old, or was used before."""
+
+    status, code, title = 401, "invalid_totp", "The code is wrong or was used before"
+
+
+class InvalidClient(Problem):
+    """An unknown API client, a wrong or ended secret: which of them is not told."""
+
+    status, code, title = 401, "invalid_client", "The client or its secret is wrong"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Basic realm="SoundOps"'})
+
+
 class InvalidSignature(Problem):
     """A webhook whose signature is missing, malformed or wrong."""
 
@@ -82,6 +121,30 @@ class Forbidden(Problem):
     """The caller's role does not allow it."""
 
     status, code, title = 403, "forbidden", "Your role does not allow this"
+
+
+class ReauthenticationRequired(Problem):
+    """Dangerous work needs a log-in of the last minutes: `POST /v1/sessions/reauthenticate`."""
+
+    status, code, title = 403, "reauthentication_required", "Confirm your password first"
+
+
+class EmailNotVerified(Problem):
+    """The address must be confirmed first."""
+
+    status, code, title = 403, "email_not_verified", "Confirm your e-mail address first"
+
+
+class OwnerDecisionRequired(Problem):
+    """Scopes that reach data from Meta need the owner's recorded decision."""
+
+    status, code, title = 403, "owner_decision_required", "The label's owner must decide on this first"
+
+
+class WrongRecipient(Problem):
+    """The invitation is bound to another address than the caller's."""
+
+    status, code, title = 403, "invitation_for_another_address", "This invitation is for another address"
 
 
 class AgeRequirementNotMet(Problem):
@@ -124,6 +187,24 @@ class SlugTaken(Problem):
     """A label's slug is an address: the first who takes it has it."""
 
     status, code, title = 409, "slug_taken", "This slug is taken"
+
+
+class LastOwner(Problem):
+    """A label has at least one owner."""
+
+    status, code, title = 409, "last_owner", "A label needs an owner: make somebody else one first"
+
+
+class AlreadyMember(Problem):
+    """The person works for the label already."""
+
+    status, code, title = 409, "already_member", "This person works for the label already"
+
+
+class LabelDeleting(Problem):
+    """The label is going to be deleted; until then its owner may restore it."""
+
+    status, code, title = 409, "label_deleting", "The label is going to be deleted"
 
 
 class ReplyWindowClosed(Problem):
@@ -172,6 +253,15 @@ class IdempotencyKeyReused(Problem):
     """The same `Idempotency-Key` with another body."""
 
     status, code, title = 422, "idempotency_key_reused", "This key was used for another request"
+
+
+class TooManyRequests(Problem):
+    """A limit is used up. Waiting for `Retry-After` seconds is enough."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str = "", *, retry_after_s: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
 
 
 class HeadersTooLarge(Problem):

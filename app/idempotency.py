@@ -16,12 +16,13 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access import access_to
 from app.db import Doc
 from app.deps import REFRESH_COOKIE
 from app.errors import FieldError, IdempotencyKeyReused, InvalidInput, RequestInProgress
 from app.parts import Parts
-from app.services import sessions
-from app.services.tokens import BadToken
+from app.services.people import sessions
+from app.services.tokens import BadToken, Claims, ClientClaims
 
 LIFE = timedelta(hours=24)
 RUNNING_AT_MOST = timedelta(seconds=60)
@@ -47,10 +48,13 @@ class Idempotency:
             )
         message = await receive()
         body: bytes = message.get("body", b"")
-        request = _Request(self._parts, await _principal(self._parts, scope), scope, keys[0], body)
+        principal, claims = await _principal(self._parts, scope)
+        request = _Request(self._parts, principal, scope, keys[0], body)
         scope["state"]["intent"] = request.intent
         stored = await request.claim()
         if stored is not None:
+            if stored["access"] and claims:  # who may do it no longer, is not told any longer what came of it
+                await access_to(Request(scope), self._parts, claims, *stored["access"])
             await _send_again(stored, send)
             return
         await self._first_time(request, scope, _once(message, receive), send)
@@ -61,7 +65,7 @@ class Idempotency:
             await self._app(scope, receive, answer)
         finally:
             # kept although the caller may have hung up: the effect has happened
-            await asyncio.shield(request.end(answer))
+            await asyncio.shield(request.end(answer, scope["state"].get("access")))
 
 
 class _Request:
@@ -110,12 +114,13 @@ class _Request:
             raise RequestInProgress
         return None
 
-    async def end(self, answer: "_Recorder") -> None:
-        """Keep the answer, or let the key go."""
+    async def end(self, answer: "_Recorder", access: tuple[str, str] | None) -> None:
+        """Keep the answer, with what the caller needed for it, or let the key go."""
         records = self._parts.db.open("idempotency_keys")
         try:
             if answer.complete and answer.status < 400:
-                await records.update_one({"_id": self.record_id}, {"$set": {"answer": self._sealed(answer.document())}})
+                kept = self._sealed(answer.document() | {"access": access})
+                await records.update_one({"_id": self.record_id}, {"$set": {"answer": kept}})
             else:
                 await records.delete_one({"_id": self.record_id, "answer": None})
         except PyMongoError:
@@ -160,8 +165,8 @@ async def _send_again(stored: Doc, send: Send) -> None:
     await send({"type": "http.response.body", "body": stored["body"].encode()})
 
 
-async def _principal(parts: Parts, scope: Scope) -> str:
-    """Whose key it is: the account of a live session, else of whoever shows the same token and cookie."""
+async def _principal(parts: Parts, scope: Scope) -> tuple[str, Claims | ClientClaims | None]:
+    """Whose key it is: the account of a live session or an API client, else whoever shows the same token and cookie."""
     request = Request(scope)
     given = request.headers.get("authorization", "")
     scheme, _, token = given.partition(" ")
@@ -170,10 +175,12 @@ async def _principal(parts: Parts, scope: Scope) -> str:
             claims = parts.signer.verify(token, now=parts.clock())
         except BadToken:
             claims = None
+        if isinstance(claims, ClientClaims):
+            return claims.client_id, claims
         if claims and await sessions.get_session(parts.db, claims.session_id, now=parts.clock()):
-            return claims.user_id
+            return claims.user_id, claims
     shown = f"{given}\0{request.cookies.get(REFRESH_COOKIE, '')}"
-    return hashlib.sha256(shown.encode()).hexdigest()
+    return hashlib.sha256(shown.encode()).hexdigest(), None
 
 
 def _once(message: Message, receive: Receive) -> Receive:

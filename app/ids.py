@@ -4,7 +4,12 @@ from typing import Literal
 
 from ulid import ULID
 
-Prefix = Literal["usr", "ses", "lbl", "mbr", "con", "sec", "cnv", "msg", "cmt", "op", "evt", "req", "wrk", "opn"]
+# fmt: off
+Prefix = Literal[
+    "usr", "ses", "lbl", "mbr", "inv", "cli", "key", "sup", "mai", "aud",
+    "con", "sec", "cnv", "msg", "cmt", "op", "evt", "req", "wrk", "opn",
+]
+# fmt: on
 
 
 def new_id(prefix: Prefix) -> str:

@@ -1,4 +1,7 @@
-"""`python -m app.keys create DIR`: make the keys a deployment needs. Existing files are never overwritten."""
+"""`python -m app.keys create DIR`: make the keys a deployment needs. Existing files are never overwritten.
+
+`python -m app.keys create-account-ring DIR` makes `ring.accounts.json` alone, for a deployment that has the others.
+"""
 
 import json
 import os
@@ -8,13 +11,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from app.services.vault.account_ring import new_account_ring
 from app.services.vault.ring import new_ring
 
 
 def create(folder: Path) -> None:
-    """Write `jwt.pem`, `ring.public.json` and `ring.private.json`, each readable by its owner alone.
+    """Write `jwt.pem`, `ring.public.json`, `ring.private.json` and `ring.accounts.json`, for their owner's eyes alone.
 
-    The private ring is for workers only: do not give it to the API. Raises `FileExistsError`.
+    The private ring is for workers only: do not give it to the API. The accounts' ring is for the API only. Raises
+    `FileExistsError`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -22,6 +27,12 @@ def create(folder: Path) -> None:
     _write(folder / "jwt.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     _write(folder / "ring.public.json", json.dumps(public).encode())
     _write(folder / "ring.private.json", json.dumps(private).encode())
+    create_account_ring(folder)
+
+
+def create_account_ring(folder: Path) -> None:
+    """Write `ring.accounts.json` alone, for a deployment that has the others. Raises `FileExistsError`."""
+    _write(folder / "ring.accounts.json", json.dumps(new_account_ring()).encode())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -32,15 +43,17 @@ def _write(path: Path, content: bytes) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command; its exit status."""
-    if len(arguments) != 2 or arguments[0] != "create":
+    commands = {"create": create, "create-account-ring": create_account_ring}
+    if len(arguments) != 2 or arguments[0] not in commands:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        create(Path(arguments[1]))
+        commands[arguments[0]](Path(arguments[1]))
     except FileExistsError as exc:
         print(f"{exc.filename} is already there: keys are never overwritten.", file=sys.stderr)
         return 1
-    print(f"The keys are in {arguments[1]}. Give ring.private.json to workers only.")
+    print(f"The keys are in {arguments[1]}.")
+    print("Give ring.private.json to workers only, and ring.accounts.json to the API only.")
     return 0
 
 

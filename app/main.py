@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import problems
+from app.access import access_table
 from app.db import create_indexes
 from app.edge import Edge, Guard
 from app.idempotency import Idempotency
@@ -49,7 +50,7 @@ def create_app(parts: Parts) -> ASGIApp:
         expose_headers=SHOWN_TO_BROWSERS,
         max_age=600,
     )
-    return Edge(shared)
+    return Edge(shared, trusted_hops=parts.settings.trusted_hops)
 
 
 def create_routes(parts: Parts | None = None) -> FastAPI:
@@ -57,8 +58,10 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
-    for module in (health, people, labels, connections, inbox, operations, webhooks):
-        app.include_router(module.router)
+    routers = [module.router for module in (health, people, labels, connections, inbox, operations, webhooks)]
+    app.state.access = access_table(routers)
+    for router in routers:
+        app.include_router(router)
     return app
 
 

@@ -9,39 +9,47 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from app.bell import Bell, open_bell
 from app.clock import Clock
 from app.db import Database
-from app.services.passwords import Passwords
+from app.limiter import Limiter, open_limiter
+from app.services.audit import Audit
+from app.services.people.passwords import Passwords
 from app.services.tokens import Signer, load_signer
+from app.services.vault.account_ring import AccountRing, load_account_ring
 from app.services.vault.ring import PublicRing, load_public
 from app.services.webhooks.intake import Intake
-from app.settings import Settings
+from app.settings import ApiSettings, Settings
 
 
 @dataclass
 class Parts:
-    """The API's parts. It has no private ring: nothing here can open a provider's token."""
+    """The API's parts. Its one private ring is for people's own secrets: nothing here can open a provider's token."""
 
-    settings: Settings
+    settings: ApiSettings
     db: Database
     bell: Bell
     clock: Clock
     ring: PublicRing
+    account_ring: AccountRing
     signer: Signer
     passwords: Passwords
+    limiter: Limiter
     intake: Intake
+    audit: Audit
     webhook_secrets: list[bytes] = field(repr=False)
     dedupe_key: bytes = field(repr=False)
     cursor_key: bytes = field(repr=False)
     idempotency_key: bytes = field(repr=False)
+    device_key: bytes = field(repr=False)
     stopping: bool = False
 
     async def close(self) -> None:
         """Close everything."""
         self.passwords.close()
+        await self.limiter.close()
         await self.bell.close()
         self.db.close()
 
 
-def open_parts(settings: Settings, *, clock: Clock, db: Database | None = None) -> Parts:
+def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = None) -> Parts:
     """Open the parts. Raises `BadRing`, `OSError` or `ValueError` with a sentence about a key file."""
     db = db or Database(settings.mongodb_url.get_secret_value())
     bell = open_bell(settings.redis_url.get_secret_value())
@@ -51,17 +59,21 @@ def open_parts(settings: Settings, *, clock: Clock, db: Database | None = None) 
         bell=bell,
         clock=clock,
         ring=load_public(settings.vault_public_ring_file),
+        account_ring=load_account_ring(settings.vault_account_ring_file),
         signer=load_signer(settings.jwt_key_file, issuer=settings.public_url),
         passwords=Passwords(),
+        limiter=open_limiter(settings, clock=clock),
         intake=Intake(db, bell.ring_drain),
         webhook_secrets=[secret.encode() for secret in settings.webhook_secrets],
-        dedupe_key=_derive(settings, "webhook dedupe"),
-        cursor_key=_derive(settings, "cursor"),
-        idempotency_key=_derive(settings, "idempotency"),
+        audit=Audit(db, derive(settings, "audit")),
+        dedupe_key=derive(settings, "webhook dedupe"),
+        cursor_key=derive(settings, "cursor"),
+        idempotency_key=derive(settings, "idempotency"),
+        device_key=derive(settings, "known devices"),
     )
 
 
-def _derive(settings: Settings, purpose: str) -> bytes:
+def derive(settings: Settings, purpose: str) -> bytes:
     """A key of its own for each purpose."""
     secret = hashlib.sha256(settings.secret_key.get_secret_value().encode()).digest()
     return HKDF(SHA256(), 32, salt=None, info=f"soundops {purpose}".encode()).derive(secret)

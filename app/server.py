@@ -17,7 +17,7 @@ from app.ids import new_id
 from app.main import create_app
 from app.parts import Parts, open_parts
 from app.problems import MEDIA_TYPE, problem_body
-from app.settings import Settings
+from app.settings import ApiSettings
 
 HEADER_BYTES_AT_MOST = 64 * 1024
 HEADERS_WITHIN_S = 10.0
@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT; then answer what has begun, for at most `STOP_WITHIN_S`.
 
     Raises `BadRing`, `OSError` or `ValueError` with a sentence about a key file or a port.
@@ -121,7 +121,7 @@ def serve(settings: Settings) -> None:
     Server(server_config(create_app(parts), settings), parts).run()
 
 
-def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def server_config(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
     """How the API is served."""
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "date_header": True}
     return uvicorn.Config(

@@ -1,5 +1,6 @@
 """Every setting, typed, with its default and what it means. Weak or contradictory values are refused by name."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -49,10 +50,40 @@ def _check_redis(url: str) -> None:
         raise ValueError("redis_url: must be an address that Redis's clients take") from None
 
 
+def _is_private(url: str, schemes: tuple[str, ...], options: tuple[str, ...]) -> bool:
+    """Whether nobody on the way can read along."""
+    return url.startswith(schemes) or any(option in options for option in urlsplit(url).query.lower().split("&"))
+
+
 def _secret_list(value: SecretStr) -> SecretStr:
     if any(len(secret.strip()) < 16 for secret in value.get_secret_value().split(",")):
         raise ValueError("must be one secret of 16 characters or more, or several with commas between")
     return value
+
+
+def _smtp(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        good = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("must be an address like smtps://user:password@host:465")
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if not re.fullmatch(r"(?:[^<>@\r\n\"]+ )?<?[^\s<>@]+@[\w.-]+>?", value):
+        raise ValueError("must be an address like SoundOps <no-reply@example.com>")
+    return value
+
+
+def _limits(text: str) -> str:
+    if not all(
+        re.fullmatch(r"[a-z_]+=[1-9]\d{0,8}/[1-9]\d{0,6}", one.strip()) for one in text.split(",") if one.strip()
+    ):
+        raise ValueError("must be limits like login_account=20/900, with commas between")
+    return text
 
 
 def _strong(value: SecretStr) -> SecretStr:
@@ -63,6 +94,7 @@ def _strong(value: SecretStr) -> SecretStr:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Limits = Annotated[str, AfterValidator(_limits)]
 SecretList = Annotated[SecretStr, AfterValidator(_secret_list)]
 
 
@@ -142,11 +174,20 @@ class Settings(BaseSettings):
             raise ValueError("app_origins: must be set, and https, in production")
         if len(self.meta_verify_token.get_secret_value()) < 16:
             raise ValueError("meta_verify_token: must be 16 characters or more in production")
+        if not _is_private(self.mongodb_url.get_secret_value(), ("mongodb+srv://",), ("tls=true", "ssl=true")):
+            raise ValueError("mongodb_url: must use TLS in production (mongodb+srv://, or tls=true)")
+        if not _is_private(self.redis_url.get_secret_value(), ("rediss://", "unix://"), ()):
+            raise ValueError("redis_url: must use TLS in production (rediss://)")
 
     @property
     def origins(self) -> list[str]:
         """The origins that a browser may call us from."""
         return [origin.strip() for origin in self.app_origins.split(",") if origin.strip()]
+
+    @property
+    def app_url(self) -> str:
+        """Where links in mails lead: the single-page app, or ourselves when there is none."""
+        return (self.origins or [self.public_url])[0]
 
     @property
     def webhook_secrets(self) -> list[str]:
@@ -165,6 +206,26 @@ class Settings(BaseSettings):
         return f"{self.public_url}/v1/oauth/callback/instagram"
 
 
+class ApiSettings(Settings):
+    """What only the API is told."""
+
+    vault_account_ring_file: Path
+    """The ring of people's own secrets (second factors). Only the API is given it."""
+    trusted_hops: int = Field(default=0, ge=0, le=10)
+    """How many proxies of ours append to `X-Forwarded-For`; the caller is that many places from the right."""
+    limits: Limits = ""
+    """Other limits than the defaults of `app/limiter.py`, as `login_account=20/900,…` (requests / seconds)."""
+    password_blocklist_file: Path | None = None
+    """Leaked or forbidden passwords, one a line, beside the most common ones, which are refused always."""
+    docs: bool | None = None
+    """Whether `/docs` is served; by default only in development."""
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether the manual is served."""
+        return self.docs if self.docs is not None else self.environment == "development"
+
+
 class WorkerSettings(Settings):
     """What only a worker is told."""
 
@@ -174,6 +235,10 @@ class WorkerSettings(Settings):
     """Seconds after which an operation of a worker that died is taken over; longer than any call with its retries."""
     sweep_s: float = Field(default=5, ge=0.2, le=60)
     """Seconds between two looks at what is due, rung for or not."""
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp)]
+    """Where mail goes: `smtps://user:password@host:465`, or `smtp://…:587`, which must offer STARTTLS in production."""
+    mail_from: Annotated[str, AfterValidator(_mailbox)] = "SoundOps <no-reply@soundops.io>"
+    """The sender of every mail."""
     kill_at: Literal["before_intent", "before_call", "during_call", "after_call", "after_record"] | None = None
     """A drill: die at this point of a send. Refused in production."""
     kill_after: int = Field(default=1, ge=1)
@@ -185,6 +250,8 @@ class WorkerSettings(Settings):
             raise ValueError("lease_s: must be longer than graph_timeout_s")
         if self.environment == "production" and self.kill_at:
             raise ValueError("kill_at: must not be set in production")
+        if self.environment == "production" and "mail_from" not in self.model_fields_set:
+            raise ValueError("mail_from: must be set in production")
         return self
 
 

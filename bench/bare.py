@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.clock import from_ms, utc_now
 from app.db import Database, Doc
 from app.server import server_config
-from app.settings import Settings, load
+from app.settings import ApiSettings, load
 
 READ, INSERT = "/read", "/insert"
 CONVERSATIONS, MESSAGES = "/conversations/", "/messages/"
@@ -113,7 +113,7 @@ async def _page(db: Database, collection: str, owner: Doc, order: str) -> bytes:
 
 def main() -> None:
     """Serve until told to end."""
-    settings = load(Settings)
+    settings = load(ApiSettings)
     db = Database(settings.mongodb_url.get_secret_value())
     app = create_app(db, settings.instagram_signing_secret.encode())
     uvicorn.Server(server_config(app, settings)).run()

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,10 +23,11 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from app import clock, keys, parts
 from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc
+from app.limiter import Name
 from app.main import create_app
 from app.models.data_map import DATA_MAP
 from app.services.vault.secrets import put_secret
-from app.settings import WorkerSettings
+from app.settings import ApiSettings, S, WorkerSettings
 from tools import embedded
 from workers import jobs
 from workers import main as worker_main
@@ -38,6 +39,8 @@ PUBLIC_URL = "http://127.0.0.1:8000"
 PASSWORD = "a long sentence only I know"
 NOBODY = "http://127.0.0.1:9"
 """Where nothing listens."""
+NO_LIMITS = ",".join(f"{name}=100000000/60" for name in get_args(Name))
+"""For tests that are not about limits."""
 ACCOUNT, FAN = "17841400000000001", "900000000000011"
 
 
@@ -56,6 +59,9 @@ def settings_env(
         "SOUNDOPS_JWT_KEY_FILE": str(key_folder / "jwt.pem"),
         "SOUNDOPS_VAULT_PUBLIC_RING_FILE": str(key_folder / "ring.public.json"),
         "SOUNDOPS_VAULT_PRIVATE_RING_FILE": str(key_folder / "ring.private.json"),
+        "SOUNDOPS_VAULT_ACCOUNT_RING_FILE": str(key_folder / "ring.accounts.json"),
+        "SOUNDOPS_SMTP_URL": "smtp://127.0.0.1:9",
+        "SOUNDOPS_LIMITS": NO_LIMITS,
         **embedded.instagram_urls(sandbox_url),
         **more,
     }
@@ -247,10 +253,12 @@ class House:
 @asynccontextmanager
 async def open_house(env: Mapping[str, str]) -> AsyncIterator[House]:
     """The product in this process. Every tenant query of the test is watched."""
-    settings = _settings(env)
+    settings = _settings(WorkerSettings, env)
     watch, moving = TenantWatch(), MovableClock()
     time: Clock = moving
-    api = parts.open_parts(settings, clock=time, db=Database(env["SOUNDOPS_MONGODB_URL"], listeners=(watch,)))
+    api = parts.open_parts(
+        _settings(ApiSettings, env), clock=time, db=Database(env["SOUNDOPS_MONGODB_URL"], listeners=(watch,))
+    )
     worker = worker_main.open_parts(settings)
     worker.db.close()
     worker.db, worker.clock = api.db, time
@@ -263,11 +271,11 @@ async def open_house(env: Mapping[str, str]) -> AsyncIterator[House]:
     assert not watch.broken, watch.broken
 
 
-def _settings(env: Mapping[str, str]) -> WorkerSettings:
+def _settings(kind: type[S], env: Mapping[str, str]) -> S:
     before = dict(os.environ)
     os.environ.update(env)
     try:
-        return WorkerSettings(_env_file=None)
+        return kind(_env_file=None)
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -4,27 +4,21 @@ import html
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from fastapi import APIRouter, Query, Response, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app import cursors
+from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access
 from app.db import Doc
-from app.deps import (
-    Access,
-    BearerDep,
-    PagingDep,
-    PartsDep,
-    get_caller,
-    get_claims,
-    label_access,
-    refresh_cookie,
-    version_tag,
-)
+from app.deps import PagingDep, refresh_cookie, version_tag
 from app.errors import Forbidden, InvalidCursor, InvalidInput, InvalidState, NotFound, Unauthenticated
+from app.models.access import PERMISSIONS
 from app.models.connections import ConnectionCreate, ConnectionOut, ConnectionPage, ConnectionStarted
 from app.parts import Parts
 from app.problems import problems
-from app.services import connections, labels, sessions
+from app.services import connections
+from app.services.labels import members
+from app.services.people import sessions
 
 router = APIRouter(tags=["connections"])
 PATH = "/v1/labels/{label_id}/connections"
@@ -51,8 +45,8 @@ async def create_connection(
         parts.db,
         parts.settings,
         label_id=access.label_id,
-        user_id=access.caller.user_id,
-        session_id=access.caller.session_id,
+        user_id=access.user_id,
+        session_id=access.session_id,
         features=body.features,
         return_to=body.return_to,
         now=parts.clock(),
@@ -85,6 +79,7 @@ async def get_connection(parts: PartsDep, access: Reader, connection_id: str, re
 @router.get(
     "/v1/oauth/callback/instagram",
     operation_id="finishInstagramLogin",
+    openapi_extra=SIGNED,
     response_class=Response,
     responses=problems(InvalidInput, InvalidState, Unauthenticated)
     | {
@@ -93,6 +88,7 @@ async def get_connection(parts: PartsDep, access: Reader, connection_id: str, re
     },
 )
 async def finish_instagram_login(
+    request: Request,
     parts: PartsDep,
     state: Annotated[str, Query(min_length=1, max_length=200)],
     credentials: BearerDep,
@@ -103,12 +99,12 @@ async def finish_instagram_login(
     """Where Instagram sends the browser back to: checks `state`, seals the code, and has a worker exchange it."""
     if code is None and error is None:
         raise InvalidInput("Neither a code nor an error came back")
-    session_id = await _session_of(parts, credentials, cookie)
+    session_id = await _session_of(request, parts, credentials, cookie)
     pending = await connections.consume_state(
         parts.db, state, provider="instagram", session_id=session_id, now=parts.clock()
     )
-    role = await labels.role_of(parts.db, pending["user_id"], pending["label_id"])
-    if role is None or "connections:write" not in labels.ROLES[role]:
+    membership = await members.membership_of(parts.db, pending["user_id"], pending["label_id"])
+    if membership is None or membership["role"] not in PERMISSIONS["connections:write"].roles:
         raise InvalidState
     if code is None:
         connection = await connections.need(parts.db, pending["label_id"], pending["connection_id"])
@@ -119,10 +115,10 @@ async def finish_instagram_login(
     return _back(pending, "pending")
 
 
-async def _session_of(parts: Parts, credentials: BearerDep, cookie: str | None) -> str | None:
+async def _session_of(request: Request, parts: Parts, credentials: BearerDep, cookie: str | None) -> str | None:
     """The session that the browser shows, by cookie or token. Without any, only a laptop's login may go on."""
     if credentials is not None:
-        return (await get_caller(parts, await get_claims(parts, credentials))).session_id
+        return (await get_person(request, parts, await get_claims(parts, credentials))).session_id
     found = await sessions.session_of(parts.db, cookie, now=parts.clock()) if cookie else None
     if found is not None:
         return str(found["_id"])

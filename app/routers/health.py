@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app import contract
-from app.deps import PartsDep
+from app.access import ANYBODY, PartsDep
 from app.errors import NotFound
 from app.models.base import rfc3339
 from app.models.health import Health, Jwk, Jwks, Readiness
@@ -33,7 +33,7 @@ MANUAL_START = (
 )
 
 
-@router.get("/healthz", operation_id="getHealth")
+@router.get("/healthz", operation_id="getHealth", openapi_extra=ANYBODY)
 async def get_health() -> Health:
     """Whether the process runs. It looks at nothing else."""
     return Health(status="ok")
@@ -42,6 +42,7 @@ async def get_health() -> Health:
 @router.get(
     "/readyz",
     operation_id="getReadiness",
+    openapi_extra=ANYBODY,
     responses={503: {"model": Readiness, "description": "A part is missing, or an index is not as declared"}},
 )
 async def get_readiness(parts: PartsDep, request: Request, response: Response) -> Readiness:
@@ -51,7 +52,7 @@ async def get_readiness(parts: PartsDep, request: Request, response: Response) -
     return found
 
 
-@router.get("/.well-known/jwks.json", operation_id="getJwks")
+@router.get("/.well-known/jwks.json", operation_id="getJwks", openapi_extra=ANYBODY)
 async def get_jwks(parts: PartsDep, response: Response) -> Jwks:
     """The public keys that our access tokens are verified with."""
     response.headers["Cache-Control"] = "public, max-age=300"
@@ -61,6 +62,7 @@ async def get_jwks(parts: PartsDep, response: Response) -> Jwks:
 @router.get(
     "/.well-known/security.txt",
     operation_id="getSecurityTxt",
+    openapi_extra=ANYBODY,
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
@@ -72,19 +74,19 @@ async def get_security_txt(parts: PartsDep) -> Response:
     return Response(text, media_type="text/plain")
 
 
-@router.get("/openapi.json", include_in_schema=False)
+@router.get("/openapi.json", include_in_schema=False, openapi_extra=ANYBODY)
 async def get_contract(request: Request) -> Response:
     """The contract, byte by byte as the repository's `openapi.json`."""
     return Response(await asyncio.to_thread(contract.document, request.app), media_type="application/json")
 
 
-@router.get("/docs", include_in_schema=False)
+@router.get("/docs", include_in_schema=False, openapi_extra=ANYBODY)
 async def get_manual() -> HTMLResponse:
     """The contract as a page on which each request can be tried."""
     return HTMLResponse(MANUAL, headers={"Content-Security-Policy": MANUAL_CSP})
 
 
-@router.get("/docs/{name}", include_in_schema=False)
+@router.get("/docs/{name}", include_in_schema=False, openapi_extra=ANYBODY)
 async def get_manual_file(name: str) -> Response:
     """What the page is made of; nothing comes from another site. Raises `NotFound`."""
     if name == "start.js":

@@ -5,17 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app import cursors
-from app.deps import (
-    Access,
-    PagingDep,
-    PartsDep,
-    VersionsDep,
-    WaitDep,
-    content_tag,
-    label_access,
-    version_tag,
-    wait_for_end,
-)
+from app.access import Access, PartsDep, label_access
+from app.deps import PagingDep, VersionsDep, WaitDep, content_tag, version_tag, wait_for_end
 from app.errors import (
     ConnectionNotActive,
     Forbidden,

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Response, Security
 
 from app import cursors
-from app.deps import Access, CallerDep, PagingDep, PartsDep, VersionsDep, label_access, version_tag
+from app.access import Access, PartsDep, PersonDep, label_access
+from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Forbidden, InvalidCursor, InvalidInput, NotFound, SlugTaken, StaleVersion, Unauthenticated
 from app.models.labels import LabelChange, LabelCreate, LabelOut, LabelPage
 from app.problems import problems
-from app.services import labels
+from app.services.labels import labels
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
 Reader = Annotated[Access, Security(label_access, scopes=["label:read"])]
@@ -19,11 +20,11 @@ Writer = Annotated[Access, Security(label_access, scopes=["label:write"])]
 @router.post(
     "", operation_id="createLabel", status_code=201, responses=problems(InvalidInput, SlugTaken, Unauthenticated)
 )
-async def create_label(parts: PartsDep, caller: CallerDep, body: LabelCreate, response: Response) -> LabelOut:
+async def create_label(parts: PartsDep, person: PersonDep, body: LabelCreate, response: Response) -> LabelOut:
     """Make a label. The caller becomes its owner."""
     label = await labels.create_label(
         parts.db,
-        caller.user_id,
+        person.user_id,
         name=body.name,
         slug=body.slug,
         country=body.country,
@@ -37,11 +38,11 @@ async def create_label(parts: PartsDep, caller: CallerDep, body: LabelCreate, re
 
 
 @router.get("", operation_id="listLabels", responses=problems(InvalidInput, InvalidCursor, Unauthenticated))
-async def list_labels(parts: PartsDep, caller: CallerDep, paging: PagingDep) -> LabelPage:
+async def list_labels(parts: PartsDep, person: PersonDep, paging: PagingDep) -> LabelPage:
     """The labels that the caller works for, the oldest first."""
-    place = f"labels:{caller.user_id}"
+    place = f"labels:{person.user_id}"
     after = cursors.decode_id(parts.cursor_key, place, paging.cursor)
-    found = await labels.page_of_labels(parts.db, caller.user_id, after=after, limit=paging.limit)
+    found = await labels.page_of_labels(parts.db, person.user_id, after=after, limit=paging.limit)
     page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
     return LabelPage(data=[LabelOut.of(label, None) for label in page], next_cursor=following)
 

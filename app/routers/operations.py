@@ -2,28 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response, Security
+from fastapi import APIRouter, Request, Response, Security
 
 from app import cursors
+from app.access import BY_RESOURCE, Access, ClaimsDep, PartsDep, access_to, label_access
 from app.db import Doc
-from app.deps import (
-    Access,
-    CallerDep,
-    PagingDep,
-    PartsDep,
-    WaitDep,
-    content_tag,
-    label_access,
-    need_permission,
-    wait_for_end,
-)
+from app.deps import PagingDep, WaitDep, content_tag, wait_for_end
 from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, Unauthenticated
 from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
 from app.problems import problems
 from app.services import operations
 from app.services.inbox import replies
-from app.services.tokens import Claims
+from app.services.tokens import Claims, ClientClaims
 
 router = APIRouter(tags=["operations"])
 PATH = "/v1/labels/{label_id}/operations"
@@ -34,13 +25,14 @@ Writer = Annotated[Access, Security(label_access, scopes=["operations:write"])]
 @router.get(
     "/v1/operations/{operation_id}",
     operation_id="getOperation",
+    openapi_extra=BY_RESOURCE,
     responses=problems(Forbidden, NotFound, Unauthenticated),
 )
 async def get_operation(
-    parts: PartsDep, caller: CallerDep, operation_id: str, wait_s: WaitDep, response: Response
+    request: Request, parts: PartsDep, claims: ClaimsDep, operation_id: str, wait_s: WaitDep, response: Response
 ) -> OperationOut:
     """One operation. With `Prefer: wait` the answer comes when it has ended, or when the time is over."""
-    operation = await _need_own(parts, caller, operation_id)
+    operation = await _need_own(request, parts, claims, operation_id)
     if wait_s:
         operation = await wait_for_end(parts, operation, wait_s)
         response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
@@ -89,10 +81,10 @@ async def retry_operation(
     return OperationOut.of(operation)
 
 
-async def _need_own(parts: Parts, caller: Claims, operation_id: str) -> Doc:
+async def _need_own(request: Request, parts: Parts, claims: Claims | ClientClaims, operation_id: str) -> Doc:
     """The operation, if it is of a label that the caller works for. Raises `NotFound`, `Forbidden`."""
     operation = await operations.find_anywhere(parts.db, operation_id)
-    if operation is None:
+    if operation is None or operation["label_id"] is None:
         raise NotFound
-    await need_permission(parts, caller, operation["label_id"], "operations:read")
+    await access_to(request, parts, claims, operation["label_id"], "operations:read")
     return operation

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response, Security
 
-from app.deps import REFRESH_COOKIE, CallerDep, PartsDep, check_origin, refresh_cookie, version_tag
+from app.access import ANYBODY, SIGNED, PartsDep, PersonDep
+from app.deps import REFRESH_COOKIE, check_origin, refresh_cookie, version_tag
 from app.errors import (
     AgeRequirementNotMet,
     InvalidCredentials,
@@ -17,7 +18,7 @@ from app.errors import (
 from app.models.people import SessionCreate, SessionOut, UserCreate, UserOut
 from app.parts import Parts
 from app.problems import problems
-from app.services import accounts, sessions
+from app.services.people import accounts, sessions
 from app.services.tokens import LIFE, Claims
 
 router = APIRouter(prefix="/v1", tags=["people"])
@@ -26,6 +27,7 @@ router = APIRouter(prefix="/v1", tags=["people"])
 @router.post(
     "/users",
     operation_id="createUser",
+    openapi_extra=ANYBODY,
     status_code=201,
     responses=problems(InvalidInput, AgeRequirementNotMet, Unavailable),
 )
@@ -51,9 +53,9 @@ async def create_user(parts: PartsDep, body: UserCreate) -> UserOut:
 
 
 @router.get("/me", operation_id="getMe", responses=problems(Unauthenticated))
-async def get_me(parts: PartsDep, caller: CallerDep, response: Response) -> UserOut:
+async def get_me(parts: PartsDep, person: PersonDep, response: Response) -> UserOut:
     """The caller's own account."""
-    user = await accounts.need_user(parts.db, caller.user_id)
+    user = await accounts.need_user(parts.db, person.user_id)
     response.headers["ETag"] = version_tag(user)
     return UserOut.of(user)
 
@@ -61,6 +63,7 @@ async def get_me(parts: PartsDep, caller: CallerDep, response: Response) -> User
 @router.post(
     "/sessions",
     operation_id="createSession",
+    openapi_extra=ANYBODY,
     responses=problems(InvalidInput, InvalidCredentials, Unavailable, WrongOrigin),
     dependencies=[Depends(check_origin)],
 )
@@ -68,12 +71,15 @@ async def create_session(parts: PartsDep, body: SessionCreate, response: Respons
     """Log in: an access token in the answer, and a refresh token in an HttpOnly cookie."""
     password = body.password.get_secret_value()
     user = await accounts.need_credentials(parts.db, parts.passwords, email=body.email, password=password)
-    return _granted(parts, await sessions.start(parts.db, user["_id"], now=parts.clock()), response)
+    return _granted(
+        parts, await sessions.start(parts.db, user["_id"], network=None, user_agent=None, now=parts.clock()), response
+    )
 
 
 @router.post(
     "/sessions/refresh",
     operation_id="refreshSession",
+    openapi_extra=SIGNED,
     responses=problems(Unauthenticated, WrongOrigin),
     dependencies=[Depends(check_origin)],
 )
@@ -93,14 +99,14 @@ async def refresh_session(
     responses=problems(Unauthenticated, NotFound, WrongOrigin),
     dependencies=[Depends(check_origin)],
 )
-async def end_session(parts: PartsDep, caller: CallerDep, session_id: str, response: Response) -> None:
+async def end_session(parts: PartsDep, person: PersonDep, session_id: str, response: Response) -> None:
     """Log out of a session of one's own; `current` is this one. It ends at once, everywhere."""
-    wanted = caller.session_id if session_id == "current" else session_id
+    wanted = person.session_id if session_id == "current" else session_id
     found = await sessions.get_session(parts.db, wanted, now=parts.clock())
-    if found is None or found["user_id"] != caller.user_id:
+    if found is None or found["user_id"] != person.user_id:
         raise NotFound
     await sessions.end(parts.db, wanted)
-    if wanted == caller.session_id:
+    if wanted == person.session_id:
         response.delete_cookie(REFRESH_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
 
 

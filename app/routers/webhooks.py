@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from app.deps import PartsDep
+from app.access import SIGNED, PartsDep
 from app.errors import Forbidden, InvalidInput
 from app.meta_webhook import PATH
 from app.problems import problems
@@ -17,6 +17,7 @@ router = APIRouter(tags=["webhooks"])
 @router.get(
     PATH,
     operation_id="verifyMetaWebhook",
+    openapi_extra=SIGNED,
     response_class=PlainTextResponse,
     responses=problems(InvalidInput, Forbidden),
 )

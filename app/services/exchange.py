@@ -15,7 +15,8 @@ from app.services import connections
 from app.services.connections import SCOPES
 from app.services.events import Event, append
 from app.services.operations import GiveUp, TryAgain
-from app.services.vault.opening import NoSecret, Opened, SealBroken, open_secret
+from app.services.vault.envelope import SealBroken
+from app.services.vault.opening import NoSecret, Opened, open_secret
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
 from app.services.vault.secrets import destroy_secret, put_secret

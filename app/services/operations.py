@@ -11,7 +11,7 @@ from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import Conflict, NotFound
 from app.ids import new_id
 
-Kind = Literal["exchange_code", "send_reply"]
+Kind = Literal["exchange_code", "send_reply", "send_mail", "delete_label"]
 State = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 ENDED: frozenset[State] = frozenset(("succeeded", "failed", "cancelled"))
 
@@ -45,17 +45,18 @@ class InDoubt(Exception):
 async def add(
     db: Database,
     *,
-    label_id: str,
+    label_id: str | None,
     kind: Kind,
     target: str,
     key: str,
     now: datetime,
+    due_at: datetime | None = None,
     queue: str | None = None,
     session: Session | None = None,
 ) -> Doc:
-    """Write down work to do. Raises `DuplicateKeyError` when the same intent (`key`) is already there.
+    """Write down work to do, at once or at `due_at`. Raises `DuplicateKeyError` when the same intent (`key`) is there.
 
-    Operations of one `queue` begin in the order they were added.
+    `label_id` is none for what concerns an account alone. Operations of one `queue` begin in the order they were added.
     """
     operation: Doc = {
         "_id": new_id("op"),
@@ -66,7 +67,7 @@ async def add(
         "state": "queued",
         "attempts": 0,
         "fence": 0,
-        "due_at": now,
+        "due_at": due_at or now,
         "lease_until": None,
         "result": None,
         "problem": None,

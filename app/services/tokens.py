@@ -40,6 +40,18 @@ class Claims:
 
 
 @dataclass(frozen=True)
+class ClientClaims:
+    """Which API client's token it is, and what it was issued for."""
+
+    client_id: str
+    label_id: str
+    key_id: str
+    """The secret that it was given for."""
+    scopes: frozenset[str]
+    token_id: str
+
+
+@dataclass(frozen=True)
 class Signer:
     """Signs and verifies with one key."""
 
@@ -63,7 +75,7 @@ class Signer:
         }
         return jwt.encode(payload, self._private, ALGORITHM, headers={"typ": TYPE, "kid": self.key_id})
 
-    def verify(self, token: str, *, now: datetime) -> Claims:
+    def verify(self, token: str, *, now: datetime) -> Claims | ClientClaims:
         """Whose token it is. Raises `BadToken` for anything that `issue` did not make."""
         if len(token) > LONGEST or not token.isascii() or token.count(".") != 2:
             raise BadToken

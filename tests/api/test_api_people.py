@@ -161,11 +161,23 @@ async def test_sessions_end_after_thirty_days(house: House) -> None:
     """Refreshing does not prolong a session."""
     await house.person("mara@example.com")
     login = await house.http.post("/v1/sessions", json={"email": "mara@example.com", "password": PASSWORD})
-    house.clock.offset = timedelta(days=29, hours=23)
-    renewed = await refresh(house, cookie_of(login)[REFRESH_COOKIE].value)
-    assert renewed.status_code == 200
+    renewed = login
+    for day in range(1, 30):
+        house.clock.offset = timedelta(hours=23.9 * day)
+        renewed = await refresh(house, cookie_of(renewed)[REFRESH_COOKIE].value)
+        assert renewed.status_code == 200
+    house.clock.offset = timedelta(days=29, hours=20)
+    renewed = await refresh(house, cookie_of(renewed)[REFRESH_COOKIE].value)
     house.clock.offset = timedelta(days=30, minutes=1)
     assert (await refresh(house, cookie_of(renewed)[REFRESH_COOKIE].value)).status_code == 401
+
+
+async def test_a_session_that_nobody_uses_ends_after_a_day(house: House) -> None:
+    """Its cookie and its access token with it."""
+    await house.person("mara@example.com")
+    login = await house.http.post("/v1/sessions", json={"email": "mara@example.com", "password": PASSWORD})
+    house.clock.offset = timedelta(hours=24, minutes=1)
+    assert (await refresh(house, cookie_of(login)[REFRESH_COOKIE].value)).status_code == 401
 
 
 async def test_logging_out_works_at_once(house: House) -> None:

@@ -17,7 +17,7 @@ from app.models.data_map import DATA_MAP
 from app.server import serve
 from app.services.webhooks.changes import Change, changes_of
 from app.services.webhooks.intake import Intake
-from app.settings import Settings, WorkerSettings, load
+from app.settings import ApiSettings, WorkerSettings, load
 from workers.main import main as work_as_told
 
 _begun: set[asyncio.Task[None]] = set()
@@ -69,6 +69,6 @@ if __name__ == "__main__":
     _, part, bug = sys.argv
     BUGS[bug]()
     if part == "api":
-        serve(load(Settings))
+        serve(load(ApiSettings))
     else:
         asyncio.run(work_as_told(load(WorkerSettings)))

@@ -15,7 +15,7 @@ ACROSS_LABELS = {
     ("operations", "due_at_1"): "the workers' due list",
 }
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
-FOREVER = {"users", "labels", "memberships", "connections", "secrets"}
+FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "connections", "secrets"}
 """What lasts as long as the account, the label or the connection."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""

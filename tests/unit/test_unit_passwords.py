@@ -9,7 +9,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
 from app.errors import Unavailable
-from app.services.passwords import LANES, MEMORY_KIB, PASSES, WAITING, Passwords
+from app.services.people.passwords import LANES, MEMORY_KIB, PASSES, WAITING, Passwords
 
 PASSWORD = "a long sentence only I know"
 

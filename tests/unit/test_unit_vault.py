@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import keys
-from app.services.vault.envelope import Binding, seal
-from app.services.vault.opening import Opened, SealBroken, open_envelope
-from app.services.vault.private_ring import CannotUnwrap, PrivateRing, load_private
-from app.services.vault.ring import BadRing, PublicRing, load_public, new_ring
+from app.services.vault.envelope import Binding, SealBroken, seal
+from app.services.vault.opening import Opened, open_envelope
+from app.services.vault.private_ring import PrivateRing, load_private
+from app.services.vault.ring import BadRing, CannotUnwrap, PublicRing, load_public, new_ring
 
 SECRET = "IGAAcanary-0123456789-é-🎵"
 BINDING = Binding("sec_1", "lbl_1", "con_1", "instagram", "access_token")

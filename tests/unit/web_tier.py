@@ -32,7 +32,7 @@ def open_as(program: str) -> tuple[Any, Any]:
     importlib.import_module("app.server")
     from app import clock, parts
 
-    found = settings.load(settings.Settings)
+    found = settings.load(settings.ApiSettings)
     return found, parts.open_parts(found, clock=clock.utc_now)
 
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from app.db import Database, Doc
 from app.errors import FieldError, InvalidInput, NotFound, StaleVersion
 from app.models.data_map import CONTENT_LIFE
-from app.services import labels
 from app.services.inbox.unread import recount
+from app.services.labels import members
 
 Cursor = tuple[datetime, str]
 SLACK = timedelta(days=1)
@@ -60,7 +60,7 @@ async def change_conversation(
     Raises `NotFound`, `StaleVersion`, `InvalidInput` for an assignee who does not work for the label.
     """
     await need_conversation(db, label_id, conversation_id, now=now)
-    if changes.get("assignee") and await labels.role_of(db, changes["assignee"], label_id) is None:
+    if changes.get("assignee") and await members.membership_of(db, changes["assignee"], label_id) is None:
         raise InvalidInput(errors=(FieldError("/assignee", "must be somebody who works for the label"),))
     key: Doc = {"_id": conversation_id, "label_id": label_id}
     key |= {"version": {"$in": versions}} if versions is not None else {}

@@ -20,7 +20,8 @@ from app.services.inbox.reconcile import adopt, find_sent
 from app.services.inbox.replies import check_window
 from app.services.inbox.unread import recount
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.vault.opening import NoSecret, SealBroken, open_secret
+from app.services.vault.envelope import SealBroken
+from app.services.vault.opening import NoSecret, open_secret
 from app.services.vault.private_ring import PrivateRing
 
 RETRY = timedelta(seconds=10)

@@ -5,18 +5,38 @@ part of an envelope can be moved to another record. A commitment (HKDF of the da
 decrypted, so that one ciphertext cannot open under two keys.
 """
 
+import hmac
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from app.services.vault.ring import PublicRing
+from app.services.vault.ring import CannotUnwrap
 
 VERSION = 1
 NONCE_BYTES = 12
+
+
+class SealBroken(Exception):
+    """The envelope does not open: a changed byte, another record's, or a key that is not in the ring. Always this."""
+
+
+class Wraps(Protocol):
+    """A ring that wraps data keys."""
+
+    def wrap(self, data_key: bytes, *, binding: bytes) -> tuple[str, bytes]:
+        """The id of the key used, and the wrapped data key."""
+
+
+class Unwraps(Protocol):
+    """A ring that unwraps data keys."""
+
+    def unwrap(self, key_id: str, wrapped: bytes, *, binding: bytes) -> bytes:
+        """The data key. Raises `CannotUnwrap`."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +52,22 @@ class Binding:
     def additional_data(self) -> bytes:
         """The same bytes for the same fields, and for no others."""
         fields = (self.secret_id, self.label_id, self.connection_id, self.provider, self.purpose)
-        parts = [f"soundops-vault-v{VERSION}".encode(), *(field.encode() for field in fields)]
-        return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return _with_lengths(f"soundops-vault-v{VERSION}", *fields)
 
 
-def seal(ring: PublicRing, secret: str, binding: Binding) -> dict[str, Any]:
+@dataclass(frozen=True)
+class AccountBinding:
+    """Which person's secret it is, and what for."""
+
+    user_id: str
+    purpose: str
+
+    def additional_data(self) -> bytes:
+        """The same bytes for the same fields, and for no others; never those of a `Binding`."""
+        return _with_lengths(f"soundops-account-v{VERSION}", self.user_id, self.purpose)
+
+
+def seal(ring: Wraps, secret: str, binding: Binding | AccountBinding) -> dict[str, Any]:
     """An envelope, as it is stored."""
     data_key, nonce, bound = os.urandom(32), os.urandom(NONCE_BYTES), binding.additional_data()
     key_id, wrapped = ring.wrap(data_key, binding=bound)
@@ -53,3 +84,28 @@ def seal(ring: PublicRing, secret: str, binding: Binding) -> dict[str, Any]:
 def commitment_of(data_key: bytes) -> bytes:
     """What a data key is known by before anything is decrypted with it."""
     return HKDFExpand(SHA256(), 32, b"soundops-vault-commitment").derive(data_key)
+
+
+def unseal(ring: Unwraps, envelope: dict[str, Any], binding: Binding | AccountBinding) -> str:
+    """The secret. Raises `SealBroken`, whatever is wrong."""
+    bound = binding.additional_data()
+    try:
+        if envelope["v"] != VERSION:
+            raise SealBroken
+        data_key = ring.unwrap(envelope["key_id"], _raw(envelope, "wrapped_key"), binding=bound)
+        if not hmac.compare_digest(commitment_of(data_key), _raw(envelope, "commitment")):
+            raise SealBroken
+        return AESGCM(data_key).decrypt(_raw(envelope, "nonce"), _raw(envelope, "ciphertext"), bound).decode()
+    except (KeyError, TypeError, ValueError, InvalidTag, CannotUnwrap):
+        raise SealBroken from None
+
+
+def _raw(envelope: dict[str, Any], name: str) -> bytes:
+    value = envelope[name]
+    if not isinstance(value, bytes):  # `bytes()` of a number would ask for that much memory
+        raise SealBroken
+    return value
+
+
+def _with_lengths(*fields: str) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (field.encode() for field in fields))

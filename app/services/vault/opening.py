@@ -1,16 +1,12 @@
 """Opening sealed secrets: for workers alone. Each opening is on record before it happens."""
 
-import hmac
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from app.db import Database, Doc
 from app.ids import new_id
-from app.services.vault.envelope import VERSION, Binding, commitment_of
-from app.services.vault.private_ring import CannotUnwrap, PrivateRing
+from app.services.vault.envelope import Binding, unseal
+from app.services.vault.private_ring import PrivateRing
 from app.services.vault.secrets import binding_of
 
 OPENINGS_LIFE = timedelta(days=365)
@@ -18,10 +14,6 @@ OPENINGS_LIFE = timedelta(days=365)
 
 class NoSecret(Exception):
     """Nothing is sealed for this connection and purpose."""
-
-
-class SealBroken(Exception):
-    """The envelope does not open: a changed byte, another record's, or a key that is not in the ring. Always this."""
 
 
 class Opened:
@@ -71,21 +63,4 @@ async def open_secret(
 
 def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding) -> Opened:
     """The secret. Raises `SealBroken`, whatever is wrong."""
-    bound = binding.additional_data()
-    try:
-        if envelope["v"] != VERSION:
-            raise SealBroken
-        data_key = ring.unwrap(envelope["key_id"], _raw(envelope, "wrapped_key"), binding=bound)
-        if not hmac.compare_digest(commitment_of(data_key), _raw(envelope, "commitment")):
-            raise SealBroken
-        plain = AESGCM(data_key).decrypt(_raw(envelope, "nonce"), _raw(envelope, "ciphertext"), bound)
-        return Opened(plain.decode())
-    except (KeyError, TypeError, ValueError, InvalidTag, CannotUnwrap):
-        raise SealBroken from None
-
-
-def _raw(envelope: dict[str, Any], name: str) -> bytes:
-    value = envelope[name]
-    if not isinstance(value, bytes):  # `bytes()` of a number would ask for that much memory
-        raise SealBroken
-    return value
+    return Opened(unseal(ring, envelope, binding))

@@ -7,11 +7,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from app.services.vault.ring import SUITE, BadRing, raw_keys, read_ring_file
-
-
-class CannotUnwrap(Exception):
-    """The data key does not open with this ring and this binding."""
+from app.services.vault.ring import SUITE, BadRing, CannotUnwrap, check_private, raw_keys, read_ring_file
 
 
 @dataclass(frozen=True)
@@ -31,8 +27,7 @@ class PrivateRing:
 def load_private(path: Path) -> PrivateRing:
     """Read the private half. Raises `BadRing`, also when others may read the file."""
     ring = read_ring_file(path)
-    if path.stat().st_mode & 0o077:
-        raise BadRing(f"{path} may be read by others: its mode must be 0600")
+    check_private(path)
     if "current" in ring:
         raise BadRing(f"{path} is a public key ring, not a private one")
     try:

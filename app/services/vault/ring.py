@@ -20,6 +20,10 @@ class BadRing(Exception):
     """A ring file that is missing or cannot be read. Its text names the file, never a key."""
 
 
+class CannotUnwrap(Exception):
+    """The data key does not open with this ring and this binding."""
+
+
 @dataclass(frozen=True)
 class PublicRing:
     """Wraps data keys."""
@@ -52,6 +56,12 @@ def read_ring_file(path: Path) -> dict[str, object]:
     if not isinstance(ring, dict):
         raise BadRing(f"{path} is not a key ring")
     return ring
+
+
+def check_private(path: Path) -> None:
+    """Raise `BadRing` when others may read the file."""
+    if path.stat().st_mode & 0o077:
+        raise BadRing(f"{path} may be read by others: its mode must be 0600")
 
 
 def raw_keys(ring: dict[str, object]) -> dict[str, bytes]:

@@ -10,6 +10,9 @@ from app.errors import Unauthenticated
 from app.ids import new_id
 
 LIFE = timedelta(days=30)
+"""However often it is used."""
+IDLE = timedelta(hours=24)
+"""One that is not refreshed for so long has ended."""
 REFRESH_PREFIX = "sor_"
 
 
@@ -23,9 +26,19 @@ class Grant:
     expires_at: datetime
 
 
-async def start(db: Database, user_id: str, *, now: datetime) -> Grant:
-    """Log a person in."""
-    session: Doc = {"_id": new_id("ses"), "user_id": user_id, "created_at": now, "expires_at": now + LIFE}
+async def start(db: Database, user_id: str, *, network: str | None, user_agent: str | None, now: datetime) -> Grant:
+    """Log a person in, who has just shown that they are this person."""
+    session: Doc = {
+        "_id": new_id("ses"),
+        "user_id": user_id,
+        "network": network,
+        "user_agent": user_agent,
+        "created_at": now,
+        "authenticated_at": now,
+        "last_used_at": now,
+        "ends_at": now + LIFE,
+        "expires_at": now + IDLE,
+    }
     await db.open("sessions").insert_one(session)
     return await _grant(db, session)
 
@@ -47,6 +60,9 @@ async def refresh(db: Database, refresh_token: str, *, now: datetime) -> Grant:
     session = await get_session(db, token["session_id"], now=now)
     if session is None:
         raise Unauthenticated
+    session["expires_at"] = min(now + IDLE, session["ends_at"])
+    lives_on = {"$set": {"last_used_at": now, "expires_at": session["expires_at"]}}
+    await db.open("sessions").update_one({"_id": session["_id"]}, lives_on)
     return await _grant(db, session)
 
 
@@ -62,14 +78,15 @@ async def get_session(db: Database, session_id: str, *, now: datetime) -> Doc | 
     return session if session and session["expires_at"] > now else None
 
 
-async def need_session(db: Database, session_id: str, user_id: str, *, now: datetime) -> None:
-    """Raise `Unauthenticated` unless this is a session of this person's that has not ended.
+async def need_session(db: Database, session_id: str, user_id: str, *, now: datetime) -> Doc:
+    """The session. Raises `Unauthenticated` unless it is this person's and has not ended.
 
     Whoever ends an account ends its sessions: they alone say who is logged in.
     """
     session = await get_session(db, session_id, now=now)
     if session is None or session["user_id"] != user_id:
         raise Unauthenticated
+    return session
 
 
 async def end(db: Database, session_id: str) -> None:

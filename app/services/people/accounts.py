@@ -7,7 +7,7 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Database, Doc
 from app.errors import AgeRequirementNotMet, InvalidCredentials, Unauthenticated
 from app.ids import new_id
-from app.services.passwords import Passwords
+from app.services.people.passwords import Passwords
 
 MINIMUM_AGE = 16
 LAST_TIME_ZONE = timedelta(hours=-12)

@@ -1,38 +1,12 @@
-"""Labels, the tenants, and who works for them in which role."""
+"""Labels themselves: made, shown, changed."""
 
 from datetime import datetime
-from typing import Literal
 
 from pymongo.errors import DuplicateKeyError
 
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import NotFound, SlugTaken, StaleVersion
 from app.ids import new_id
-
-Role = Literal["owner", "admin", "editor", "agent", "analyst"]
-Permission = Literal[
-    "label:read",
-    "label:write",
-    "connections:read",
-    "connections:write",
-    "inbox:read",
-    "inbox:write",
-    "comments:read",
-    "operations:read",
-    "operations:write",
-]
-
-_READS: frozenset[Permission] = frozenset(("label:read", "connections:read", "operations:read"))
-_DESK: frozenset[Permission] = frozenset(("inbox:read", "inbox:write", "comments:read", "operations:write"))
-_ADMIN: frozenset[Permission] = frozenset(("label:write", "connections:write"))
-ROLES: dict[Role, frozenset[Permission]] = {
-    "owner": _READS | _DESK | _ADMIN,
-    "admin": _READS | _DESK | _ADMIN,
-    "editor": _READS | {"comments:read"},
-    "agent": _READS | _DESK,
-    "analyst": _READS,
-}
-"""What each role may do. What is not here is refused."""
 
 
 async def create_label(
@@ -68,13 +42,6 @@ async def need_label(db: Database, label_id: str) -> Doc:
     if label is None:
         raise NotFound
     return label
-
-
-async def role_of(db: Database, user_id: str, label_id: str) -> Role | None:
-    """The person's role in the label, or none."""
-    membership = await db.open("memberships").find_one({"label_id": label_id, "user_id": user_id})
-    role: Role | None = membership["role"] if membership else None
-    return role
 
 
 async def page_of_labels(db: Database, user_id: str, *, after: str | None, limit: int) -> list[Doc]:

@@ -1,0 +1,88 @@
+"""Who may do what: one table of permissions by roles and partners' scopes. What is not in it is refused."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["owner", "admin", "editor", "agent", "analyst"]
+Permission = Literal[
+    "label:read",
+    "label:write",
+    "label:own",
+    "members:read",
+    "members:invite",
+    "members:write",
+    "clients:read",
+    "clients:write",
+    "clients:decide",
+    "audit:read",
+    "connections:read",
+    "connections:write",
+    "inbox:read",
+    "inbox:write",
+    "comments:read",
+    "operations:read",
+    "operations:write",
+]
+Scope = Literal[
+    "label:read",
+    "members:read",
+    "members:invite",
+    "connections:read",
+    "inbox:read",
+    "inbox:write",
+    "comments:read",
+    "operations:read",
+]
+"""The permissions that a partner's API client can be given: those of the table with `partner`."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who has a permission, and under which conditions."""
+
+    roles: frozenset[Role]
+    partner: bool = False
+    """A partner's API client may be given it, as a scope."""
+    meta: bool = False
+    """It reaches data from Meta: partners need the owner's recorded decision that this operates the service."""
+    support: bool = False
+    """Our support may use it, for a reason and a time that the label sees."""
+    dangerous: bool = False
+    """It needs a log-in of the last minutes."""
+    while_deleting: bool = False
+    """It is there until a label that is going to be deleted is gone."""
+
+
+_OWNER: frozenset[Role] = frozenset(("owner",))
+_ADMINS: frozenset[Role] = frozenset(("owner", "admin"))
+_DESK: frozenset[Role] = _ADMINS | {"agent"}
+_ALL: frozenset[Role] = _DESK | {"editor", "analyst"}
+
+PERMISSIONS: dict[Permission, Rule] = {
+    "label:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
+    "label:write": Rule(_ADMINS),
+    "label:own": Rule(_OWNER, dangerous=True, while_deleting=True),
+    "members:read": Rule(_ALL, partner=True, support=True),
+    "members:invite": Rule(_ADMINS, partner=True),
+    "members:write": Rule(_ADMINS),
+    "clients:read": Rule(_ADMINS, support=True),
+    "clients:write": Rule(_ADMINS, dangerous=True),
+    "clients:decide": Rule(_OWNER, dangerous=True),
+    "audit:read": Rule(_OWNER, support=True, while_deleting=True),
+    "connections:read": Rule(_ALL, partner=True, meta=True, support=True),
+    "connections:write": Rule(_ADMINS, dangerous=True),
+    "inbox:read": Rule(_DESK, partner=True, meta=True),
+    "inbox:write": Rule(_DESK, partner=True, meta=True),
+    "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
+    "operations:read": Rule(_ALL, partner=True, support=True),
+    "operations:write": Rule(_DESK),
+}
+MAY_GRANT: dict[Role, frozenset[Role]] = {
+    "owner": _ALL,
+    "admin": _ALL - _OWNER,
+    "editor": frozenset(),
+    "agent": frozenset(),
+    "analyst": frozenset(),
+}
+"""Which roles somebody of a role may give, change and take away."""
+META_SCOPES: frozenset[Permission] = frozenset(name for name, rule in PERMISSIONS.items() if rule.partner and rule.meta)

@@ -1,0 +1,1 @@
+"""Mail: an outbox through operations, and what is written in it."""

@@ -1,0 +1,1 @@
+"""Partners: API clients of a label, their secrets, scopes and tokens."""
