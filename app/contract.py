@@ -54,6 +54,7 @@ DELIVERY: dict[str, Any] = {
     "summary": "Receive Meta Webhook",
     "description": "Take in a delivery of Meta's. `200` means that every change in it is durable.",
     "operationId": "receiveMetaWebhook",
+    "x-access": "signed",
     "parameters": [
         {
             "name": "X-Hub-Signature-256",
@@ -163,8 +164,9 @@ def _add(responses: dict[str, Any], kind: type[Problem]) -> None:
 
 TAGS = [
     {"name": "health", "description": "Alive, ready, and how to find out about us."},
-    {"name": "people", "description": "Accounts and sessions."},
+    {"name": "people", "description": "Accounts, sessions, second factors, and the links in mails."},
     {"name": "labels", "description": "The tenants. Another label's resource answers `404`."},
+    {"name": "members", "description": "Who works for a label, in which role, and who was asked to."},
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "operations", "description": "Deferred work."},

@@ -18,6 +18,7 @@ from app.parts import Parts
 from app.services import operations
 
 REFRESH_COOKIE = "__Host-soundops_refresh"
+DEVICE_COOKIE = "__Host-soundops_device"
 POLL_S = 0.1
 _VERSION = re.compile(r'"(\d{1,18})"')
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])", re.IGNORECASE)

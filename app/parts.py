@@ -11,6 +11,7 @@ from app.clock import Clock
 from app.db import Database
 from app.limiter import Limiter, open_limiter
 from app.services.audit import Audit
+from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
 from app.services.tokens import Signer, load_signer
 from app.services.vault.account_ring import AccountRing, load_account_ring
@@ -31,6 +32,7 @@ class Parts:
     account_ring: AccountRing
     signer: Signer
     passwords: Passwords
+    password_rules: PasswordRules
     limiter: Limiter
     intake: Intake
     audit: Audit
@@ -62,6 +64,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         account_ring=load_account_ring(settings.vault_account_ring_file),
         signer=load_signer(settings.jwt_key_file, issuer=settings.public_url),
         passwords=Passwords(),
+        password_rules=PasswordRules.load(settings.password_blocklist_file),
         limiter=open_limiter(settings, clock=clock),
         intake=Intake(db, bell.ring_drain),
         webhook_secrets=[secret.encode() for secret in settings.webhook_secrets],

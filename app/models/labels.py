@@ -1,10 +1,12 @@
 """Labels, as the API shows and takes them."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
+from app.models.access import Role
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 from app.models.people import Name
 
@@ -23,11 +25,27 @@ TimeZone = Annotated[str, Field(max_length=64, examples=["Europe/Oslo"]), AfterV
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$", examples=["#1a2b3c"])]
 
 
+def _https(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and parts.hostname and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(ord(letter) <= 32 or letter in '"<>\\^`{|}' for letter in url):
+        raise ValueError("must be an https address")
+    return url
+
+
+LogoUrl = Annotated[str, Field(max_length=2000, examples=["https://cdn.example.com/logo.png"]), AfterValidator(_https)]
+
+
 class Branding(ApiModel):
     """How the label looks."""
 
     primary_colour: Colour | None = None
     secondary_colour: Colour | None = None
+    logo_url: LogoUrl | None = None
+    """An https address of the label's own; we never fetch it."""
 
 
 class LabelCreate(ApiModel):
@@ -60,12 +78,15 @@ class LabelOut(ApiModel):
     country: str
     timezone: str
     branding: Branding
-    role: Literal["owner", "admin", "editor", "agent", "analyst"] | None
-    """The caller's; null in lists."""
+    role: Role | None
+    """The caller's; null in lists, and for API clients and our support."""
+    status: Literal["active", "deleting"]
+    deletion_due_at: Instant | None
+    """When a label that is going to be deleted is gone; until then an owner can restore it."""
     created_at: Instant
 
     @classmethod
-    def of(cls, label: Doc, role: Literal["owner", "admin", "editor", "agent", "analyst"] | None) -> "LabelOut":
+    def of(cls, label: Doc, role: Role | None) -> "LabelOut":
         """The label of this document."""
         return cls(
             id=label["_id"],
@@ -75,6 +96,8 @@ class LabelOut(ApiModel):
             timezone=label["timezone"],
             branding=Branding(**label["branding"]),
             role=role,
+            status="deleting" if label.get("deletion_due_at") else "active",
+            deletion_due_at=label.get("deletion_due_at"),
             created_at=label["created_at"],
         )
 

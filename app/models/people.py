@@ -2,43 +2,63 @@
 
 from datetime import date
 from typing import Annotated, Literal
+from unicodedata import category
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr, field_validator
+from pydantic import AfterValidator, EmailStr, Field, SecretStr, model_validator
 
-from app.models.base import ApiModel, Doc, Instant
+from app.models.base import ApiModel, Doc, Instant, Page, left_out
 
 PASSWORD_LENGTH = (15, 128)
+_CONTROLS = frozenset(("Cc", "Cf", "Zl", "Zp"))
+"""Characters that are not seen, or that turn the line around (Unicode's general categories)."""
+_JOINERS = "\u200c\u200d"
+"""Needed inside names in some scripts, and in emoji."""
 
 
 def _no_markup(name: str) -> str:
-    if not name.strip() or any(ord(letter) < 32 for letter in name):
+    if not name.strip().strip(_JOINERS) or any(category(one) in _CONTROLS and one not in _JOINERS for one in name):
         raise ValueError("must be visible text on one line")
     return name.strip()
 
 
+def _long_enough(value: SecretStr) -> SecretStr:
+    shortest, longest = PASSWORD_LENGTH
+    if not shortest <= len(value.get_secret_value()) <= longest:
+        raise ValueError(f"must be {shortest} to {longest} characters long")
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=120, examples=["Nightjar Records"]), AfterValidator(_no_markup)]
+Email = Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
+NewPassword = Annotated[SecretStr, AfterValidator(_long_enough), Field(examples=["a long sentence only I know"])]
+Password = Annotated[SecretStr, Field(max_length=128)]
+Totp = Annotated[SecretStr, Field(min_length=6, max_length=24, examples=["123456"])]
+"""A code of the authenticator app, or a recovery code."""
+MailToken = Annotated[SecretStr, Field(min_length=1, max_length=100)]
+"""The token of a link in a mail."""
+BirthDate = Annotated[date, Field(examples=["1990-04-01"])]
+PolicyVersion = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-03-13"])]
 
 
 class UserCreate(ApiModel):
     """A new account."""
 
     name: Name
-    email: Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
-    password: Annotated[SecretStr, Field(examples=["a long sentence only I know"])]
-    """15 to 128 characters, taken exactly as typed."""
-    date_of_birth: Annotated[date, Field(examples=["1990-04-01"])]
+    email: Email
+    password: NewPassword
+    """15 to 128 characters, taken exactly as typed; the most common ones are refused."""
+    date_of_birth: BirthDate
     """Only compared with the age limit of 16; never stored."""
-    policy_version: Annotated[str, Field(min_length=1, max_length=40, examples=["2026-03-13"])]
+    policy_version: PolicyVersion
     """The version of the privacy policy that was shown."""
     marketing_opt_in: bool = False
 
-    @field_validator("password")
-    @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        shortest, longest = PASSWORD_LENGTH
-        if not shortest <= len(value.get_secret_value()) <= longest:
-            raise ValueError(f"must be {shortest} to {longest} characters long")
-        return value
+
+class UserChange(ApiModel):
+    """What to change; what is left out stays."""
+
+    name: Name = Field(default_factory=left_out)
+    marketing_opt_in: bool = Field(default_factory=left_out)
 
 
 class UserOut(ApiModel):
@@ -47,6 +67,8 @@ class UserOut(ApiModel):
     id: Annotated[str, Field(examples=["usr_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
     name: str
     email: str
+    email_verified_at: Instant | None
+    """When the address was confirmed; null until then."""
     policy_version: str
     marketing_opt_in: bool
     created_at: Instant
@@ -58,17 +80,115 @@ class UserOut(ApiModel):
             id=user["_id"],
             name=user["name"],
             email=user["email"],
+            email_verified_at=user["email_verified_at"],
             policy_version=user["policy_version"],
             marketing_opt_in=user["marketing_opt_in"],
             created_at=user["created_at"],
         )
 
 
+class EmailVerification(ApiModel):
+    """Either the token of the mail, or the address that shall get a mail (again)."""
+
+    token: MailToken | None = None
+    email: Email | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "EmailVerification":
+        if (self.token is None) == (self.email is None):
+            raise ValueError("must hold either token or email")
+        return self
+
+
+class MailAsked(ApiModel):
+    """A mail is on its way, if there is somebody to get it."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+class EmailVerified(ApiModel):
+    """What came of it."""
+
+    status: Literal["verified", "accepted"]
+    """`accepted`: a mail is on its way, if the address has an account that is not confirmed yet."""
+
+
+class PasswordResetCreate(ApiModel):
+    """Whose password was forgotten."""
+
+    email: Email
+
+
+class PasswordResetConfirm(ApiModel):
+    """A new password, by the token of the mail."""
+
+    token: MailToken
+    password: NewPassword
+
+
+class PasswordChange(ApiModel):
+    """A new password, by the present one."""
+
+    current_password: Password
+    password: NewPassword
+
+
+class EmailChange(ApiModel):
+    """A new address."""
+
+    email: Email
+
+
+class EmailChangeConfirm(ApiModel):
+    """The token of the mail."""
+
+    token: MailToken
+
+
+class TotpStarted(ApiModel):
+    """A new second factor. It is shown once, and counts when a code of it has been confirmed."""
+
+    totp_seed: Annotated[str, Field(examples=["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"])]
+    """Base32, for who cannot read a QR code."""
+    provisioning_uri: str
+    """What an authenticator app reads from a QR code (`otpauth://…`)."""
+
+
+class TotpConfirm(ApiModel):
+    """A code of the authenticator app."""
+
+    code: Annotated[SecretStr, Field(min_length=6, max_length=6, examples=["123456"])]
+
+
+class RecoveryCodes(ApiModel):
+    """Each lets its owner in once when the authenticator app is lost. They are shown once."""
+
+    recovery_codes: list[str]
+
+
+class TotpState(ApiModel):
+    """Whether there is a second factor."""
+
+    enabled: bool
+    confirmed_at: Instant | None
+    recovery_codes_left: int
+
+
 class SessionCreate(ApiModel):
     """A log-in."""
 
-    email: Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
-    password: Annotated[SecretStr, Field(max_length=128)]
+    email: Email
+    password: Password
+    totp: Totp | None = None
+    """Needed when the account has a second factor."""
+
+
+class Reauthentication(ApiModel):
+    """Who is logged in shows once more that it is them."""
+
+    password: Password
+    totp: Totp | None = None
+    """Needed when the account has a second factor."""
 
 
 class SessionOut(ApiModel):
@@ -78,3 +198,36 @@ class SessionOut(ApiModel):
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
     """Seconds."""
+
+
+class SessionShown(ApiModel):
+    """Where somebody is logged in."""
+
+    id: Annotated[str, Field(examples=["ses_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
+    current: bool
+    """Whether it is the one that asks."""
+    user_agent: str | None
+    """What the browser said of itself."""
+    network: str | None
+    """The network that it was used from last, never the whole address."""
+    created_at: Instant
+    last_used_at: Instant
+    """When it was refreshed last."""
+    expires_at: Instant
+
+    @classmethod
+    def of(cls, session: Doc, *, current: str) -> "SessionShown":
+        """The session of this document."""
+        return cls(
+            id=session["_id"],
+            current=session["_id"] == current,
+            user_agent=session["user_agent"],
+            network=session["network"],
+            created_at=session["created_at"],
+            last_used_at=session["last_used_at"],
+            expires_at=session["expires_at"],
+        )
+
+
+class SessionPage(Page[SessionShown]):
+    """Where the caller is logged in."""

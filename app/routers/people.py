@@ -1,27 +1,55 @@
-"""People and their sessions."""
+"""People who are not logged in: registering, and the links in mails."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, Security
+from fastapi import APIRouter, Cookie, Request
 
-from app.access import ANYBODY, SIGNED, PartsDep, PersonDep
-from app.deps import REFRESH_COOKIE, check_origin, refresh_cookie, version_tag
-from app.errors import (
-    AgeRequirementNotMet,
-    InvalidCredentials,
-    InvalidInput,
-    NotFound,
-    Unauthenticated,
-    Unavailable,
-    WrongOrigin,
+from app.access import ANYBODY, SIGNED, PartsDep, state_of
+from app.errors import AgeRequirementNotMet, InvalidInput, InvalidToken, Unavailable
+from app.models.people import (
+    EmailChangeConfirm,
+    EmailVerification,
+    EmailVerified,
+    MailAsked,
+    PasswordResetConfirm,
+    PasswordResetCreate,
+    UserCreate,
+    UserOut,
 )
-from app.models.people import SessionCreate, SessionOut, UserCreate, UserOut
 from app.parts import Parts
 from app.problems import problems
-from app.services.people import accounts, sessions
-from app.services.tokens import LIFE, Claims
+from app.services.audit import By
+from app.services.people import accounts, email_change, recovery
+from app.services.people.accounts import Applicant
 
 router = APIRouter(prefix="/v1", tags=["people"])
+AGE_COOKIE = "__Host-soundops_age"
+AGE_ASKED_AGAIN_S = 24 * 3600
+AgeCookie = Annotated[str | None, Cookie(alias=AGE_COOKIE, include_in_schema=False)]
+_LINK = problems(InvalidInput, InvalidToken)
+
+
+def somebody(request: Request) -> By:
+    """Who acts by a link or a form, before we know who it is."""
+    state = state_of(request)
+    return By("person", "unknown", state["client"].network, state["request_id"])
+
+
+def check_not_refused(refused: str | None) -> None:
+    """Raise `AgeRequirementNotMet` in a browser that was refused a while ago: another birth date is no answer."""
+    if refused is not None:
+        raise AgeRequirementNotMet
+
+
+def too_young() -> AgeRequirementNotMet:
+    """The refusal, which the browser remembers for a day: a flag that identifies nobody."""
+    flag = f"{AGE_COOKIE}=1; Max-Age={AGE_ASKED_AGAIN_S}; Path=/; Secure; HttpOnly; SameSite=Lax"
+    return AgeRequirementNotMet(headers={"Set-Cookie": flag})
+
+
+async def limit_mail(request: Request, parts: Parts, email: str) -> None:
+    """Count a mail that anybody can cause. Raises `TooManyRequests`, for known and unknown addresses alike."""
+    await parts.limiter.hit("mail_address", accounts.email_key(email), state_of(request)["standings"])
 
 
 @router.post(
@@ -31,94 +59,100 @@ router = APIRouter(prefix="/v1", tags=["people"])
     status_code=201,
     responses=problems(InvalidInput, AgeRequirementNotMet, Unavailable),
 )
-async def create_user(parts: PartsDep, body: UserCreate) -> UserOut:
-    """Register.
+async def create_user(parts: PartsDep, request: Request, body: UserCreate, refused: AgeCookie = None) -> UserOut:
+    """Register; a mail asks to confirm the address.
 
     People under 16 are refused, and nothing about them is stored. The date of birth is never stored. An address that
-    has an account already is answered alike, and nothing changes.
+    has an account already is answered alike, nothing changes, and its owner is told by mail.
     """
-    now = parts.clock()
-    accounts.check_age(body.date_of_birth, now=now)
-    user = await accounts.register(
-        parts.db,
-        parts.passwords,
-        name=body.name,
-        email=body.email,
-        password=body.password.get_secret_value(),
-        policy_version=body.policy_version,
-        marketing_opt_in=body.marketing_opt_in,
-        now=now,
-    )
+    check_not_refused(refused)
+    await parts.limiter.hit("register_address", state_of(request)["client"].limit_key, state_of(request)["standings"])
+    await limit_mail(request, parts, body.email)
+    applicant = Applicant(**body.model_dump(exclude={"password"}), password=body.password.get_secret_value())
+    try:
+        user = await accounts.register(
+            parts.db,
+            parts.audit,
+            parts.passwords,
+            parts.password_rules,
+            applicant,
+            by=somebody(request),
+            now=parts.clock(),
+        )
+    except AgeRequirementNotMet:
+        raise too_young() from None
     return UserOut.of(user)
 
 
-@router.get("/me", operation_id="getMe", responses=problems(Unauthenticated))
-async def get_me(parts: PartsDep, person: PersonDep, response: Response) -> UserOut:
-    """The caller's own account."""
-    user = await accounts.need_user(parts.db, person.user_id)
-    response.headers["ETag"] = version_tag(user)
-    return UserOut.of(user)
+@router.post("/users/verify-email", operation_id="verifyEmail", openapi_extra=SIGNED, responses=_LINK)
+async def verify_email(parts: PartsDep, request: Request, body: EmailVerification) -> EmailVerified:
+    """Confirm an address by the token of the mail; or, by the address, have the mail sent again."""
+    if body.token is not None:
+        token = body.token.get_secret_value()
+        await recovery.verify_email(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())
+        return EmailVerified(status="verified")
+    assert body.email is not None
+    await limit_mail(request, parts, body.email)
+    await recovery.ask(parts.db, "verify_email", body.email, now=parts.clock())
+    return EmailVerified(status="accepted")
 
 
 @router.post(
-    "/sessions",
-    operation_id="createSession",
+    "/password-resets",
+    operation_id="createPasswordReset",
     openapi_extra=ANYBODY,
-    responses=problems(InvalidInput, InvalidCredentials, Unavailable, WrongOrigin),
-    dependencies=[Depends(check_origin)],
+    status_code=202,
+    responses=problems(InvalidInput),
 )
-async def create_session(parts: PartsDep, body: SessionCreate, response: Response) -> SessionOut:
-    """Log in: an access token in the answer, and a refresh token in an HttpOnly cookie."""
-    password = body.password.get_secret_value()
-    user = await accounts.need_credentials(parts.db, parts.passwords, email=body.email, password=password)
-    return _granted(
-        parts, await sessions.start(parts.db, user["_id"], network=None, user_agent=None, now=parts.clock()), response
+async def create_password_reset(parts: PartsDep, request: Request, body: PasswordResetCreate) -> MailAsked:
+    """Ask for a mail with a link to set a new password. Whether the address has an account is not told."""
+    await limit_mail(request, parts, body.email)
+    await recovery.ask(parts.db, "reset_password", body.email, now=parts.clock())
+    return MailAsked()
+
+
+@router.post(
+    "/password-resets/confirm",
+    operation_id="confirmPasswordReset",
+    openapi_extra=SIGNED,
+    status_code=204,
+    responses=_LINK | problems(Unavailable),
+)
+async def confirm_password_reset(parts: PartsDep, request: Request, body: PasswordResetConfirm) -> None:
+    """Set a new password by the token of the mail. It works once; every session of the account ends."""
+    await recovery.reset_password(
+        parts.db,
+        parts.audit,
+        parts.passwords,
+        parts.password_rules,
+        token=body.token.get_secret_value(),
+        password=body.password.get_secret_value(),
+        by=somebody(request),
+        now=parts.clock(),
     )
 
 
 @router.post(
-    "/sessions/refresh",
-    operation_id="refreshSession",
+    "/users/email-change/confirm",
+    operation_id="confirmEmailChange",
     openapi_extra=SIGNED,
-    responses=problems(Unauthenticated, WrongOrigin),
-    dependencies=[Depends(check_origin)],
-)
-async def refresh_session(
-    parts: PartsDep, response: Response, token: Annotated[str | None, Security(refresh_cookie)]
-) -> SessionOut:
-    """The next access token, and the next cookie. A cookie that was used before ends the session."""
-    if not token:
-        raise Unauthenticated
-    return _granted(parts, await sessions.refresh(parts.db, token, now=parts.clock()), response)
-
-
-@router.delete(
-    "/sessions/{session_id}",
-    operation_id="endSession",
     status_code=204,
-    responses=problems(Unauthenticated, NotFound, WrongOrigin),
-    dependencies=[Depends(check_origin)],
+    responses=_LINK,
 )
-async def end_session(parts: PartsDep, person: PersonDep, session_id: str, response: Response) -> None:
-    """Log out of a session of one's own; `current` is this one. It ends at once, everywhere."""
-    wanted = person.session_id if session_id == "current" else session_id
-    found = await sessions.get_session(parts.db, wanted, now=parts.clock())
-    if found is None or found["user_id"] != person.user_id:
-        raise NotFound
-    await sessions.end(parts.db, wanted)
-    if wanted == person.session_id:
-        response.delete_cookie(REFRESH_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+async def confirm_email_change(parts: PartsDep, request: Request, body: EmailChangeConfirm) -> None:
+    """Make the new address the account's, by the token that was sent to it. Every session of the account ends."""
+    token = body.token.get_secret_value()
+    await email_change.confirm(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())
 
 
-def _granted(parts: Parts, grant: sessions.Grant, response: Response) -> SessionOut:
-    response.set_cookie(
-        REFRESH_COOKIE,
-        grant.refresh_token,
-        max_age=int((grant.expires_at - parts.clock()).total_seconds()),
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="lax",
-    )
-    token = parts.signer.issue(Claims(grant.user_id, grant.session_id), now=parts.clock())
-    return SessionOut(access_token=token, expires_in=int(LIFE.total_seconds()))
+@router.post(
+    "/users/email-change/undo",
+    operation_id="undoEmailChange",
+    openapi_extra=SIGNED,
+    status_code=204,
+    responses=_LINK,
+)
+async def undo_email_change(parts: PartsDep, request: Request, body: EmailChangeConfirm) -> None:
+    """Give the account its old address back, by the token that was sent there. Every session of the account ends."""
+    token = body.token.get_secret_value()
+    await email_change.undo(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())

@@ -32,7 +32,9 @@ SHOWN = {("SessionOut", "access_token")}
 TIMES = {("ConnectionOut", "token_expires_at"), ("ConnectionStarted", "token_expires_at")}
 FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["ok", "missing"]}
 FOR_ANYBODY = {"getHealth", "getReadiness", "getJwks", "getSecurityTxt", "createUser", "createSession"}
-FOR_ANYBODY |= {"verifyMetaWebhook", "receiveMetaWebhook"}
+FOR_ANYBODY |= {"verifyMetaWebhook", "receiveMetaWebhook", "createPasswordReset"}
+FOR_ANYBODY |= {"verifyEmail", "confirmPasswordReset", "confirmEmailChange", "undoEmailChange"}
+"""They need no session; some need the token of a mail."""
 SECRETIVE = re.compile("token|secret|password|credential|cipher|sealed|private|hash|(?<!_)key(?!s$)")
 
 

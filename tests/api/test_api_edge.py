@@ -108,7 +108,7 @@ async def test_head_is_get_without_a_body(house: House) -> None:
         assert {k: v for k, v in asked.headers.items() if k not in hidden} == {
             k: v for k, v in got.headers.items() if k not in hidden
         }
-    assert (await house.http.head("/v1/sessions")).status_code == 405
+    assert (await house.http.head("/v1/users")).status_code == 405
 
 
 async def test_options_outside_of_cors_tells_what_is_allowed(house: House) -> None:

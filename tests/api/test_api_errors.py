@@ -67,7 +67,7 @@ async def test_nothing_here_and_not_this_way(house: House) -> None:
         await refused(house.http, 404, "not_found", "GET", path)
     for method, path, allowed in (
         ("DELETE", "/healthz", {"GET"}),
-        ("PUT", "/v1/me", {"GET"}),
+        ("PUT", "/v1/me", {"GET", "PATCH"}),
         ("PUT", "/v1/labels", {"GET", "POST"}),
         ("BREW", "/v1/users", {"POST"}),
     ):
@@ -176,8 +176,8 @@ async def test_no_answer_repeats_what_was_sent(house: House) -> None:
             for content in bodies_for(schema) if schema else [None]:
                 for http in (owner, house.http):
                     answer = await http.request(method, place, params=query, headers=headers, json=content)
-                    if method == "get" and answer.status_code == 200 and not parameters:
-                        continue  # health, keys: it takes nothing
+                    if answer.is_success and not parameters and content is None:
+                        continue  # health, keys, logging out elsewhere: it takes nothing
                     silent_about_it(answer)
                     tried += 1
     assert tried > 100

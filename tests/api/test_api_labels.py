@@ -58,7 +58,9 @@ async def test_making_and_changing_a_label(house: House) -> None:
     shown = await owner.get(path)
     assert (shown.headers["etag"], shown.json()) == (made.headers["etag"], made.json())
     changed = await owner.patch(path, json={"branding": {"primary_colour": "#1a2b3c"}})
-    assert changed.json() == made.json() | {"branding": {"primary_colour": "#1a2b3c", "secondary_colour": None}}
+    assert changed.json() == made.json() | {
+        "branding": {"primary_colour": "#1a2b3c", "secondary_colour": None, "logo_url": None}
+    }
 
 
 async def test_if_match_saves_the_later_change(house: House) -> None:

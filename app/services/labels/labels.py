@@ -7,10 +7,21 @@ from pymongo.errors import DuplicateKeyError
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import NotFound, SlugTaken, StaleVersion
 from app.ids import new_id
+from app.services.audit import Audit, By
+from app.services.labels import members
 
 
 async def create_label(
-    db: Database, user_id: str, *, name: str, slug: str, country: str, timezone: str, branding: Doc, now: datetime
+    db: Database,
+    audit: Audit,
+    by: By,
+    *,
+    name: str,
+    slug: str,
+    country: str,
+    timezone: str,
+    branding: Doc,
+    now: datetime,
 ) -> Doc:
     """Make a label, and its maker its owner. Raises `SlugTaken`."""
     label: Doc = {
@@ -23,11 +34,12 @@ async def create_label(
         "created_at": now,
         "version": 1,
     }
-    owner = {"_id": new_id("mbr"), "label_id": label["_id"], "user_id": user_id, "role": "owner", "created_at": now}
+    owner = members.new_membership(label["_id"], by.id, "owner", now=now)
 
     async def both(session: Session) -> None:
         await db.open("labels").insert_one(label, session=session)
         await db.open("memberships").insert_one(owner, session=session)
+        await audit.record(by, "label.made", label_id=label["_id"], target=label["_id"], now=now, session=session)
 
     try:
         await db.in_transaction(both)
@@ -53,16 +65,23 @@ async def page_of_labels(db: Database, user_id: str, *, after: str | None, limit
     return [found[label_id] for label_id in label_ids if label_id in found]
 
 
-async def change_label(db: Database, label_id: str, *, changes: Doc, versions: list[int] | None) -> Doc:
+async def change_label(
+    db: Database, audit: Audit, label_id: str, *, changes: Doc, versions: list[int] | None, by: By, now: datetime
+) -> Doc:
     """Change a label's own fields, if it still is of one of the `versions` seen. Raises `StaleVersion`, `SlugTaken`."""
     query: Doc = {"_id": label_id} | ({"version": {"$in": versions}} if versions is not None else {})
-    try:
-        written = await db.open("labels").update_one(
-            query, {"$inc": {"version": 1}} | ({"$set": changes} if changes else {})
+    update: Doc = {"$inc": {"version": 1}} | ({"$set": changes} if changes else {})
+
+    async def change(session: Session) -> None:
+        if (await db.open("labels").update_one(query, update, session=session)).matched_count == 0:
+            raise StaleVersion
+        details = {"fields": ",".join(sorted(changes))}
+        await audit.record(
+            by, "label.changed", label_id=label_id, target=label_id, details=details, now=now, session=session
         )
+
+    try:
+        await db.in_transaction(change)
     except DuplicateKeyError as exc:
         raise SlugTaken from exc
-    label = await need_label(db, label_id)
-    if written.matched_count == 0:
-        raise StaleVersion
-    return label
+    return await need_label(db, label_id)

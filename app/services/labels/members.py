@@ -1,8 +1,156 @@
-"""Who works for a label, in which role."""
+"""Who works for a label, in which role. A label always has an owner."""
 
-from app.db import Database, Doc
+from datetime import datetime
+
+from app.db import Database, Doc, Session
+from app.errors import Forbidden, LastOwner, NotFound, StaleVersion
+from app.ids import new_id
+from app.models.access import MAY_GRANT, Role
+from app.services.audit import Audit, By
+from app.services.mail import outbox
 
 
-async def membership_of(db: Database, user_id: str, label_id: str) -> Doc | None:
+async def membership_of(db: Database, user_id: str, label_id: str, *, session: Session | None = None) -> Doc | None:
     """The person's membership in the label, or none."""
-    return await db.open("memberships").find_one({"label_id": label_id, "user_id": user_id})
+    return await db.open("memberships").find_one({"label_id": label_id, "user_id": user_id}, session=session)
+
+
+async def need(db: Database, label_id: str, member_id: str, *, session: Session | None = None) -> Doc:
+    """The membership. Raises `NotFound`."""
+    found = await db.open("memberships").find_one({"label_id": label_id, "_id": member_id}, session=session)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def page_of(db: Database, label_id: str, *, after: str | None, limit: int) -> list[Doc]:
+    """The memberships, oldest first, one more than `limit` if there are more."""
+    query: Doc = {"label_id": label_id} | ({"_id": {"$gt": after}} if after else {})
+    return await db.open("memberships").find(query).sort("_id", 1).limit(limit + 1).to_list()
+
+
+async def users_of(db: Database, memberships: list[Doc]) -> dict[str, Doc]:
+    """The accounts of these members, by id."""
+    ids = [membership["user_id"] for membership in memberships]
+    return {user["_id"]: user async for user in db.open("users").find({"_id": {"$in": ids}})}
+
+
+async def owners(db: Database, label_id: str, *, session: Session | None = None) -> list[Doc]:
+    """The memberships of the label's owners."""
+    return await db.open("memberships").find({"label_id": label_id, "role": "owner"}, session=session).to_list()
+
+
+def new_membership(label_id: str, user_id: str, role: Role, *, now: datetime) -> Doc:
+    """A membership, not stored yet."""
+    document = {"_id": new_id("mbr"), "label_id": label_id, "user_id": user_id, "role": role}
+    return document | {"created_at": now, "version": 1}
+
+
+async def change_role(
+    db: Database,
+    audit: Audit,
+    label_id: str,
+    member_id: str,
+    *,
+    role: Role,
+    own_role: Role,
+    versions: list[int] | None,
+    by: By,
+    now: datetime,
+) -> Doc:
+    """Give a member another role, from the next request on.
+
+    Raises `NotFound`, `Forbidden` for a role that the caller may neither give nor take, `LastOwner`, `StaleVersion`.
+    """
+
+    async def change(session: Session) -> Doc:
+        found = await need(db, label_id, member_id, session=session)
+        _check_may_grant(own_role, found["role"], role)
+        if versions is not None and found.get("version", 1) not in versions:
+            raise StaleVersion
+        await _set_role(db, found, role, session)
+        details = {"from": found["role"], "to": role}
+        await audit.record(
+            by, "member.changed", label_id=label_id, target=member_id, details=details, now=now, session=session
+        )
+        return await need(db, label_id, member_id, session=session)
+
+    return await db.in_transaction(change)
+
+
+async def remove(
+    db: Database, audit: Audit, label_id: str, member_id: str, *, own_role: Role, by: By, now: datetime
+) -> None:
+    """Take a member out, from the next request on, with the invitations that they have sent.
+
+    Raises `NotFound`, `Forbidden`, `LastOwner`.
+    """
+
+    async def take_out(session: Session) -> None:
+        found = await need(db, label_id, member_id, session=session)
+        if found["user_id"] != by.id:
+            _check_may_grant(own_role, found["role"])
+        if found["role"] == "owner":
+            await _need_another_owner(db, label_id, session)
+        await db.open("memberships").delete_one({"label_id": label_id, "_id": member_id}, session=session)
+        sent = {"label_id": label_id, "invited_by": found["user_id"]}
+        await db.open("invitations").delete_many(sent, session=session)
+        action = "member.left" if found["user_id"] == by.id else "member.removed"
+        details = {"user_id": found["user_id"], "role": found["role"]}
+        await audit.record(by, action, label_id=label_id, target=member_id, details=details, now=now, session=session)
+
+    await db.in_transaction(take_out)
+
+
+async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: str, *, by: By, now: datetime) -> Doc:
+    """Make a member the owner in the caller's place, who is an admin from then on. Raises `NotFound`."""
+    label_id = label["_id"]
+
+    async def transfer(session: Session) -> Doc:
+        new = await need(db, label_id, member_id, session=session)
+        own = await membership_of(db, by.id, label_id, session=session)
+        if own is None or own["role"] != "owner":
+            raise NotFound
+        if new["_id"] != own["_id"]:
+            await _set_role(db, new, "owner", session)
+            await _set_role(db, own, "admin", session)
+        details = {"from": own["_id"], "to": new["_id"]}
+        await audit.record(
+            by, "label.transferred", label_id=label_id, target=label_id, details=details, now=now, session=session
+        )
+        for member in (new, own):
+            await tell(db, "owner_changed", member["user_id"], label, now=now, session=session)
+        return await need(db, label_id, member_id, session=session)
+
+    return await db.in_transaction(transfer)
+
+
+async def tell(
+    db: Database, template: outbox.Template, user_id: str, label: Doc, *, now: datetime, session: Session, **facts: str
+) -> None:
+    """Send a member of the label a mail about it."""
+    user = await db.open("users").find_one({"_id": user_id}, session=session)
+    if user:
+        told = {"name": user["name"], "label": label["name"]} | facts
+        await outbox.queue(db, template, subject=user_id, facts=told, label_id=label["_id"], now=now, session=session)
+
+
+def _check_may_grant(own_role: Role, *roles: Role) -> None:
+    if not MAY_GRANT[own_role].issuperset(roles):
+        raise Forbidden
+
+
+async def _set_role(db: Database, membership: Doc, role: Role, session: Session) -> None:
+    label_id = membership["label_id"]
+    if membership["role"] == "owner" and role != "owner":
+        await _need_another_owner(db, label_id, session)
+    update = {"$set": {"role": role}, "$inc": {"version": 1}}
+    await db.open("memberships").update_one({"label_id": label_id, "_id": membership["_id"]}, update, session=session)
+
+
+async def _need_another_owner(db: Database, label_id: str, session: Session) -> None:
+    """Raise `LastOwner` for the last. Of two owners who leave at once, the second waits here, and then is the last."""
+    touched = {"$inc": {"owners_changed": 1}}
+    await db.open("labels").update_one({"_id": label_id}, touched, session=session)
+    if len(await owners(db, label_id, session=session)) < 2:
+        raise LastOwner

@@ -37,8 +37,8 @@ async def queue(
     label_id: str | None = None,
     now: datetime,
     session: Session,
-) -> str:
-    """Write a mail down, in the transaction of what it tells of; the id of the operation that sends it.
+) -> None:
+    """Write a mail down, with the operation that sends it, in the transaction of what it tells of.
 
     `subject` is the person, or the invitation, whom it is about: a link's token is for them, made when it is sent.
     Without `to` it goes to the person's address at that time. `facts` are what the template shows.
@@ -55,7 +55,7 @@ async def queue(
         "expires_at": now + LIFE,
     }
     await db.open("mails").insert_one(mail, session=session)
-    operation = await operations.add(
+    await operations.add(
         db,
         label_id=label_id,
         kind="send_mail",
@@ -64,4 +64,3 @@ async def queue(
         now=now,
         session=session,
     )
-    return str(operation["_id"])

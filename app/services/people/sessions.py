@@ -5,8 +5,8 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.db import Database, Doc
-from app.errors import Unauthenticated
+from app.db import Database, Doc, Session
+from app.errors import NotFound, Unauthenticated
 from app.ids import new_id
 
 LIFE = timedelta(days=30)
@@ -14,6 +14,14 @@ LIFE = timedelta(days=30)
 IDLE = timedelta(hours=24)
 """One that is not refreshed for so long has ended."""
 REFRESH_PREFIX = "sor_"
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a session is: what the browser says of itself, and the network that it is in."""
+
+    network: str | None
+    user_agent: str | None
 
 
 @dataclass(frozen=True)
@@ -26,24 +34,24 @@ class Grant:
     expires_at: datetime
 
 
-async def start(db: Database, user_id: str, *, network: str | None, user_agent: str | None, now: datetime) -> Grant:
+async def start(db: Database, user_id: str, device: Device, *, now: datetime, session: Session) -> Grant:
     """Log a person in, who has just shown that they are this person."""
-    session: Doc = {
+    document: Doc = {
         "_id": new_id("ses"),
         "user_id": user_id,
-        "network": network,
-        "user_agent": user_agent,
+        "network": device.network,
+        "user_agent": device.user_agent,
         "created_at": now,
         "authenticated_at": now,
         "last_used_at": now,
         "ends_at": now + LIFE,
         "expires_at": now + IDLE,
     }
-    await db.open("sessions").insert_one(session)
-    return await _grant(db, session)
+    await db.open("sessions").insert_one(document, session=session)
+    return await _grant(db, document, session=session)
 
 
-async def refresh(db: Database, refresh_token: str, *, now: datetime) -> Grant:
+async def refresh(db: Database, refresh_token: str, device: Device, *, now: datetime) -> Grant:
     """Exchange a refresh token for the next.
 
     Raises `Unauthenticated` for an unknown or ended one. For one that was used before, the session ends too: either
@@ -57,13 +65,13 @@ async def refresh(db: Database, refresh_token: str, *, now: datetime) -> Grant:
     if used.modified_count == 0:
         await end(db, token["session_id"])
         raise Unauthenticated
-    session = await get_session(db, token["session_id"], now=now)
-    if session is None:
+    found = await get_session(db, token["session_id"], now=now)
+    if found is None:
         raise Unauthenticated
-    session["expires_at"] = min(now + IDLE, session["ends_at"])
-    lives_on = {"$set": {"last_used_at": now, "expires_at": session["expires_at"]}}
-    await db.open("sessions").update_one({"_id": session["_id"]}, lives_on)
-    return await _grant(db, session)
+    found["expires_at"] = min(now + IDLE, found["ends_at"])
+    lives_on = {"last_used_at": now, "network": device.network, "expires_at": found["expires_at"]}
+    await db.open("sessions").update_one({"_id": found["_id"]}, {"$set": lives_on})
+    return await _grant(db, found)
 
 
 async def session_of(db: Database, refresh_token: str, *, now: datetime) -> Doc | None:
@@ -74,8 +82,8 @@ async def session_of(db: Database, refresh_token: str, *, now: datetime) -> Doc 
 
 async def get_session(db: Database, session_id: str, *, now: datetime) -> Doc | None:
     """The session, if it has not ended."""
-    session = await db.open("sessions").find_one({"_id": session_id})
-    return session if session and session["expires_at"] > now else None
+    found = await db.open("sessions").find_one({"_id": session_id})
+    return found if found and found["expires_at"] > now else None
 
 
 async def need_session(db: Database, session_id: str, user_id: str, *, now: datetime) -> Doc:
@@ -83,10 +91,24 @@ async def need_session(db: Database, session_id: str, user_id: str, *, now: date
 
     Whoever ends an account ends its sessions: they alone say who is logged in.
     """
-    session = await get_session(db, session_id, now=now)
-    if session is None or session["user_id"] != user_id:
+    found = await get_session(db, session_id, now=now)
+    if found is None or found["user_id"] != user_id:
         raise Unauthenticated
-    return session
+    return found
+
+
+async def page_of(db: Database, user_id: str, *, before: str | None, limit: int, now: datetime) -> list[Doc]:
+    """The person's live sessions, the newest log-in first, one more than `limit` if there are more."""
+    query: Doc = {"user_id": user_id, "expires_at": {"$gt": now}} | ({"_id": {"$lt": before}} if before else {})
+    return await db.open("sessions").find(query).sort("_id", -1).limit(limit + 1).to_list()
+
+
+async def end_own(db: Database, session_id: str, user_id: str, *, session: Session) -> None:
+    """Log out of one session of the person's. Raises `NotFound`."""
+    gone = await db.open("sessions").delete_one({"_id": session_id, "user_id": user_id}, session=session)
+    if gone.deleted_count == 0:
+        raise NotFound
+    await db.open("refresh_tokens").delete_many({"session_id": session_id}, session=session)
 
 
 async def end(db: Database, session_id: str) -> None:
@@ -95,17 +117,27 @@ async def end(db: Database, session_id: str) -> None:
     await db.open("refresh_tokens").delete_many({"session_id": session_id})
 
 
-async def _grant(db: Database, session: Doc) -> Grant:
+async def end_all(db: Database, user_id: str, *, but: str | None = None, session: Session) -> int:
+    """Log the person out everywhere, `but` in one session; how many ended."""
+    query: Doc = {"user_id": user_id} | ({"_id": {"$ne": but}} if but else {})
+    ended = [doc["_id"] async for doc in db.open("sessions").find(query, {"_id": 1}, session=session)]
+    await db.open("sessions").delete_many({"_id": {"$in": ended}}, session=session)
+    await db.open("refresh_tokens").delete_many({"session_id": {"$in": ended}}, session=session)
+    return len(ended)
+
+
+async def _grant(db: Database, document: Doc, *, session: Session | None = None) -> Grant:
     refresh_token = REFRESH_PREFIX + secrets.token_urlsafe(32)
     await db.open("refresh_tokens").insert_one(
         {
             "_id": _digest(refresh_token),
-            "session_id": session["_id"],
+            "session_id": document["_id"],
             "used_at": None,
-            "expires_at": session["expires_at"],
-        }
+            "expires_at": document["expires_at"],
+        },
+        session=session,
     )
-    return Grant(session["_id"], session["user_id"], refresh_token, session["expires_at"])
+    return Grant(document["_id"], document["user_id"], refresh_token, document["expires_at"])
 
 
 def _digest(refresh_token: str) -> str:

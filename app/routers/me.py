@@ -1,0 +1,175 @@
+"""One's own account: the profile, the password, the address, the second factor."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.access import FreshPersonDep, PartsDep, Person, PersonDep
+from app.db import Session
+from app.deps import VersionsDep, version_tag
+from app.errors import (
+    Conflict,
+    EmailNotVerified,
+    InvalidCredentials,
+    InvalidInput,
+    InvalidTotp,
+    NotFound,
+    ReauthenticationRequired,
+    StaleVersion,
+    Unavailable,
+)
+from app.login import prove
+from app.models.people import (
+    EmailChange,
+    MailAsked,
+    PasswordChange,
+    RecoveryCodes,
+    SessionOut,
+    TotpConfirm,
+    TotpStarted,
+    TotpState,
+    UserChange,
+    UserOut,
+)
+from app.parts import Parts
+from app.problems import problems
+from app.routers.people import limit_mail
+from app.routers.sessions import attempt_of, granted
+from app.services.mail import outbox
+from app.services.people import accounts, email_change, recovery, second_factor
+
+router = APIRouter(prefix="/v1/me", tags=["people"])
+
+
+@router.get("", operation_id="getMe")
+async def get_me(parts: PartsDep, person: PersonDep, response: Response) -> UserOut:
+    """The caller's own account."""
+    user = await accounts.need_user(parts.db, person.user_id)
+    response.headers["ETag"] = version_tag(user)
+    return UserOut.of(user)
+
+
+@router.patch("", operation_id="changeMe", responses=problems(InvalidInput, StaleVersion))
+async def change_me(
+    parts: PartsDep, person: PersonDep, body: UserChange, versions: VersionsDep, response: Response
+) -> UserOut:
+    """Correct what the account says of its person; what is left out stays."""
+    changes = body.model_dump(exclude_unset=True)
+    user = await accounts.change(parts.db, person.user_id, changes=changes, versions=versions)
+    response.headers["ETag"] = version_tag(user)
+    return UserOut.of(user)
+
+
+@router.post(
+    "/password",
+    operation_id="changePassword",
+    responses=problems(InvalidInput, InvalidCredentials, Unavailable),
+)
+async def change_password(
+    parts: PartsDep, person: PersonDep, request: Request, body: PasswordChange, response: Response
+) -> SessionOut:
+    """Set a new password, by the present one. Every session ends, this one too: the answer begins a new one."""
+    user = await accounts.need_user(parts.db, person.user_id)
+    new = body.password.get_secret_value()
+    parts.password_rules.check(new, (user["name"], user["email"]))
+    attempt = attempt_of(request, user["email"], body.current_password, None)
+    await prove(parts, attempt, by_password_alone=True)  # the session itself has passed the second factor
+    hashed, now = await parts.passwords.hash(new), parts.clock()
+    grant, user = await recovery.change_password(
+        parts.db, parts.audit, user, hashed, device=attempt.device, by=person.by, now=now
+    )
+    return granted(parts, request, grant, user, response)
+
+
+@router.post(
+    "/email",
+    operation_id="changeEmail",
+    status_code=202,
+    responses=problems(InvalidInput, ReauthenticationRequired),
+)
+async def change_email(parts: PartsDep, person: FreshPersonDep, request: Request, body: EmailChange) -> MailAsked:
+    """Ask for another address: the new one gets a link to confirm it, the old one is told. Needs a fresh log-in."""
+    await limit_mail(request, parts, body.email)
+    user = await accounts.need_user(parts.db, person.user_id)
+    await email_change.ask(parts.db, parts.audit, user, body.email, by=person.by, now=parts.clock())
+    return MailAsked()
+
+
+@router.get("/totp", operation_id="getTotp")
+async def get_totp(parts: PartsDep, person: PersonDep) -> TotpState:
+    """Whether there is a second factor."""
+    factor = await second_factor.of(parts.db, person.user_id)
+    if factor is None:
+        return TotpState(enabled=False, confirmed_at=None, recovery_codes_left=0)
+    return TotpState(enabled=True, confirmed_at=factor["confirmed_at"], recovery_codes_left=len(factor["recovery"]))
+
+
+@router.post(
+    "/totp",
+    operation_id="beginTotp",
+    status_code=201,
+    responses=problems(Conflict, EmailNotVerified, ReauthenticationRequired),
+)
+async def begin_totp(parts: PartsDep, person: FreshPersonDep) -> TotpStarted:
+    """A new second factor, shown this once. It counts when `/confirm` has got a code of it. Needs a fresh log-in."""
+    user = await accounts.need_user(parts.db, person.user_id)
+    seed = await second_factor.begin(parts.db, parts.account_ring, user, now=parts.clock())
+    return TotpStarted(totp_seed=seed, provisioning_uri=second_factor.address(seed, user["email"]))
+
+
+@router.post(
+    "/totp/confirm",
+    operation_id="confirmTotp",
+    responses=problems(InvalidInput, InvalidTotp, NotFound, ReauthenticationRequired),
+)
+async def confirm_totp(parts: PartsDep, person: FreshPersonDep, body: TotpConfirm) -> RecoveryCodes:
+    """Switch the second factor on by a code of it. The answer holds the recovery codes, this once."""
+
+    async def on(session: Session) -> list[str]:
+        code = body.code.get_secret_value()
+        codes = await second_factor.confirm(
+            parts.db, parts.account_ring, person.user_id, code, now=parts.clock(), session=session
+        )
+        await _tell(parts, person, "second_factor.switched_on", "switched on", session)
+        return codes
+
+    return RecoveryCodes(recovery_codes=await parts.db.in_transaction(on))
+
+
+@router.post(
+    "/totp/recovery-codes",
+    operation_id="renewRecoveryCodes",
+    responses=problems(NotFound, ReauthenticationRequired),
+)
+async def renew_recovery_codes(parts: PartsDep, person: FreshPersonDep) -> RecoveryCodes:
+    """New recovery codes, shown this once; the old ones are void. Needs a fresh log-in."""
+
+    async def renew(session: Session) -> list[str]:
+        codes = await second_factor.renew_recovery_codes(parts.db, person.user_id, session=session)
+        await _tell(parts, person, "second_factor.codes_renewed", "given new recovery codes", session)
+        return codes
+
+    return RecoveryCodes(recovery_codes=await parts.db.in_transaction(renew))
+
+
+@router.delete(
+    "/totp",
+    operation_id="removeTotp",
+    status_code=204,
+    responses=problems(NotFound, ReauthenticationRequired),
+)
+async def remove_totp(parts: PartsDep, person: FreshPersonDep) -> None:
+    """Switch the second factor off. Needs a fresh log-in, which needs the second factor."""
+
+    async def off(session: Session) -> None:
+        if await second_factor.remove(parts.db, person.user_id, session=session):
+            await _tell(parts, person, "second_factor.switched_off", "switched off", session)
+
+    await parts.db.in_transaction(off)
+
+
+async def _tell(parts: Parts, person: Person, action: str, change: str, session: Session) -> None:
+    """The audit log, and the person themselves by mail."""
+    now, user_id = parts.clock(), person.user_id
+    await parts.audit.record(person.by, action, chain=user_id, target=user_id, now=now, session=session)
+    user = await accounts.need_user(parts.db, user_id, session=session)
+    facts = {"name": user["name"], "change": change}
+    await outbox.queue(parts.db, "second_factor_changed", subject=user_id, facts=facts, now=now, session=session)
