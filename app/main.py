@@ -19,6 +19,7 @@ from app.logs import get_logger
 from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import connections, health, inbox, labels, me, members, operations, people, sessions, webhooks
+from app.upgrade import upgrade
 
 log = get_logger(__name__)
 SHOWN_TO_BROWSERS = ["ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After", "X-Request-Id"]
@@ -72,6 +73,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     try:
         await create_indexes(parts.db)
+        await upgrade(parts.db)
     except PyMongoError as exc:
         log.warning("indexes not made: the store is away", reason=type(exc).__name__)
     yield
