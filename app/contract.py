@@ -165,6 +165,8 @@ TAGS = [
     {"name": "health", "description": "Alive, ready, and how to find out about us."},
     {"name": "people", "description": "Accounts and sessions."},
     {"name": "labels", "description": "The tenants. Another label's resource answers `404`."},
+    {"name": "audit", "description": "Who did what, when and from where. No route changes or deletes a row."},
+    {"name": "support", "description": "Our support looking into a label: for a reason, for a while, visible to it."},
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "operations", "description": "Deferred work."},
