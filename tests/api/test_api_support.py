@@ -14,6 +14,7 @@ from app.contract import generate
 from app.db import Doc
 from app.main import create_routes
 from app.models.access import PERMISSIONS, Permission
+from app.services.tokens import Claims
 from tests.house import PASSWORD, House
 from tools.child import ROOT
 
@@ -91,8 +92,10 @@ async def test_the_whole_story(house: House) -> None:
     house.clock.offset = timedelta(minutes=14)
     assert (await agent.get(path)).status_code == 200
     house.clock.offset = timedelta(minutes=30, seconds=1)
-    later = await house.http.post("/v1/sessions", json={"email": AGENT, "password": "a long sentence only I know"})
-    agent.headers["Authorization"] = f"Bearer {later.json()['access_token']}"
+    session = await house.db.open("sessions").find_one({"user_id": agent_id})
+    assert session is not None
+    later = house.api.signer.issue(Claims(agent_id, session["_id"]), now=house.clock())
+    agent.headers["Authorization"] = f"Bearer {later}"
     assert (await agent.get(path)).status_code == 404
 
 
