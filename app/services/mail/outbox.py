@@ -52,6 +52,7 @@ async def queue(
         "facts": facts or {},
         "state": "queued",
         "created_at": now,
+        "queued_at": now,
         "expires_at": now + LIFE,
     }
     await db.open("mails").insert_one(mail, session=session)
@@ -65,3 +66,18 @@ async def queue(
         session=session,
     )
     return str(operation["_id"])
+
+
+async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
+    """Send again, as a person decided who knows that the first mail may have arrived. For a day it is tried again.
+
+    Raises `Conflict` unless the operation failed or its outcome is unknown.
+    """
+    key = {"_id": operation["target"], "label_id": operation["label_id"], "state": {"$ne": "sent"}}
+    update = {"$set": {"state": "queued", "queued_at": now}, "$unset": {"fence": "", "problem": ""}}
+
+    async def both(session: Session) -> None:
+        await operations.retry(db, operation, now=now, session=session)
+        await db.open("mails").update_one(key, update, session=session)
+
+    await db.in_transaction(both)
