@@ -75,7 +75,7 @@ def write(
 ) -> EmailMessage:
     """The whole mail. Raises `ValueError` or `jinja2.TemplateError` when it cannot be written from these facts."""
     letter = LETTERS[template]
-    shown = {name: fact if name in ADDRESSES else one_line(fact) for name, fact in facts.items()}
+    shown = {name: one_line(fact) if name in ADDRESSES else words_only(fact) for name, fact in facts.items()}
     words = _TEXT.get_template(f"{template}.txt").render(shown)
     laid_out = {
         "subject": _subject(letter, shown),
@@ -86,9 +86,10 @@ def write(
         "lasts": _in_words(LIVES[letter.purpose]) if letter.purpose else "",
     }
     name, address = parseaddr(sender)
+    local, _, domain = recipient.rpartition("@")
     message = EmailMessage(policy=SMTP if recipient.isascii() else SMTPUTF8)
     message["From"] = Address(name, addr_spec=address)
-    message["To"] = Address(addr_spec=recipient)
+    message["To"] = Address(username=local, domain=domain)
     message["Subject"] = laid_out["subject"]
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{mail_id}@{address.rpartition('@')[2]}>"
@@ -96,14 +97,29 @@ def write(
     message.set_content(_TEXT.get_template("base.txt").render(laid_out), cte="quoted-printable")
     html = _HTML.get_template("base.html").render(laid_out)
     message.add_alternative(html, subtype="html", cte="quoted-printable")
+    _check_headers(message)
     return message
 
 
 def one_line(fact: str) -> str:
-    """These words on one line, not too long, and with nothing in them that a mail program would make a link of."""
+    """These words on one line, and not too long."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in fact).split())
-    line = re.sub(r"\.(?=[^\W\d_])", ". ", line.replace("://", ": //"))
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def words_only(fact: str) -> str:
+    """The same with nothing in it that a mail program would make a link of, or decode.
+
+    The standard library decodes an encoded word in a header's text, its line ends too, and writes these as they are.
+    """
+    return re.sub(r"\.(?=[^\W\d_])", ". ", one_line(fact).replace("://", ": //").replace("=?", "= ?"))
+
+
+def _check_headers(message: EmailMessage) -> None:
+    """Raise `ValueError` unless the mail's head has the headers that were given, and no other."""
+    head = bytes(message).partition(b"\r\n\r\n")[0].decode()
+    if re.findall(r"^[^\s:]+(?=:)", head, re.MULTILINE) != message.keys():
+        raise ValueError("a header holds another")
 
 
 def mailbox(email: str) -> str:
