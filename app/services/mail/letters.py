@@ -73,7 +73,7 @@ def write(
     token: str | None,
     now: datetime,
 ) -> EmailMessage:
-    """The whole mail. Raises `ValueError` or `jinja2.TemplateError` when it cannot be written from these facts."""
+    """The whole mail. Raises `ValueError`, `MessageError` or `TemplateError` when these facts do not make one."""
     letter = LETTERS[template]
     shown = {name: one_line(fact) if name in ADDRESSES else words_only(fact) for name, fact in facts.items()}
     words = _TEXT.get_template(f"{template}.txt").render(shown)

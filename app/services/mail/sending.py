@@ -7,6 +7,7 @@ happened, and it is tried again.
 
 import asyncio
 from datetime import datetime, timedelta
+from email.errors import MessageError
 from email.utils import parseaddr
 
 from aiosmtplib import SMTP
@@ -97,7 +98,7 @@ async def _hand_over(
     except TryAgain:
         await _take_back(db, token)
         raise
-    except (ValueError, TemplateError) as exc:
+    except (ValueError, MessageError, TemplateError) as exc:
         await _take_back(db, token)
         raise await _failed(db, mail, "mail_unwritable", "The mail cannot be written from what is known.") from exc
     await faults.reach("after_call")
