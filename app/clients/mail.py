@@ -19,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
+Server = SMTP
+"""A connection to a mail server, as `envelope` hands it out for `deliver`."""
 GOODBYE_S = 1.0
 
 
@@ -79,7 +81,7 @@ def open_mailer(url: str, *, tls_required: bool, timeout_s: float) -> Mailer:
 
 
 @asynccontextmanager
-async def envelope(mailer: Mailer, *, sender: str, recipient: str) -> AsyncIterator[SMTP]:
+async def envelope(mailer: Mailer, *, sender: str, recipient: str) -> AsyncIterator[Server]:
     """A server that has agreed to take one mail for this recipient; in the end the connection is closed.
 
     Raises `Away`, `Unavailable`, `Refused`. Only what is said of the recipient is about this mail; a bad password or
@@ -113,7 +115,7 @@ async def envelope(mailer: Mailer, *, sender: str, recipient: str) -> AsyncItera
         server.close()
 
 
-async def _address(server: SMTP, sender: str, recipient: str) -> None:
+async def _address(server: Server, sender: str, recipient: str) -> None:
     if recipient.isascii():
         await server.mail(sender)
         await server.rcpt(recipient)
@@ -126,7 +128,7 @@ async def _address(server: SMTP, sender: str, recipient: str) -> None:
     await server.rcpt(recipient, encoding="utf-8")
 
 
-async def deliver(mailer: Mailer, server: SMTP, content: bytes) -> None:
+async def deliver(mailer: Mailer, server: Server, content: bytes) -> None:
     """Hand the mail over. Raises `Unavailable`, `Refused`, `OutcomeUnknown`."""
     if not server.is_connected:
         raise Unavailable

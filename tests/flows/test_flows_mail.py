@@ -7,6 +7,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 from bson import BSON
+from prometheus_client import REGISTRY
 
 from app.clients.mail import open_mailer
 from app.db import ALL_LABELS, Doc, Session
@@ -195,9 +196,12 @@ async def test_later_is_tried_again_for_a_day(house: House) -> None:
 
 
 async def test_a_refused_mail_fails_at_once(house: House) -> None:
-    """It is reported, its token is gone, and the reason names no address."""
+    """It is reported and counted, its token is gone, and the reason names no address."""
+    ended = {"kind": "send_mail", "state": "failed"}
+    before = REGISTRY.get_sample_value("operations_total", ended) or 0
     operation = await send(house, "verify_email", await make_person(house, "refuse.me@example.com"))
     assert (operation["state"], operation["problem"]["code"]) == ("failed", "mail_refused")
+    assert REGISTRY.get_sample_value("operations_total", ended) == before + 1
     assert "@" not in operation["problem"]["detail"] and "550" in operation["problem"]["detail"]
     assert await mail_state(house, operation) == "failed" and await stored(house, "single_use_tokens") == []
 

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.utils import parseaddr
 
-from aiosmtplib import SMTP
 from jinja2 import TemplateError
 
-from app.clients.mail import Away, Mailer, OutcomeUnknown, Refused, Unavailable, deliver, envelope
+from app.clients.mail import Away, Mailer, OutcomeUnknown, Refused, Server, Unavailable, deliver, envelope
 from app.clock import Clock
 from app.db import Database, Doc
 from app.services import faults, single_use
@@ -63,7 +62,7 @@ async def send_mail(db: Database, mailer: Mailer, operation: Doc, *, app_url: st
 async def _hand_over(
     db: Database,
     mailer: Mailer,
-    server: SMTP,
+    server: Server,
     operation: Doc,
     mail: Doc,
     recipient: str,
