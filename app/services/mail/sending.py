@@ -74,25 +74,27 @@ async def _hand_over(
     """Write the mail, with a token if it needs one, and hand it over; a token that stays unsent is taken back."""
     token = await _token(db, mail, now=clock())
     try:
-        message = write(
-            mail["template"],
-            mail["facts"],
-            mail_id=mail["_id"],
-            sender=mail_from,
-            recipient=recipient,
-            app_url=app_url,
-            token=token,
-            now=clock(),
+        content = bytes(
+            write(
+                mail["template"],
+                mail["facts"],
+                mail_id=mail["_id"],
+                sender=mail_from,
+                recipient=recipient,
+                app_url=app_url,
+                token=token,
+                now=clock(),
+            )
         )
         await faults.reach("before_intent")
         await _mark(db, operation, mail, now=clock())
         await faults.reach("before_call")
-        call = asyncio.create_task(deliver(mailer, server, bytes(message)))
+        call = asyncio.create_task(deliver(mailer, server, content))
         await faults.reach("during_call")
         await call
     except (Unavailable, Refused):
-        await _take_back(db, token)
         await _move(db, mail, "queued", was="sending", fence=operation["fence"])
+        await _take_back(db, token)
         raise
     except TryAgain:
         await _take_back(db, token)
