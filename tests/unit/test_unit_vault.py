@@ -254,7 +254,7 @@ def test_the_command_makes_keys(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "keys"
     assert keys.main(["create", str(folder)]) == 0
     made = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(made) == ["jwt.pem", "ring.private.json", "ring.public.json"]
+    assert sorted(made) == ["jwt.pem", "ring.accounts.json", "ring.private.json", "ring.public.json"]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     ring = load_private(folder / "ring.private.json")
     envelope = seal(load_public(folder / "ring.public.json"), SECRET, BINDING)
