@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from app.clock import utc_now
 from app.errors import TooManyRequests, Unavailable
 from app.limiter import DEFAULTS, Limit, Limiter, Name, Standing, limits_of
+from app.windows import AT_ONCE, Windows
 from tools import embedded
 
 HASH_KEY = b"k" * 32
@@ -49,7 +50,7 @@ async def opened(redis_url: str, clock: HandClock, request: pytest.FixtureReques
 
     def make(quota: int = 5, window_s: int = 60, *, url: str = redis_url) -> Limiter:
         limits = {name: Limit(quota, window_s, limit.away) for name, limit in DEFAULTS.items()}
-        found.append(Limiter(Redis.from_url(url), limits, hash_key=key, clock=clock))
+        found.append(Limiter(Windows(Redis.from_url(url), clock), limits, hash_key=key))
         return found[-1]
 
     yield make
@@ -124,6 +125,26 @@ async def test_a_look_counts_nothing(opened: Open) -> None:
         await limiter.check("login_account", "a@example.com")
     assert refused.value.headers == {"Retry-After": "60"}
     await limiter.check("login_address", "a@example.com")  # another limit's key
+
+
+async def test_more_keys_than_go_together(opened: Open) -> None:
+    """Each of many that come at once gets its own answer, also where one key is among them twice."""
+    limiter = opened(1)
+    keys = [f"usr_{number}" for number in range(3 * AT_ONCE)] * 2
+    waits = await asyncio.gather(*(outcome(limiter, key=key) for key in keys))
+    assert waits == [0] * (3 * AT_ONCE) + [60] * (3 * AT_ONCE)
+
+
+async def test_one_who_hangs_up_costs_the_others_nothing(opened: Open) -> None:
+    """Of hits that wait together, some are given up: the others are answered."""
+    limiter = opened(100)
+    tasks = [asyncio.create_task(outcome(limiter, key=f"usr_{number}")) for number in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert found[1::2] == [0] * 10 and all(isinstance(one, asyncio.CancelledError) for one in found[::2])
+    assert await outcome(limiter) == 0
 
 
 async def test_how_a_limit_stands(opened: Open, clock: HandClock) -> None:
@@ -274,7 +295,7 @@ def test_every_limit_has_a_default() -> None:
 
 async def test_the_real_clock_will_do(redis_url: str) -> None:
     """A limiter as the process opens it."""
-    limiter = Limiter(Redis.from_url(redis_url), DEFAULTS, hash_key=HASH_KEY, clock=utc_now)
+    limiter = Limiter(Windows(Redis.from_url(redis_url), utc_now), DEFAULTS, hash_key=HASH_KEY)
     standings = list[Standing]()
     await limiter.hit("client", f"cli_{perf_counter()}", standings)
     assert [(found.remaining, found.reset_s) for found in standings] == [(599, 60)]
