@@ -32,14 +32,15 @@ WEBHOOKS = "/v1/webhooks/"
 """Providers call these. They sign what they send, and come from few addresses: limiting those would lose messages."""
 ALWAYS_ANSWERED = ("/healthz", "/readyz")
 _CSP = b"default-src 'none'; frame-ancestors 'none'"
-_HEADERS = [
+PROTECTION = [
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-site"),
 ]
-_DEFAULTS = [(b"content-security-policy", _CSP), (b"cache-control", b"no-store")]
+DEFAULTS = [(b"content-security-policy", _CSP), (b"cache-control", b"no-store")]
+"""Where an answer does not say otherwise."""
 
 
 class Edge:
@@ -67,11 +68,11 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *_HEADERS, (b"x-request-id", request_id.encode())]
+                headers = [*message["headers"], *PROTECTION, (b"x-request-id", request_id.encode())]
                 given = {name.lower() for name, _ in headers}
                 message["headers"] = [
                     *headers,
-                    *(pair for pair in _DEFAULTS if pair[0] not in given),
+                    *(pair for pair in DEFAULTS if pair[0] not in given),
                     *_vary_by_origin(headers),
                     *limit_headers(standings),
                 ]
