@@ -18,7 +18,7 @@ from app.idempotency import Idempotency
 from app.logs import get_logger
 from app.parts import Parts
 from app.readiness import Indexes
-from app.routers import connections, health, inbox, labels, operations, people, webhooks
+from app.routers import connections, health, inbox, labels, oauth, operations, partners, people, webhooks
 
 log = get_logger(__name__)
 SHOWN_TO_BROWSERS = ["ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After", "X-Request-Id"]
@@ -58,7 +58,8 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
-    routers = [module.router for module in (health, people, labels, connections, inbox, operations, webhooks)]
+    modules = (health, people, labels, partners, oauth, connections, inbox, operations, webhooks)
+    routers = [module.router for module in modules]
     app.state.access = access_table(routers)
     for router in routers:
         app.include_router(router)

@@ -74,6 +74,12 @@ async def need_user(db: Database, user_id: str) -> Doc:
     return user
 
 
+async def names_of(db: Database, user_ids: list[str]) -> dict[str, str]:
+    """The names of these people, by id; of those who are there."""
+    found = db.open("users").find({"_id": {"$in": user_ids}}, {"name": 1})
+    return {user["_id"]: user["name"] async for user in found}
+
+
 def email_key(email: str) -> str:
     """What an address is compared by: its letters' case makes no other person of it."""
     return email.strip().lower()
