@@ -57,7 +57,7 @@ class Idempotency:
         if stored is not None:
             if stored["access"] and claims:  # who may do it no longer, is not told any longer what came of it
                 await access_to(Request(scope), self._parts, claims, *stored["access"])
-            if stored["proven"]:  # nor is a client whose secret works no longer
+            if stored.get("proven"):  # nor is a client whose secret works no longer
                 await clients.check_proven(self._parts.db, *stored["proven"], now=self._parts.clock())
             await _send_again(stored, send)
             return

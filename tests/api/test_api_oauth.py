@@ -9,10 +9,13 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 from structlog.testing import capture_logs
 
+from app.db import Database
+from app.errors import InvalidClient
 from app.models.oauth import FORM
-from app.services.partners import client_secrets
+from app.services.partners import client_secrets, clients
 from tests.api.partners_harness import a_partner, another_client, bearer
 from tests.house import House
 
@@ -185,7 +188,7 @@ async def test_a_client_of_undecided_scopes_alone(house: House) -> None:
 
 
 async def test_an_unknown_client_and_a_wrong_secret_look_alike(house: House) -> None:
-    """In status, body and headers; only the known client's refusal is in the log, without what was sent."""
+    """In status, body and headers. Each is a line in the log, which names a known client, and not what was sent."""
     partner = await a_partner(house)
     wrong, _ = client_secrets.make("usr_1", life=timedelta(days=1), now=house.clock())
     with capture_logs() as logged:
@@ -205,8 +208,41 @@ async def test_an_unknown_client_and_a_wrong_secret_look_alike(house: House) -> 
     }
     assert len(shown) == 1 and answers[0].status_code == 401
     told = [entry for entry in logged if entry["event"] == "an API client was refused"]
-    assert [(entry["client_id"], entry["reason"]) for entry in told] == [(partner.client["id"], "secret")]
+    assert [entry["client_id"] for entry in told] == [partner.client["id"], None, None, None]
     assert wrong not in str(logged)
+
+
+class Commands(CommandListener):
+    """Notes what a database is asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Note it."""
+        self.seen.append(f"{event.command_name} {event.command.get(event.command_name)}")
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to do."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to do."""
+
+
+async def test_an_unknown_client_costs_what_a_wrong_secret_does(house: House, mongodb_url: str) -> None:
+    """One look-up each; with the right secret there is more to look up."""
+    partner = await a_partner(house)
+    wrong, _ = client_secrets.make("usr_1", life=timedelta(days=1), now=house.clock())
+    commands = Commands()
+    db = Database(mongodb_url, listeners=(commands,))
+    for client_id in (partner.client["id"], "cli_01k9zv3t5w8x2m4c6d7f9g1h3j"):
+        with pytest.raises(InvalidClient):
+            await clients.prove(db, client_id, wrong, now=house.clock())
+        assert commands.seen == ["find api_clients"]
+        commands.seen.clear()
+    await clients.prove(db, *partner.auth, now=house.clock())
+    assert commands.seen == ["find api_clients", "find memberships"]
+    db.close()
 
 
 async def test_revocation(house: House) -> None:

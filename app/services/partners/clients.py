@@ -91,13 +91,20 @@ async def prove(db: Database, client_id: str, secret: str, *, now: datetime) -> 
         raise InvalidClient
     client = await db.open("api_clients").find_one({"_id": client_id}, comment=f"{ALL_LABELS}a client that logs in")
     key = client_secrets.match(client["secrets"] if client else [], secret)
-    if client is None:
+    if client is None or key is None:
+        _log_refusal(client, "secret")
         raise InvalidClient
-    reason = "secret" if key is None else await _why_not(db, client["label_id"], key, now=now)
-    if key is None or reason:
-        log.warning("an API client was refused", label_id=client["label_id"], client_id=client_id, reason=reason)
+    reason = await _why_not(db, client["label_id"], key, now=now)
+    if reason:
+        _log_refusal(client, reason)
         raise InvalidClient
     return Proven(client, key)
+
+
+def _log_refusal(client: Doc | None, reason: str) -> None:
+    """One line for each, of unknown clients too: else the time that it takes would tell them apart."""
+    known = client or {"_id": None, "label_id": None}
+    log.warning("an API client was refused", label_id=known["label_id"], client_id=known["_id"], reason=reason)
 
 
 async def _why_not(db: Database, label_id: str, key: Doc, *, now: datetime) -> str | None:
