@@ -67,6 +67,8 @@ class Front:
     spki: str
     """The certificate's key, as Chromium's `--ignore-certificate-errors-spki-list` names it."""
     seen: list[Seen] = field(default_factory=list)
+    holding: bool = False
+    """While true, the API is asked, but browsers wait for its answers."""
 
     def url(self, host: str) -> str:
         """The origin of a host."""
@@ -113,6 +115,8 @@ class _Gate:
                 sets_cookie="set-cookie" in answer.headers,
             )
         )
+        while self.front.holding:
+            await asyncio.sleep(0.01)
         given = Response(body, answer.status_code)
         given.raw_headers = [
             (name.lower(), value) for name, value in answer.headers.raw if name.lower() not in OF_ONE_CONNECTION

@@ -9,7 +9,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from app.deps import REFRESH_COOKIE
 from tests.browser.front import API, APP
 from tests.browser.web import Web, complaints_of, done
-from tests.house import PASSWORD
+from tests.house import PASSWORD, eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -100,6 +100,31 @@ async def test_tabs_that_start_at_once(web: Web, visitor: BrowserContext) -> Non
     for tab in tabs:
         await expect(tab.locator("#name")).to_have_text("Mara Lind")
     await page.reload()
+    await expect(page.locator("#name")).to_have_text("Mara Lind")
+
+
+async def test_leaving_in_the_middle(web: Web, visitor: BrowserContext) -> None:
+    """Who leaves while the app refreshes still gets the next cookie, and goes on when they come back."""
+    await web.register("leaving@example.com")
+    page = await web.log_in(visitor, "leaving@example.com")
+    before, asked = await web.cookie(visitor), len(web.front.seen)
+
+    async def answered() -> bool:
+        return len(web.front.seen) > asked
+
+    async def renewed() -> bool:
+        return await web.cookie(visitor) != before
+
+    web.front.holding = True
+    try:
+        await page.goto(f"{web.front.url(APP)}/")
+        await eventually(answered)
+        await page.goto("about:blank")
+        assert not await renewed()
+    finally:
+        web.front.holding = False
+    await eventually(renewed)
+    page = await web.open_app(visitor)
     await expect(page.locator("#name")).to_have_text("Mara Lind")
 
 

@@ -16,6 +16,7 @@ class Refused extends Error {
 
 /** One call; what it answered and its headers. Throws `Refused`, or `TypeError` when there is no answer to read. */
 async function call(method, path, { body, headers = {} } = {}) {
+  const ofSession = path.startsWith(SESSIONS);
   const sent = { ...headers };
   if (method !== "GET") sent["Content-Type"] = "application/json"; // without a body too: the API asks it of browsers
   if (accessToken) sent.Authorization = `Bearer ${accessToken}`;
@@ -23,7 +24,8 @@ async function call(method, path, { body, headers = {} } = {}) {
     method,
     headers: sent,
     body: body === undefined ? undefined : JSON.stringify(body),
-    credentials: path.startsWith(SESSIONS) ? "include" : "omit", // the cookie is for these alone
+    keepalive: ofSession, // who leaves the page meanwhile still gets the next cookie, or is logged out at the next start
+    credentials: ofSession ? "include" : "omit", // the cookie is for these alone
   });
   const given = answer.status === 204 ? null : await answer.json();
   if (!answer.ok) throw new Refused(given);
