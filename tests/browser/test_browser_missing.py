@@ -8,20 +8,21 @@ import pytest
 
 from tools.child import ROOT
 
+MANUAL = "tests/browser/test_browser_manual.py"
 
-@pytest.mark.timeout(60)
+
 @pytest.mark.parametrize(
-    ("ci", "status", "said"),
+    ("ci", "processes", "status", "said"),
     [
-        ("", 0, "SKIPPED: browser tests (no chromium; apt-get install chromium)"),
-        ("true", 1, "no chromium: CI must have one"),
+        ("", "1", 0, "SKIPPED: browser tests (no chromium; apt-get install chromium)"),
+        ("true", "0", 1, "no chromium: CI must have one"),
     ],
     ids=["at home", "in CI"],
 )
-def test_without_a_browser(ci: str, status: int, said: str) -> None:
+def test_without_a_browser(ci: str, processes: str, status: int, said: str) -> None:
     """A developer's tests are skipped, and a line says how to get one; in CI that is a failure."""
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", "tests/browser/test_browser_manual.py"],
+        [sys.executable, "-m", "pytest", "-n", processes, "-p", "no:cacheprovider", MANUAL],
         cwd=ROOT,
         env=os.environ | {"PATH": "/nowhere", "CI": ci},
         capture_output=True,
