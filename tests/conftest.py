@@ -18,6 +18,12 @@ from tools.child import Child, running
 structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why the browser tests were skipped, where they were: a count of skipped tests is easily overlooked."""
+    if any(report.nodeid.startswith("tests/browser/") for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line("SKIPPED: browser tests (no chromium; apt-get install chromium)")
+
+
 @pytest.fixture(scope="session")
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a MongoDB; with `SOUNDOPS_TEST_MONGODB_URL` set, that one."""
