@@ -97,7 +97,11 @@ async def create_session(parts: PartsDep, request: Request, body: SessionCreate,
 async def refresh_session(
     parts: PartsDep, request: Request, response: Response, token: Annotated[str | None, Security(refresh_cookie)]
 ) -> SessionOut:
-    """The next access token, and the next cookie. A cookie that was used before ends the session."""
+    """The next access token, and the next cookie. A cookie that was used before ends the session.
+
+    So a single-page app refreshes under a lock that its tabs share (`navigator.locks`), and with `keepalive: true`: a
+    reload must not lose the answer that carries the next cookie.
+    """
     if not token:
         raise Unauthenticated
     grant = await sessions.refresh(parts.db, token, device_of(request), now=parts.clock())
