@@ -167,6 +167,8 @@ TAGS = [
     {"name": "people", "description": "Accounts, sessions, second factors, and the links in mails."},
     {"name": "labels", "description": "The tenants. Another label's resource answers `404`."},
     {"name": "members", "description": "Who works for a label, in which role, and who was asked to."},
+    {"name": "audit", "description": "Who did what, when and from where. No route changes or deletes a row."},
+    {"name": "support", "description": "Our support looking into a label: for a reason, for a while, visible to it."},
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "operations", "description": "Deferred work."},

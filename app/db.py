@@ -3,6 +3,8 @@
 The only module that knows the driver's client (motor; its end of life is May 2027: exchange it here).
 """
 
+import asyncio
+import random
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -26,11 +28,20 @@ DEFAULT_DATABASE = "soundops"
 SERVER_SELECTION_MS = 2_000
 SOCKET_MS = 20_000
 QUERY_MS = 10_000
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.5
+"""How long a transaction waits at most after its first conflict, and after many (motor itself does not wait)."""
 DURABLE = WriteConcern("majority", j=True, wtimeout=10_000)
 
 
 class Unmapped(Exception):
     """A collection that the data map does not know."""
+
+
+class TryTransactionAgain(OperationFailure):
+    """Raised in a transaction: what it saw has changed since, so that all of it must be done again."""
+
+    def __init__(self) -> None:
+        super().__init__("the transaction met another", 112, {"errorLabels": ["TransientTransactionError"]})
 
 
 class Database:
@@ -60,9 +71,20 @@ class Database:
         return self.raw[name]
 
     async def in_transaction(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """Do `work` in one transaction: all or nothing. It may be called again after a conflict."""
+        """Do `work` in one transaction: all or nothing. After a conflict it is called again, a little later each time.
+
+        The pause comes before the transaction's first command, so that it sees what the others have done meanwhile.
+        """
+        longest_s = 0.0
+
+        async def once(session: Session) -> T:
+            nonlocal longest_s
+            await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311
+            longest_s = min(max(FIRST_PAUSE_S, 1.5 * longest_s), LONGEST_PAUSE_S)
+            return await work(session)
+
         async with await self.client.start_session() as session:
-            result: T = await session.with_transaction(work, write_concern=DURABLE)
+            result: T = await session.with_transaction(once, write_concern=DURABLE)
             return result
 
     async def ping(self) -> None:

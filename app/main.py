@@ -18,7 +18,21 @@ from app.idempotency import Idempotency
 from app.logs import get_logger
 from app.parts import Parts
 from app.readiness import Indexes
-from app.routers import connections, health, inbox, labels, me, members, operations, people, sessions, webhooks
+from app.routers import (
+    audit,
+    connections,
+    health,
+    inbox,
+    labels,
+    me,
+    members,
+    operations,
+    people,
+    sessions,
+    support,
+    webhooks,
+)
+from app.upgrade import upgrade
 
 log = get_logger(__name__)
 SHOWN_TO_BROWSERS = ["ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After", "X-Request-Id"]
@@ -58,8 +72,8 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
-    modules = (health, people, sessions, me, labels, members, connections, inbox, operations, webhooks)
-    routers = [module.router for module in modules]
+    of_people, of_labels = (people, sessions, me), (labels, members, audit, support, connections, inbox, operations)
+    routers = [module.router for module in (health, *of_people, *of_labels, webhooks)]
     app.state.access = access_table(routers)
     for router in routers:
         app.include_router(router)
@@ -72,6 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     try:
         await create_indexes(parts.db)
+        await upgrade(parts.db)
     except PyMongoError as exc:
         log.warning("indexes not made: the store is away", reason=type(exc).__name__)
     yield

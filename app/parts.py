@@ -1,14 +1,11 @@
 """What lives as long as the API process, opened once and handed to whoever needs it."""
 
-import hashlib
 from dataclasses import dataclass, field
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.bell import Bell, open_bell
 from app.clock import Clock
 from app.db import Database
+from app.derived_keys import derive
 from app.limiter import Limiter, open_limiter
 from app.services.audit import Audit
 from app.services.people.password_rules import PasswordRules
@@ -17,7 +14,7 @@ from app.services.tokens import Signer, load_signer
 from app.services.vault.account_ring import AccountRing, load_account_ring
 from app.services.vault.ring import PublicRing, load_public
 from app.services.webhooks.intake import Intake
-from app.settings import ApiSettings, Settings
+from app.settings import ApiSettings
 
 
 @dataclass
@@ -74,9 +71,3 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         idempotency_key=derive(settings, "idempotency"),
         device_key=derive(settings, "known devices"),
     )
-
-
-def derive(settings: Settings, purpose: str) -> bytes:
-    """A key of its own for each purpose."""
-    secret = hashlib.sha256(settings.secret_key.get_secret_value().encode()).digest()
-    return HKDF(SHA256(), 32, salt=None, info=f"soundops {purpose}".encode()).derive(secret)

@@ -261,7 +261,7 @@ async def open_house(env: Mapping[str, str]) -> AsyncIterator[House]:
     )
     worker = worker_main.open_parts(settings)
     worker.db.close()
-    worker.db, worker.clock = api.db, time
+    worker.db, worker.clock, worker.audit = api.db, time, api.audit
     async with LifespanManager(create_app(api), startup_timeout=30) as manager:
         transport = httpx.ASGITransport(manager.app)
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:

@@ -13,9 +13,11 @@ from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
+from app.services.audit import Audit
 from app.services.exchange import exchange
 from app.services.inbox import sending
 from app.services.inbox.drain import drain_batch
+from app.services.labels import deletion
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
@@ -36,6 +38,7 @@ class Parts:
     bell: Bell
     graph: Graph
     rings: tuple[PublicRing, PrivateRing]
+    audit: Audit
     clock: Clock
     rung: asyncio.Event = field(default_factory=asyncio.Event)
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -100,9 +103,15 @@ async def _run(parts: Parts, operation_id: str) -> None:
 async def _do(parts: Parts, operation: Doc) -> Doc:
     if operation["kind"] == "exchange_code":
         uri = parts.settings.instagram_redirect_uri
-        return await exchange(parts.db, parts.graph, parts.rings, operation, redirect_uri=uri, clock=parts.clock)
+        return await exchange(
+            parts.db, parts.graph, parts.rings, parts.audit, operation, redirect_uri=uri, clock=parts.clock
+        )
     if operation["kind"] == "send_reply":
-        return await sending.send_reply(parts.db, parts.graph, parts.rings[1], operation, clock=parts.clock)
+        return await sending.send_reply(
+            parts.db, parts.graph, parts.rings[1], parts.audit, operation, clock=parts.clock
+        )
+    if operation["kind"] == "delete_label":
+        return await deletion.delete_label(parts.db, parts.audit, operation, clock=parts.clock)
     raise GiveUp("unknown_kind", "This worker does not know this kind of operation.")
 
 

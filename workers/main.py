@@ -18,9 +18,11 @@ from app import bell, logs
 from app.clients.graph import Graph
 from app.clock import utc_now
 from app.db import Database, create_indexes
+from app.derived_keys import derive
 from app.ids import new_id
 from app.logs import get_logger
 from app.services import faults, retention
+from app.services.audit import Audit
 from app.services.vault import private_ring, ring
 from app.settings import WorkerSettings
 from workers import jobs
@@ -64,10 +66,11 @@ async def run(settings: WorkerSettings) -> None:
 
 def open_parts(settings: WorkerSettings) -> Parts:
     """Open everything a worker needs. Raises `BadRing`."""
+    db = Database(settings.mongodb_url.get_secret_value())
     return Parts(
         worker_id=new_id("wrk"),
         settings=settings,
-        db=Database(settings.mongodb_url.get_secret_value()),
+        db=db,
         bell=bell.open_bell(settings.redis_url.get_secret_value()),
         graph=Graph(
             http=httpx.AsyncClient(timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False),
@@ -83,6 +86,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
             ring.load_public(settings.vault_public_ring_file),
             private_ring.load_private(settings.vault_private_ring_file),
         ),
+        audit=Audit(db, derive(settings, "audit")),
         clock=utc_now,
     )
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app import cursors
-from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access
+from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access, state_of
 from app.db import Doc
 from app.deps import PagingDep, refresh_cookie, version_tag
 from app.errors import Forbidden, InvalidCursor, InvalidInput, InvalidState, NotFound, Unauthenticated
@@ -17,6 +17,7 @@ from app.models.connections import ConnectionCreate, ConnectionOut, ConnectionPa
 from app.parts import Parts
 from app.problems import problems
 from app.services import connections
+from app.services.audit import By
 from app.services.labels import members
 from app.services.people import sessions
 
@@ -44,11 +45,13 @@ async def create_connection(
     connection, authorize_url = await connections.begin(
         parts.db,
         parts.settings,
+        parts.audit,
         label_id=access.label_id,
         user_id=access.user_id,
         session_id=access.session_id,
         features=body.features,
         return_to=body.return_to,
+        by=access.by,
         now=parts.clock(),
     )
     response.headers["Location"] = f"/v1/labels/{access.label_id}/connections/{connection['_id']}"
@@ -108,7 +111,10 @@ async def finish_instagram_login(
         raise InvalidState
     if code is None:
         connection = await connections.need(parts.db, pending["label_id"], pending["connection_id"])
-        await connections.mark(parts.db, connection, status="error", problem="access_denied")
+        by = By("person", pending["user_id"], state_of(request)["client"].network, state_of(request)["request_id"])
+        await connections.mark(
+            parts.db, parts.audit, connection, status="error", problem="access_denied", by=by, now=parts.clock()
+        )
         return _back(pending, "error")
     operation = await connections.accept_code(parts.db, parts.ring, pending, code=code, now=parts.clock())
     await parts.bell.ring(operation["_id"])

@@ -11,6 +11,7 @@ from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import FieldError, InvalidInput, InvalidState, NotFound
 from app.ids import new_id
 from app.services import operations
+from app.services.audit import Audit, By
 from app.services.vault.ring import PublicRing
 from app.services.vault.secrets import put_secret
 from app.settings import Settings
@@ -25,6 +26,9 @@ SCOPES: dict[str, str] = {
 """What each feature needs beside the basic scope (Meta, Business Login, 2026-02)."""
 BASIC_SCOPE = "instagram_business_basic"
 STATE_LIFE = timedelta(minutes=10)
+Ending = Literal["needs_reauth", "error"]
+AUDITED: dict[Ending, str] = {"needs_reauth": "connection.needs_reauth", "error": "connection.refused"}
+"""What the audit log calls it when a connection comes to this status."""
 
 
 def check_return_to(settings: Settings, return_to: str) -> None:
@@ -44,12 +48,14 @@ def check_return_to(settings: Settings, return_to: str) -> None:
 async def begin(
     db: Database,
     settings: Settings,
+    audit: Audit,
     *,
     label_id: str,
     user_id: str,
     session_id: str,
     features: list[Feature],
     return_to: str | None,
+    by: By,
     now: datetime,
 ) -> tuple[Doc, str]:
     """A pending connection, and where its owner logs in. The `state` in it works once, for this session, 10 minutes."""
@@ -70,6 +76,16 @@ async def begin(
     async def both(session: Session) -> None:
         await db.open("connections").insert_one(connection, session=session)
         await db.open("oauth_states").insert_one(pending, session=session)
+        told = {"provider": "instagram", "features": " ".join(features)}
+        await audit.record(
+            by,
+            "connection.begun",
+            label_id=label_id,
+            target=connection["_id"],
+            details=told,
+            now=now,
+            session=session,
+        )
 
     await db.in_transaction(both)
     query = {
@@ -152,17 +168,36 @@ async def page_of(db: Database, label_id: str, *, after: str | None, limit: int)
     return await db.open("connections").find(query).sort("_id", 1).limit(limit + 1).to_list()
 
 
-async def mark(db: Database, connection: Doc, *, status: str, problem: str | None) -> bool:
+async def mark(
+    db: Database, audit: Audit, connection: Doc, *, status: Ending, problem: str, by: By, now: datetime
+) -> bool:
     """Move a connection to another status, unless it has moved already; whether it was this call that did.
 
     One that needs a new log-in keeps its account, and receives what fans write meanwhile.
     """
-    query = {"_id": connection["_id"], "label_id": connection["label_id"], "status": connection["status"]}
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
+    query = key | {"status": {"$eq": connection["status"], "$ne": status}}
     update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
-    if status not in ("active", "needs_reauth"):
+    if status == "error":
         update["$unset"] = {"active_account_id": ""}
         update["$set"]["active_features"] = []
-    return (await db.open("connections").update_one(query, update)).modified_count == 1
+    told = {"problem": problem}
+    return await change_once(db, audit, query, update, AUDITED[status], details=told, by=by, now=now)
+
+
+async def change_once(
+    db: Database, audit: Audit, query: Doc, update: Doc, action: str, *, details: dict[str, str], by: By, now: datetime
+) -> bool:
+    """Change the connection, if it still is as the `query` says, and tell the audit log; whether it was this call."""
+
+    async def both(session: Session) -> bool:
+        changed = await db.open("connections").update_one(query, update, session=session)
+        if changed.modified_count:
+            where = {"label_id": query["label_id"], "target": query["_id"]}
+            await audit.record(by, action, **where, details=details, now=now, session=session)
+        return changed.modified_count == 1
+
+    return await db.in_transaction(both)
 
 
 async def of_account(db: Database, label_id: str, account_id: str) -> Doc | None:

@@ -12,6 +12,7 @@ from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Un
 from app.clock import Clock
 from app.db import Database, Doc
 from app.services import connections
+from app.services.audit import SYSTEM, Audit
 from app.services.connections import SCOPES
 from app.services.events import Event, append
 from app.services.operations import GiveUp, TryAgain
@@ -29,6 +30,7 @@ async def exchange(
     db: Database,
     graph: Graph,
     rings: tuple[PublicRing, PrivateRing],
+    audit: Audit,
     operation: Doc,
     *,
     redirect_uri: str,
@@ -38,12 +40,12 @@ async def exchange(
     connection = await connections.need(db, operation["label_id"], operation["target"])
     try:
         if connection["status"] == "pending":
-            await _steps(db, graph, rings, operation, connection, redirect_uri=redirect_uri, clock=clock)
+            await _steps(db, graph, rings, audit, operation, connection, redirect_uri=redirect_uri, clock=clock)
     except (Unavailable, RateLimited) as exc:
         raise TryAgain(clock() + (exc.wait if isinstance(exc, RateLimited) else RETRY), "provider_unavailable") from exc
     except (GraphError, NoSecret, SealBroken, KeyError, ValueError) as exc:
         code = "exchange_interrupted" if isinstance(exc, OutcomeUnknown) else "exchange_refused"
-        await _end(db, connection, code, clock)
+        await _end(db, audit, connection, code, clock)
         raise GiveUp(code, "Instagram did not complete the log-in. Connect the account again.") from exc
     now_there = await connections.need(db, connection["label_id"], connection["_id"])
     return {"connection_id": now_there.get("replaced_by", connection["_id"])}
@@ -53,6 +55,7 @@ async def _steps(
     db: Database,
     graph: Graph,
     rings: tuple[PublicRing, PrivateRing],
+    audit: Audit,
     operation: Doc,
     connection: Doc,
     *,
@@ -86,13 +89,14 @@ async def _steps(
         await keep(long.token, "access_token", "short_token")
         token = Opened(long.token)
     account = await meta.get_account(graph, token.reveal())
-    await _activate(db, graph, public, token, connection, account, clock)
+    await _activate(db, graph, public, audit, token, connection, account, clock)
 
 
 async def _activate(
     db: Database,
     graph: Graph,
     ring: PublicRing,
+    audit: Audit,
     token: Opened,
     connection: Doc,
     account: meta.Account,
@@ -119,12 +123,13 @@ async def _activate(
         known = await connections.of_account(db, connection["label_id"], account.provider_id)
         if known and (known["status"] == "needs_reauth" or known.get("renewed_by") == connection["_id"]):
             kept = {name: fresh[name] for name in ("features", "granted_scopes", "token_expires_at")}
-            await _renew(db, graph, ring, token, connection, known, ready_to_receive | kept, clock)
+            await _renew(db, graph, ring, audit, token, connection, known, ready_to_receive | kept, clock)
             return
         await destroy_secret(db, connection=connection, purpose="access_token")
-        await _end(db, connection, "account_already_connected", clock)
+        await _end(db, audit, connection, "account_already_connected", clock)
         raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
-    await _set(db, connection, await _subscribed(graph, token, features))
+    begun = {"status": "pending"}
+    await _make_active(db, audit, connection, await _subscribed(graph, token, features), clock, only_if=begun)
     await _tell(db, connection, "active", clock)
 
 
@@ -132,6 +137,7 @@ async def _renew(
     db: Database,
     graph: Graph,
     ring: PublicRing,
+    audit: Audit,
     token: Opened,
     connection: Doc,
     known: Doc,
@@ -141,7 +147,9 @@ async def _renew(
     """Give the fresh token to the connection that the account has already, with all its conversations."""
     await put_secret(db, ring, token.reveal(), connection=known, purpose="access_token", now=clock())
     active = await _subscribed(graph, token, changes["active_features"])
-    await _set(db, known, changes | active | {"renewed_by": connection["_id"]})
+    renewed = changes | active | {"renewed_by": connection["_id"]}
+    before = {"renewed_by": {"$ne": connection["_id"]}}
+    await _make_active(db, audit, known, renewed, clock, only_if=before)
     await destroy_secret(db, connection=connection, purpose="access_token")
     await _set(db, connection, {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"]})
     await _tell(db, known, f"renewed:{connection['_id']}", clock)
@@ -151,13 +159,24 @@ async def _subscribed(graph: Graph, token: Opened, features: list[str]) -> Doc:
     """Switch the features' webhooks on; what makes the connection active."""
     wanted = [feature for feature in features if feature in meta.SUBSCRIBED_FIELDS]
     fields = await meta.subscribe(graph, token.reveal(), wanted) if wanted else []
-    return {"status": "active", "problem": None, "subscribed_fields": fields}
+    return {"status": "active", "problem": None, "subscribed_fields": fields, "active_features": features}
 
 
-async def _end(db: Database, connection: Doc, problem: str, clock: Clock) -> None:
+async def _make_active(
+    db: Database, audit: Audit, connection: Doc, changes: Doc, clock: Clock, *, only_if: Doc
+) -> None:
+    query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
+    update = {"$set": changes, "$inc": {"version": 1}}
+    told = {"features": " ".join(changes["active_features"])}
+    await connections.change_once(
+        db, audit, query, update, "connection.connected", details=told, by=SYSTEM, now=clock()
+    )
+
+
+async def _end(db: Database, audit: Audit, connection: Doc, problem: str, clock: Clock) -> None:
     for purpose in ("code", "short_token"):
         await destroy_secret(db, connection=connection, purpose=purpose)
-    await connections.mark(db, connection, status="error", problem=problem)
+    await connections.mark(db, audit, connection, status="error", problem=problem, by=SYSTEM, now=clock())
     await _tell(db, connection, "error", clock)
 
 

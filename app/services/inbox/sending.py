@@ -14,6 +14,7 @@ from app.clock import Clock
 from app.db import Database, Doc, Session
 from app.errors import ReplyWindowClosed
 from app.services import connections, faults
+from app.services.audit import SYSTEM, Audit
 from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
@@ -40,7 +41,9 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
 }
 
 
-async def send_reply(db: Database, graph: Graph, ring: PrivateRing, operation: Doc, *, clock: Clock) -> Doc:
+async def send_reply(
+    db: Database, graph: Graph, ring: PrivateRing, audit: Audit, operation: Doc, *, clock: Clock
+) -> Doc:
     """Send a queued reply, or find out what became of it. The result names the message and Meta's id of it.
 
     Raises `TryAgain`, `GiveUp`, `InDoubt`.
@@ -54,9 +57,9 @@ async def send_reply(db: Database, graph: Graph, ring: PrivateRing, operation: D
         return _result(message)
     connection = await connections.need(db, label_id, message["connection_id"])
     try:
-        return await _send_or_find(db, graph, ring, operation, message, connection, clock=clock)
+        return await _send_or_find(db, graph, ring, audit, operation, message, connection, clock=clock)
     except (NoSecret, SealBroken) as exc:
-        await connections.mark(db, connection, status="needs_reauth", problem="token_unreadable")
+        await _needs_reauth(db, audit, connection, "token_unreadable", clock)
         if message.get("calling_at"):
             await _set_state(db, message, "unknown")
             raise InDoubt(None, "The token cannot be read, so that Meta cannot be asked.") from exc
@@ -65,10 +68,18 @@ async def send_reply(db: Database, graph: Graph, ring: PrivateRing, operation: D
 
 
 async def _send_or_find(
-    db: Database, graph: Graph, ring: PrivateRing, operation: Doc, message: Doc, connection: Doc, *, clock: Clock
+    db: Database,
+    graph: Graph,
+    ring: PrivateRing,
+    audit: Audit,
+    operation: Doc,
+    message: Doc,
+    connection: Doc,
+    *,
+    clock: Clock,
 ) -> Doc:
     if message.get("calling_at"):
-        return await _what_happened(db, graph, ring, operation, message, connection, clock=clock)
+        return await _what_happened(db, graph, ring, audit, operation, message, connection, clock=clock)
     conversation = await _checked(db, message, connection, clock=clock)
     if pause_s := graph.pause_left_s(connection["active_account_id"]):
         raise TryAgain(clock() + timedelta(seconds=pause_s), "rate_limited")
@@ -87,7 +98,7 @@ async def _send_or_find(
         await _set_state(db, message, "unknown")
         raise InDoubt(clock() + LOOK_AGAIN[0], "Meta's answer was lost; the conversation is being read back.") from exc
     except TokenDead as exc:
-        await connections.mark(db, connection, status="needs_reauth", problem="token_dead")
+        await _needs_reauth(db, audit, connection, "token_dead", clock)
         await _failed(db, message, "needs_reauth", clock)
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
     except Refused as exc:
@@ -149,7 +160,15 @@ async def _call(
 
 
 async def _what_happened(
-    db: Database, graph: Graph, ring: PrivateRing, operation: Doc, message: Doc, connection: Doc, *, clock: Clock
+    db: Database,
+    graph: Graph,
+    ring: PrivateRing,
+    audit: Audit,
+    operation: Doc,
+    message: Doc,
+    connection: Doc,
+    *,
+    clock: Clock,
 ) -> Doc:
     """A call began and nobody knows its end: look for the message among the echoes, then in the conversation itself."""
     token = await open_secret(
@@ -159,7 +178,7 @@ async def _what_happened(
         found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
     except TokenDead:
         found = None
-        await connections.mark(db, connection, status="needs_reauth", problem="token_dead")
+        await _needs_reauth(db, audit, connection, "token_dead", clock)
     except GraphError:
         found = None
     if found:
@@ -170,6 +189,10 @@ async def _what_happened(
     asked = clock() - message["calling_at"]
     later = next((message["calling_at"] + wait for wait in LOOK_AGAIN if wait > asked), None)
     raise InDoubt(later, "The worker was interrupted while it sent; Meta does not show the message.")
+
+
+async def _needs_reauth(db: Database, audit: Audit, connection: Doc, problem: str, clock: Clock) -> None:
+    await connections.mark(db, audit, connection, status="needs_reauth", problem=problem, by=SYSTEM, now=clock())
 
 
 async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) -> None:

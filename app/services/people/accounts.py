@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc, Session
-from app.errors import AgeRequirementNotMet, StaleVersion, Unauthenticated
+from app.errors import AgeRequirementNotMet, InvalidToken, StaleVersion, Unauthenticated
 from app.ids import new_id
 from app.services.audit import SYSTEM, Audit, By
 from app.services.mail import outbox
@@ -111,7 +111,7 @@ async def _register(
     chain = owner["_id"]
     await audit.record(by, action, chain=chain, target=chain, now=now, session=session)
     facts = {"name": owner["name"]}
-    await outbox.queue(db, template, subject=chain, to=owner["email"], facts=facts, now=now, session=session)
+    await outbox.queue(db, template, subject=chain, facts=facts, now=now, session=session)
 
 
 async def by_email(db: Database, email: str) -> Doc | None:
@@ -124,6 +124,14 @@ async def need_user(db: Database, user_id: str, *, session: Session | None = Non
     user = await db.open("users").find_one({"_id": user_id}, session=session)
     if user is None:
         raise Unauthenticated
+    return user
+
+
+async def of_link(db: Database, token: Doc) -> Doc:
+    """The account that a link in a mail is for. Raises `InvalidToken` when it is gone."""
+    user = await db.open("users").find_one({"_id": token["subject"]})
+    if user is None:
+        raise InvalidToken
     return user
 
 

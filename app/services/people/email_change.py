@@ -28,7 +28,6 @@ async def ask(db: Database, audit: Audit, user: Doc, email: str, *, by: By, now:
                 db,
                 "address_known",
                 subject=taken["_id"],
-                to=taken["email"],
                 facts={"name": taken["name"]},
                 now=now,
                 session=session,
@@ -48,7 +47,7 @@ async def ask(db: Database, audit: Audit, user: Doc, email: str, *, by: By, now:
 async def confirm(db: Database, audit: Audit, token: str, *, by: By, now: datetime) -> None:
     """Make the new address the account's. Every session ends. Raises `InvalidToken`."""
     found = await single_use.look_up(db, "change_email", token, now=now)
-    user = await accounts.need_user(db, found["subject"])
+    user = await accounts.of_link(db, found)
 
     async def all_of_it(session: Session) -> None:
         await single_use.use_up(db, found, session=session)
@@ -68,7 +67,7 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
     Raises `InvalidToken`.
     """
     found = await single_use.look_up(db, "undo_email_change", token, now=now)
-    user = await accounts.need_user(db, found["subject"])
+    user = await accounts.of_link(db, found)
     email = found["data"]["email"]
 
     async def all_of_it(session: Session) -> None:
@@ -76,7 +75,7 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
         await _move(db, user, email, now=now, session=session)
         await single_use.withdraw(db, user["_id"], purposes=["undo_email_change"], session=session)
         facts = {"name": user["name"]}
-        await outbox.queue(db, "reset_password", subject=user["_id"], to=email, facts=facts, now=now, session=session)
+        await outbox.queue(db, "reset_password", subject=user["_id"], facts=facts, now=now, session=session)
         await audit.record(by, "email.change_undone", chain=user["_id"], target=user["_id"], now=now, session=session)
 
     await _or_taken(db, all_of_it)

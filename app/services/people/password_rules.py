@@ -42,8 +42,9 @@ class PasswordRules:
             raise InvalidInput(errors=(FieldError(pointer, "is too easy to guess: take a few words of your own"),))
 
     def _is_common(self, text: str) -> bool:
-        core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", text)
-        return bool(self._made_of_common(text) or (core and self._made_of_common(core)))
+        without_tail = re.sub(r"[\W\d_]+$", "", text)
+        cores = {text, without_tail, re.sub(r"^[\W\d_]+", "", text), re.sub(r"^[\W\d_]+", "", without_tail)}
+        return any(self._made_of_common(core) for core in cores if core)
 
     def _made_of_common(self, text: str) -> bool:
         unit = next(text[:size] for size in range(1, len(text) + 1) if (text[:size] * len(text))[: len(text)] == text)
@@ -55,7 +56,7 @@ class PasswordRules:
 def _is_sequence(text: str) -> bool:
     """Whether each character follows from the one before: the same, the next or previous letter, digit or key."""
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
-    if steps <= {0} or steps <= {1} or steps <= {-1} or (text.isdecimal() and steps <= {1, -9}):
+    if steps <= {0} or steps <= {1} or steps <= {-1} or (text.isdecimal() and (steps <= {1, -9} or steps <= {-1, 9})):
         return True
     return any(text in row + row or text in (row + row)[::-1] for row in ROWS)
 

@@ -23,9 +23,7 @@ async def ask(db: Database, template: outbox.Template, email: str, *, now: datet
         return
     subject, facts = user["_id"], {"name": user["name"]}
     await db.in_transaction(
-        lambda session: outbox.queue(
-            db, template, subject=subject, to=user["email"], facts=facts, now=now, session=session
-        )
+        lambda session: outbox.queue(db, template, subject=subject, facts=facts, now=now, session=session)
     )
 
 
@@ -65,7 +63,7 @@ async def reset_password(
     Every session ends, and every other link that was under way. Raises `InvalidToken`, `InvalidInput`.
     """
     found = await single_use.look_up(db, "reset_password", token, now=now)
-    user = await accounts.need_user(db, found["subject"])
+    user = await accounts.of_link(db, found)
     rules.check(password, (user["name"], user["email"]))
     hashed = await passwords.hash(password)
 

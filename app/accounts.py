@@ -1,0 +1,67 @@
+"""What an operator does to an account: `python -m app.accounts make-staff|end-staff|disable|enable EMAIL`.
+
+`make-staff` makes the account of this address one of our support: it can look into a label for a stated reason and at
+most an hour, and the label sees it (docs/audit.md). `disable` ends its sessions and lets it in no more.
+"""
+
+import asyncio
+import sys
+
+from pymongo.errors import PyMongoError
+
+from app.clock import utc_now
+from app.db import Database
+from app.derived_keys import derive
+from app.services.audit import Audit
+from app.services.people import accounts, staff
+from app.settings import Settings, load
+
+COMMANDS = ("make-staff", "end-staff", "disable", "enable")
+
+
+async def change(db: Database, audit: Audit, command: str, email: str) -> tuple[int, str]:
+    """Do it; the exit status, and a sentence that says what was done."""
+    account = await staff.get_account(db, email)
+    if account is None:
+        return 1, "Nobody has an account of this address. Nothing was changed."
+    user_id, now = account["_id"], utc_now()
+    if command == "disable":
+        await accounts.disable(db, audit, account, now=now)
+        return 0, f"{user_id} is logged out everywhere, and cannot log in."
+    if command == "enable":
+        await accounts.enable(db, audit, account, now=now)
+        return 0, f"{user_id} can log in again."
+    if command == "end-staff":
+        revoked, ended = await staff.revoke(db, audit, user_id, now=now)
+        done = "is staff no more" if revoked else "was not staff"
+        return 0, f"{user_id} {done}; {ended} open access to labels ended."
+    if not account.get("email_verified_at"):
+        return 1, f"{user_id} has not confirmed this address: anybody may have registered it. Nothing was changed."
+    if not await staff.grant(db, audit, user_id, now=now):
+        return 0, f"{user_id} is staff already. Nothing was changed."
+    return 0, f"{user_id} is staff now. Looking into a label also needs a second factor and a reason."
+
+
+async def run(settings: Settings, command: str, email: str) -> tuple[int, str]:
+    """`change`, on the database of these settings."""
+    db = Database(settings.mongodb_url.get_secret_value())
+    try:
+        return await change(db, Audit(db, derive(settings, "audit")), command, email)
+    except PyMongoError as exc:
+        return 1, f"The database is away or refuses ({type(exc).__name__}): run it again."
+    finally:
+        db.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; its exit status."""
+    if len(arguments) != 2 or arguments[0] not in COMMANDS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    status, sentence = asyncio.run(run(load(Settings), *arguments))
+    print(sentence, file=sys.stderr if status else sys.stdout)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
