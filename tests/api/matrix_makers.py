@@ -17,9 +17,14 @@ from app.db import Doc
 from app.ids import Prefix
 from app.models.access import Role
 from app.services import operations as work
-from tests.api.test_api_labels import join
+from tests.api.matrix_contract import Operation
+from tests.api.people import join
+from tests.api.test_api_support import enter, staff
 from tests.house import PASSWORD, House, delivery, message_change
 from workers import jobs
+
+OF_SUPPORT = {"openSupportAccess"}
+"""What only our support does."""
 
 
 @dataclass
@@ -29,6 +34,8 @@ class Side:
     name: str
     account: str
     owner: httpx.AsyncClient
+    staff: httpx.AsyncClient
+    """A person of our support, who may look into the label."""
     label_id: str
     people: dict[str, httpx.AsyncClient] = field(default_factory=dict)
     user_ids: dict[str, str] = field(default_factory=dict)
@@ -39,6 +46,10 @@ class Side:
     def path(self) -> str:
         """Where the label is."""
         return f"/v1/labels/{self.label_id}"
+
+    def doer(self, operation: Operation) -> httpx.AsyncClient:
+        """Who can do it: the owner, or our support."""
+        return self.staff if operation.name in OF_SUPPORT else self.owner
 
     @property
     def email(self) -> str:
@@ -62,13 +73,13 @@ async def make_members(house: House, side: Side) -> list[str]:
         email = f"{name.replace(' ', '.')}.{side.name}@example.com"
         side.people[name] = await join(house, email, side.label_id, role)
     side.people["owner"] = side.owner
-    for name, person in side.people.items():
+    for name, person in (*side.people.items(), ("staff", side.staff)):
         side.user_ids[name] = (await person.get("/v1/me")).json()["id"]
     members = {member["user_id"]: member["id"] for member in await side.listed("/members")}
     return [members[side.user_ids[name]] for name in ("analyst", "agent", "owner")]
 
 
-async def make_assignees(house: House, side: Side) -> list[str]:
+async def make_user_ids(house: House, side: Side) -> list[str]:
     """The accounts of people of the label."""
     return [side.user_ids["agent"], side.user_ids["owner"]]
 
@@ -79,6 +90,13 @@ async def make_sessions(house: House, side: Side) -> list[str]:
     house.http.cookies.clear()
     shown = (await side.owner.get("/v1/sessions")).json()["data"]
     return [one["id"] for one in sorted(shown, key=lambda one: bool(one["current"]))]
+
+
+async def make_grants(house: House, side: Side) -> list[str]:
+    """Our support's access: the one that lasts, and one that has ended."""
+    ended = (await enter(side.staff, side.label_id)).raise_for_status().json()["id"]
+    (await side.owner.delete(f"{side.path}/support-access/{ended}")).raise_for_status()
+    return [(await enter(side.staff, side.label_id)).raise_for_status().json()["id"], ended]
 
 
 async def make_invitations(house: House, side: Side) -> list[str]:
@@ -172,7 +190,9 @@ Maker = Callable[[House, Side], Awaitable[list[str]]]
 MAKERS: dict[str, Maker] = {
     "label_id": make_labels,
     "member_id": make_members,
-    "assignee": make_assignees,
+    "assignee": make_user_ids,
+    "actor": make_user_ids,
+    "grant_id": make_grants,
     "session_id": make_sessions,
     "invitation_id": make_invitations,
     "connection_id": make_connections,
@@ -190,6 +210,7 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
     **dict.fromkeys(("password", "current_password", "totp"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
+    **dict.fromkeys(("reason", "action"), "words about what is done"),
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",
     "slug": "a name in a space that all labels share, where each is told what is taken",
@@ -210,7 +231,8 @@ def never(real: str) -> str:
 async def make_side(house: House, name: str, account: str) -> Side:
     """A label with one of everything, and its people, whose addresses are confirmed."""
     owner = await house.person(f"owner.{name}@example.com")
-    side = Side(name, account, owner, await house.label(owner, f"label-{name}"))
+    support = await staff(house, f"support.{name}@example.com")
+    side = Side(name, account, owner, support, await house.label(owner, f"label-{name}"))
     for kind, make in MAKERS.items():
         side.ids[kind] = await make(house, side)
     verified = {"$set": {"email_verified_at": house.clock()}}

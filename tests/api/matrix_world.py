@@ -12,6 +12,8 @@ from typing import Any, get_args
 import bson
 import httpx
 import pyotp
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 
 from app.db import Doc
@@ -27,6 +29,7 @@ Dump = dict[tuple[str, Any], bytes]
 """Every stored document, by its collection and id."""
 AHEAD = timedelta(hours=1)
 """So far the world's clock is ahead: the store, whose clock is the real one, deletes nothing while the tests run."""
+AS_STORED: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 SPANS = "all-labels: a test looks at everything"
 _ID = re.compile(rf"\b(?:{'|'.join(get_args(Prefix))})_[0-9a-z]{{26}}\b")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -78,10 +81,11 @@ def shape(answer: httpx.Response, *given: str) -> tuple[int, list[tuple[str, str
 async def dump_of(house: House) -> Dump:
     """Everything that is stored."""
     found: Dump = {}
+    stored: Any = house.db.raw.with_options(codec_options=AS_STORED)
 
     async def look(name: str) -> None:
-        for document in await house.db.raw[name].find({}, comment=SPANS).to_list():
-            found[name, document["_id"]] = bson.encode(document)
+        for document in await stored[name].find({}, comment=SPANS).to_list():
+            found[name, document["_id"]] = document.raw
 
     await asyncio.gather(*(look(name) for name in DATA_MAP))
     return found
@@ -129,7 +133,7 @@ class World:
         }
 
     async def good_call(self, side: Side, operation: Operation) -> Call:
-        """A call by which the side's owner does what the operation does; what must be there first, is made."""
+        """A call by which `side.doer` does what the operation does; what must be there first, is made."""
         given = GIVEN | {"email": f"new.{side.name}@example.com", "slug": f"new-of-{side.name}"}
         given |= {name: values[0] for name, values in side.ids.items()}
         names = operation.parameters("path")
@@ -197,6 +201,12 @@ async def announced_end(world: World, side: Side, call: Call) -> Call:
     return call
 
 
+async def no_access_yet(world: World, side: Side, call: Call) -> Call:
+    """Whoever of our support looks into the label has left."""
+    (await side.owner.delete(f"{side.path}/support-access/{side.ids['grant_id'][0]}")).raise_for_status()
+    return call
+
+
 async def way_back(world: World, side: Side, call: Call) -> Call:
     """As Instagram sends the browser."""
     return replace(call, query={"state": side.ids["state"][0], "code": "AQD-from-instagram"})
@@ -216,6 +226,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "removeTotp": second_factor,
     "restoreLabel": announced_end,
     "finishInstagramLogin": way_back,
+    "openSupportAccess": no_access_yet,
 }
 """What an operation needs beside real ids and the contract's examples."""
 

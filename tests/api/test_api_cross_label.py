@@ -128,7 +128,7 @@ async def test_the_ids_are_real(world: World) -> None:
             call = await world.good_call(world.a, operation)
             for place, row in id_places(operation):
                 call = call.at(place, world.a.ids[row][0])
-            answer = await call.by(world.a.owner)
+            answer = await call.by(world.a.doer(operation))
             assert answer.status_code < 400, (str(operation), answer.text)
             await world.restore(world.base)
 
@@ -166,7 +166,7 @@ async def test_idempotency_keys_of_another_label(world: World) -> None:
         await world.restore(world.base)
         b_call, a_call = await world.good_call(world.b, operation), await world.good_call(world.a, operation)
         before = await world.dump()
-        first = await replace(a_call, headers=a_call.headers | used).by(world.a.owner)
+        first = await replace(a_call, headers=a_call.headers | used).by(world.a.doer(operation))
         assert first.status_code < 400, (str(operation), first.text)
         kept = await world.dump()
         assert "idempotency_keys" in {name for name, _ in kept.keys() - before.keys()}, operation
@@ -185,7 +185,7 @@ async def test_idempotency_keys_of_another_label(world: World) -> None:
             assert not {real for real in ids_of_a if real in other.text}, (str(operation), name)
         rights = ("sessions", "refresh_tokens", "memberships")  # the call itself may have ended them
         await world.restore(kept | {key: document for key, document in before.items() if key[0] in rights})
-        again = await replace(a_call, headers=a_call.headers | used).by(world.a.owner)
+        again = await replace(a_call, headers=a_call.headers | used).by(world.a.doer(operation))
         assert again.headers.get("idempotency-replayed") == "true", (str(operation), again.text)
         assert again.content == first.content, operation
     assert len(posts) > 20

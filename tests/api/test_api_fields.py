@@ -77,7 +77,7 @@ async def test_what_is_not_the_callers_to_write_is_refused(world: World) -> None
         call, before = await world.good_call(world.a, operation), await world.dump()
         pointers = set()
         for pointer, count, body in extended(operation, call.body, names):
-            answer = await replace(call, body=body).by(world.a.owner)
+            answer = await replace(call, body=body).by(world.a.doer(operation))
             errors = answer.json().get("errors", []) if answer.status_code == 422 else []
             refused = [one["pointer"] for one in errors if one["detail"] == REFUSAL]
             if refused != [pointer] * count:
@@ -88,7 +88,7 @@ async def test_what_is_not_the_callers_to_write_is_refused(world: World) -> None
         if changed:
             troubles.append(f"{operation} changes:{changed}")
             await world.restore(before)
-        plain = await call.by(world.a.owner)
+        plain = await call.by(world.a.doer(operation))
         if plain.status_code >= 400:
             troubles.append(f"{operation} is no good work without them: {plain.status_code} {plain.text[:200]}")
         objects_tried += len(pointers)

@@ -3,19 +3,7 @@
 import httpx
 import pytest
 
-from app.ids import new_id
-from app.models.access import Role
 from tests.house import House, message_change
-
-
-async def join(house: House, email: str, label_id: str, role: Role) -> httpx.AsyncClient:
-    """A person who works for the label in this role."""
-    person = await house.person(email)
-    user_id = (await person.get("/v1/me")).json()["id"]
-    await house.db.open("memberships").insert_one(
-        {"_id": new_id("mbr"), "label_id": label_id, "user_id": user_id, "role": role, "created_at": house.clock()}
-    )
-    return person
 
 
 async def label_with_a_message(house: House, owner: httpx.AsyncClient) -> tuple[str, dict[str, str]]:
