@@ -67,6 +67,11 @@ class Call:
         return answer
 
 
+def outcome(answer: httpx.Response) -> tuple[int, str]:
+    """The status, and the problem's code if it is one."""
+    return answer.status_code, str(answer.json()["code"]) if answer.status_code >= 400 else ""
+
+
 def shape(answer: httpx.Response, *given: str) -> tuple[int, list[tuple[str, str]], str]:
     """An answer without what differs between any two: what was `given`, ids, instants, new secrets, limits' figures."""
     text = answer.text

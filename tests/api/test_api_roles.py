@@ -14,7 +14,7 @@ from app.models.access import PERMISSIONS, Permission, Role, Rule
 from app.services.people import accounts
 from tests.api.matrix_contract import Operation, of_permissions, operations
 from tests.api.matrix_makers import never
-from tests.api.matrix_world import Call, World, differences, shape
+from tests.api.matrix_world import Call, World, differences, outcome, shape
 from tests.api.people import join
 
 HIDDEN, UNKNOWN, FORBIDDEN = (404, "not_found"), (401, "unauthenticated"), (403, "forbidden")
@@ -64,11 +64,6 @@ async def make_sessions_old(world: World) -> None:
     """As if everybody had given their password a little more than 15 minutes ago."""
     then = {"$set": {"authenticated_at": world.house.clock() - FRESH - timedelta(seconds=1)}}
     await world.house.db.open("sessions").update_many({}, then)
-
-
-def outcome(answer: httpx.Response) -> tuple[int, str]:
-    """The status and the problem's code, if it is one."""
-    return answer.status_code, str(answer.json()["code"]) if answer.status_code >= 400 else ""
 
 
 async def test_each_role_does_what_the_table_says(world: World) -> None:
