@@ -16,7 +16,7 @@ lock: ## pin the requirements anew
 	@for f in uv runtime dev; do $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/$$f.in -o requirements/$$f.txt; done
 
-run: $(STAMP) ## run SoundOps here: database, Redis, sandbox Meta, API and worker
+run: $(STAMP) ## run SoundOps here: database, Redis, sandbox Meta, postbox, API and worker
 	@$(PY) -m tools.run
 
 openapi: $(STAMP) ## write openapi.json anew from the code
@@ -32,6 +32,7 @@ test: $(STAMP) ## check and test everything
 test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send nothing twice
 	@$(PY) -m tests.faults.kill_run --deliveries 5000 --rate 120 --seed 7
 	@$(PY) -m tests.faults.send_run --sends 200 --seed 7
+	@$(PY) -m tests.faults.mail_run --mails 100 --seed 7
 
 bench: $(STAMP) ## the hot paths beside a bare ceiling; writes bench/results/latest.json
 	@$(PY) -m bench

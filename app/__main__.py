@@ -2,10 +2,12 @@
 
 import sys
 
+from app.libraries import check_libraries
 from app.server import serve
 from app.services.vault.ring import BadRing
 from app.settings import ApiSettings, load
 
+check_libraries()
 settings = load(ApiSettings)
 try:
     serve(settings)

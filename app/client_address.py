@@ -23,12 +23,13 @@ class Client:
 def client_of(scope: Scope, *, trusted_hops: int) -> Client:
     """The caller: the peer, or, behind `trusted_hops` proxies of ours, so many places from the right of their header.
 
-    What stands further left is the caller's own invention. So is a header with fewer places than we have proxies.
+    What stands further left is the caller's own invention. Fewer places than we have
+    proxies, or no header, came past them: there, the peer is the caller.
     """
     peer = scope["client"][0] if scope.get("client") else UNKNOWN
     if not trusted_hops:
         return _client(peer)
-    given = b",".join(value for name, value in scope["headers"] if name == FORWARDED).decode("latin-1").split(",")
+    given = [one for name, value in scope["headers"] if name == FORWARDED for one in value.decode("latin-1").split(",")]
     return _client(given[-trusted_hops].strip() if len(given) >= trusted_hops else peer)
 
 

@@ -40,8 +40,15 @@ answer again; a refusal is not kept. Single resources carry an `ETag`; `If-Match
 (`412`). What takes longer answers `202` with an operation; `Prefer: wait=N` holds the answer for its end. Every answer
 has an `X-Request-Id`.
 
+What is limited is counted over a moving window. Every answer to what was counted says how the limits stand
+(draft-ietf-httpapi-ratelimit-headers-10): `RateLimit-Policy: "address";q=1200;w=60` (at most `q` in any `w` seconds)
+and `RateLimit: "address";r=1199;t=60` (`r` are left; the oldest that counts ends in `t` seconds). Over a limit the
+answer is `429`, and waiting for its `Retry-After` is enough. A browser's log-in, refresh and log-out must declare
+`Content-Type: application/json`, also without a body.
+
 `x-access` of an operation names the permission that it needs (`person`: to be logged in), `x-roles` the roles that have
 it, and `x-partner-scope` the scope by which an API client has it."""
+RETRY_AFTER = {"description": "Seconds to wait; then there is room again.", "schema": {"type": "integer", "minimum": 1}}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -149,6 +156,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         kinds += [InvalidJson, RequestTimeout, BodyTooLarge, UnsupportedMediaType]
     for kind in kinds:
         _add(operation["responses"], kind)
+    operation["responses"]["429"]["headers"] = {"Retry-After": RETRY_AFTER}
 
 
 def _add(responses: dict[str, Any], kind: type[Problem]) -> None:

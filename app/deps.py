@@ -36,12 +36,22 @@ async def check_origin(
     parts: PartsDep,
     origin: Annotated[str | None, Header(include_in_schema=False)] = None,
     sec_fetch_site: Annotated[str | None, Header(include_in_schema=False)] = None,
+    content_type: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> None:
-    """Raise `WrongOrigin` when a browser uses the session's cookie from a site that is not ours."""
+    """Raise `WrongOrigin` when a browser uses the session's cookie from another site, or without declaring JSON.
+
+    A request with neither `Origin` nor `Sec-Fetch-Site` is no browser's: nothing else attaches cookies by itself.
+    docs/decisions/0013-csrf.md.
+    """
+    if origin is None and sec_fetch_site is None:
+        return
     own = urlsplit(parts.settings.public_url)
-    if origin is None and sec_fetch_site == "cross-site":
-        raise WrongOrigin
-    if origin is not None and origin not in (*parts.settings.origins, f"{own.scheme}://{own.netloc}"):
+    if origin is None:
+        ours = sec_fetch_site in ("same-origin", "none")
+    else:
+        ours = origin in (*parts.settings.origins, f"{own.scheme}://{own.netloc}")
+    is_json = (content_type or "").partition(";")[0].strip().lower() == "application/json"
+    if not (ours and is_json):  # JSON must be declared even without a body: no form can, so the browser asks us first
         raise WrongOrigin
 
 

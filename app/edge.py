@@ -4,13 +4,14 @@ Pure ASGI: a `BaseHTTPMiddleware` would cost most of the throughput.
 """
 
 import time
+from collections.abc import Iterable
 
 from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.client_address import client_of
-from app.errors import HeadersTooLarge, Problem, Unavailable, UnsupportedMediaType, UriTooLong
+from app.errors import HeadersTooLarge, Problem, TooManyRequests, Unavailable, UnsupportedMediaType, UriTooLong
 from app.ids import new_id
 from app.json_guard import check_json
 from app.limiter import Standing
@@ -27,15 +28,19 @@ GONE = 499
 """The client hung up before it was answered (as nginx calls it)."""
 BODY_BYTES = 1024 * 1024
 URI_BYTES, HEADER_BYTES, HEADERS = 8 * 1024, 16 * 1024, 100
+WEBHOOKS = "/v1/webhooks/"
+"""Providers call these. They sign what they send, and come from few addresses: limiting those would lose messages."""
+ALWAYS_ANSWERED = ("/healthz", "/readyz")
 _CSP = b"default-src 'none'; frame-ancestors 'none'"
-_HEADERS = [
+PROTECTION = [
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-site"),
 ]
-_DEFAULTS = [(b"content-security-policy", _CSP), (b"cache-control", b"no-store")]
+DEFAULTS = [(b"content-security-policy", _CSP), (b"cache-control", b"no-store")]
+"""Where an answer does not say otherwise."""
 
 
 class Edge:
@@ -63,9 +68,14 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *_HEADERS, (b"x-request-id", request_id.encode())]
+                headers = [*message["headers"], *PROTECTION, (b"x-request-id", request_id.encode())]
                 given = {name.lower() for name, _ in headers}
-                message["headers"] = headers + [pair for pair in _DEFAULTS if pair[0] not in given]
+                message["headers"] = [
+                    *headers,
+                    *(pair for pair in DEFAULTS if pair[0] not in given),
+                    *_vary_by_origin(headers),
+                    *limit_headers(standings),
+                ]
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -106,6 +116,7 @@ class Guard:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> Problem | None:
         request_id = scope["state"]["request_id"]
         try:
+            await self._count(scope)
             _check_head(scope)
             if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
                 await receive_webhook(self._parts, scope, receive, send)
@@ -125,6 +136,33 @@ class Guard:
             log.exception("unhandled", request_id=request_id, path=scope["path"])
             return Problem()
         return None
+
+    async def _count(self, scope: Scope) -> None:
+        """Count the request for its address. Raises `TooManyRequests`."""
+        path, state = scope["path"], scope["state"]
+        if path.startswith(WEBHOOKS):
+            return
+        try:
+            await self._parts.limiter.hit("address", state["client"].limit_key, state["standings"])
+        except TooManyRequests:
+            if path not in ALWAYS_ANSWERED:
+                raise
+
+
+def limit_headers(standings: list[Standing]) -> list[tuple[bytes, bytes]]:
+    """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10); none where nothing was counted."""
+    if not standings:
+        return []
+    latest = {standing.name: standing for standing in standings}.values()
+    policy = ", ".join(f'"{one.name}";q={one.quota};w={one.window_s}' for one in latest)
+    left = ", ".join(f'"{one.name}";r={one.remaining};t={one.reset_s}' for one in latest)
+    return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
+
+
+def _vary_by_origin(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Say on every answer that it depends on `Origin`, or a cache would give one site what another may read."""
+    said = any(name.lower() == b"vary" and b"origin" in value.lower() for name, value in headers)
+    return [] if said else [(b"vary", b"Origin")]
 
 
 async def _send_problem(problem: Problem, scope: Scope, send: Send) -> None:

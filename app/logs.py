@@ -24,7 +24,7 @@ PATTERNS = re.compile(
     r"""(?x)
     \b(?:IGAA|IGQ|EAA)[\w-]{12,}                                    # Meta's tokens
     | \bey[\w-]{8,1024}\.[\w-]+\.[\w-]*                             # a JWT
-    | \bsor_[\w-]{16,}                                              # our refresh tokens
+    | \bso[rt]_[\w-]{16,}                                           # our refresh tokens, and those in mails
     | (?i:bearer)\s+[\w.~+/=-]+
     | (?i:access_token|client_secret|code|state|signed_request|token|password|hub\.verify_token)
       (?:=|["']\s*:\s*)                                             # in an address or a form; in JSON or a repr

@@ -35,7 +35,16 @@ from app.routers import (
 from app.upgrade import upgrade
 
 log = get_logger(__name__)
-SHOWN_TO_BROWSERS = ["ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After", "X-Request-Id"]
+SHOWN_TO_BROWSERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-Id",
+]
 TAKEN_FROM_BROWSERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer"]
 
 

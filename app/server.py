@@ -10,7 +10,7 @@ from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import logs
+from app import edge, logs
 from app.clock import utc_now
 from app.errors import NotHttp
 from app.ids import new_id
@@ -74,9 +74,10 @@ class LimitedProtocol(HttpToolsProtocol):
         body = problem_body(NotHttp(), request_id)
         head = (
             f"HTTP/1.1 400 Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-            f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n"
         )
-        self.transport.write(head.encode() + body)
+        protection = b"".join(b"%b: %b\r\n" % pair for pair in (*edge.PROTECTION, *edge.DEFAULTS))
+        self.transport.write(head.encode() + protection + b"\r\n" + body)
         self.transport.close()
 
     def _begin_head(self) -> None:

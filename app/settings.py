@@ -13,6 +13,11 @@ from pymongo.uri_parser import parse_uri
 from redis.asyncio.connection import parse_url
 
 PREFIX = "SOUNDOPS_"
+BLIND = {
+    *("tls=false", "ssl=false", "tlsinsecure=true", "tlsallowinvalidcertificates=true"),
+    *("tlsallowinvalidhostnames=true", "ssl_cert_reqs=none", "ssl_cert_reqs=optional", "ssl_check_hostname=false"),
+}
+"""Options of MongoDB's and Redis's addresses that leave TLS out, or do not look at whom they speak with."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -39,6 +44,8 @@ def _check_mongodb(url: str) -> None:
             parse_uri(url, validate=True, warn=False)
     except (PyMongoError, ValueError, TypeError):
         raise ValueError("mongodb_url: must be an address that MongoDB's drivers take") from None
+    if not _is_durable(url):
+        raise ValueError("mongodb_url: must not weaken what we write with (w=majority, with the journal)")
 
 
 def _check_redis(url: str) -> None:
@@ -50,9 +57,16 @@ def _check_redis(url: str) -> None:
         raise ValueError("redis_url: must be an address that Redis's clients take") from None
 
 
-def _is_private(url: str, schemes: tuple[str, ...], options: tuple[str, ...]) -> bool:
-    """Whether nobody on the way can read along."""
-    return url.startswith(schemes) or any(option in options for option in urlsplit(url).query.lower().split("&"))
+def _is_private(url: str, schemes: tuple[str, ...], *options: str) -> bool:
+    """Whether nobody on the way can read along, or answer in the other's place."""
+    said = set(urlsplit(url).query.lower().split("&"))
+    return not said & BLIND and (url.startswith(schemes) or not said.isdisjoint(options))
+
+
+def _is_durable(url: str) -> bool:
+    """Whether the address leaves `majority` and the journal alone."""
+    said = dict(option.partition("=")[::2] for option in urlsplit(url).query.lower().split("&"))
+    return said.get("w", "majority") == "majority" and "false" not in (said.get("journal"), said.get("j"))
 
 
 def _secret_list(value: SecretStr) -> SecretStr:
@@ -174,10 +188,12 @@ class Settings(BaseSettings):
             raise ValueError("app_origins: must be set, and https, in production")
         if len(self.meta_verify_token.get_secret_value()) < 16:
             raise ValueError("meta_verify_token: must be 16 characters or more in production")
-        if not _is_private(self.mongodb_url.get_secret_value(), ("mongodb+srv://",), ("tls=true", "ssl=true")):
-            raise ValueError("mongodb_url: must use TLS in production (mongodb+srv://, or tls=true)")
-        if not _is_private(self.redis_url.get_secret_value(), ("rediss://", "unix://"), ()):
-            raise ValueError("redis_url: must use TLS in production (rediss://)")
+        if not _is_private(self.mongodb_url.get_secret_value(), ("mongodb+srv://",), "tls=true", "ssl=true"):
+            raise ValueError("mongodb_url: must use TLS, and check it, in production (mongodb+srv://, or tls=true)")
+        if not _is_private(self.redis_url.get_secret_value(), ("rediss://", "unix://")):
+            raise ValueError("redis_url: must use TLS, and check it, in production (rediss://)")
+        if self.log_level == "DEBUG":
+            raise ValueError("log_level: must not be DEBUG in production")
 
     @property
     def origins(self) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pymongo
@@ -15,6 +16,7 @@ from app import keys
 from app.clock import utc_now
 from app.db import Database, Doc, create_indexes
 from app.ids import new_id
+from app.limiter import Name
 from tools import embedded
 from tools.child import Child, running
 from tools.plan import make_plan
@@ -68,10 +70,12 @@ def open_stage(home: Path) -> Iterator[Stage]:
     """Start everything, one process of each; end it in the end."""
     plan = make_plan(embedded.instagram_urls(NOWHERE), home)
     secrets = {"SOUNDOPS_INSTAGRAM_APP_ID": "1", "SOUNDOPS_INSTAGRAM_APP_SECRET": "only-for-the-bench"}
+    limits = {"SOUNDOPS_LIMITS": ",".join(f"{name}=100000000/60" for name in get_args(Name))}  # none is reached
     keys.create(home / "keys")
     database = embedded.mongodb_child(home / "mongo", ttl_sweep_s=NO_SWEEP_S)
     valkey = embedded.valkey_child(home / "valkey")
-    env = {**plan.env, **secrets, "SOUNDOPS_MONGODB_URL": database.url, "SOUNDOPS_REDIS_URL": valkey.url}
+    own = {"SOUNDOPS_MONGODB_URL": database.url, "SOUNDOPS_REDIS_URL": valkey.url}
+    env = {**plan.env, **secrets, **limits, **own}
     api = embedded.api_child(env | {"SOUNDOPS_PORT": str(embedded.free_port())}, log=home / "api.log")
     bare = _bare_child(env, log=home / "bare.log")
     with running(database, valkey), running(api, bare):

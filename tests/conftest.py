@@ -12,7 +12,7 @@ from app.db import Database, wrong_indexes
 from app.models.data_map import DATA_MAP
 from tests.house import APP_ID, APP_SECRET, NOBODY, PUBLIC_URL, VERIFY_TOKEN, House, make_keys, open_house, settings_env
 from tools import embedded
-from tools.child import running
+from tools.child import Child, running
 
 # structlog paints a traceback with all locals, which takes half a minute here
 structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
@@ -53,6 +53,26 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     with running(child):
         yield child.url
+
+
+@pytest.fixture(scope="session")
+def postbox_child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """A postbox, running."""
+    child = embedded.postbox_child(tmp_path_factory.mktemp("postbox") / "data")
+    with running(child):
+        yield child
+
+
+@pytest.fixture(scope="session")
+def postbox(postbox_child: Child) -> str:
+    """The address of a postbox's pages: `House.mails` reads what is in it."""
+    return postbox_child.url
+
+
+@pytest.fixture(scope="session")
+def smtp_url(postbox_child: Child) -> str:
+    """Where the postbox takes mails."""
+    return embedded.smtp_url(postbox_child)
 
 
 @pytest.fixture(scope="session")
@@ -112,15 +132,22 @@ async def _drop(url: str) -> None:
 
 
 @pytest.fixture
-async def house(mongodb_url: str, redis_url: str, key_folder: Path) -> AsyncIterator[House]:
+async def house(
+    mongodb_url: str, redis_url: str, key_folder: Path, postbox: str, smtp_url: str
+) -> AsyncIterator[House]:
     """The product, with nobody at Meta's end."""
-    async with open_house(settings_env(key_folder, mongodb_url=mongodb_url, redis_url=redis_url)) as found:
+    env = settings_env(key_folder, mongodb_url=mongodb_url, redis_url=redis_url, smtp_url=smtp_url)
+    async with open_house(env, postbox_url=postbox) as found:
         yield found
 
 
 @pytest.fixture
-async def connected_house(mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str) -> AsyncIterator[House]:
+async def connected_house(
+    mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str, postbox: str, smtp_url: str
+) -> AsyncIterator[House]:
     """The product, with the sandbox at Meta's end."""
-    env = settings_env(key_folder, mongodb_url=mongodb_url, redis_url=redis_url, sandbox_url=sandbox_url)
-    async with open_house(env) as found:
+    env = settings_env(
+        key_folder, mongodb_url=mongodb_url, redis_url=redis_url, sandbox_url=sandbox_url, smtp_url=smtp_url
+    )
+    async with open_house(env, postbox_url=postbox) as found:
         yield found

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from asgi_lifespan import LifespanManager
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from app import clock, keys, parts
-from app.clock import Clock
+from app.clock import Clock, utc_now
 from app.db import ALL_LABELS, Database, Doc
 from app.limiter import Name
 from app.main import create_app
@@ -39,13 +39,20 @@ PUBLIC_URL = "http://127.0.0.1:8000"
 PASSWORD = "a long sentence only I know"
 NOBODY = "http://127.0.0.1:9"
 """Where nothing listens."""
+NO_POSTBOX = "smtp://127.0.0.1:9"
 NO_LIMITS = ",".join(f"{name}=100000000/60" for name in get_args(Name))
 """For tests that are not about limits."""
 ACCOUNT, FAN = "17841400000000001", "900000000000011"
 
 
 def settings_env(
-    key_folder: Path, *, mongodb_url: str, redis_url: str, sandbox_url: str = NOBODY, **more: str
+    key_folder: Path,
+    *,
+    mongodb_url: str,
+    redis_url: str,
+    sandbox_url: str = NOBODY,
+    smtp_url: str = NO_POSTBOX,
+    **more: str,
 ) -> dict[str, str]:
     """The settings of an API and a worker."""
     return {
@@ -60,7 +67,7 @@ def settings_env(
         "SOUNDOPS_VAULT_PUBLIC_RING_FILE": str(key_folder / "ring.public.json"),
         "SOUNDOPS_VAULT_PRIVATE_RING_FILE": str(key_folder / "ring.private.json"),
         "SOUNDOPS_VAULT_ACCOUNT_RING_FILE": str(key_folder / "ring.accounts.json"),
-        "SOUNDOPS_SMTP_URL": "smtp://127.0.0.1:9",
+        "SOUNDOPS_SMTP_URL": smtp_url,
         "SOUNDOPS_LIMITS": NO_LIMITS,
         **embedded.instagram_urls(sandbox_url),
         **more,
@@ -151,6 +158,8 @@ class House:
     clock: MovableClock
     watch: TenantWatch
     app: Any = field(repr=False)
+    postbox_url: str = ""
+    opened_at: datetime = field(default_factory=utc_now)
 
     @property
     def db(self) -> Database:
@@ -240,6 +249,15 @@ class House:
         await self.work()
         return written
 
+    async def mails(self, to: str) -> list[Doc]:
+        """What the postbox has got for this address since the house was opened, newest first.
+
+        `{id, to, from, subject, text, html, received_at, message_id, token, headers}`. `work` sends what is queued.
+        """
+        async with httpx.AsyncClient(base_url=self.postbox_url, trust_env=False) as postbox:
+            found = (await postbox.get("/mails", params={"to": to})).raise_for_status().json()
+        return [mail for mail in found if datetime.fromisoformat(mail["received_at"]) >= self.opened_at]
+
     @property
     def sandbox_url(self) -> str:
         """Where the sandbox is, if this house has one."""
@@ -251,8 +269,11 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(env: Mapping[str, str]) -> AsyncIterator[House]:
-    """The product in this process. Every tenant query of the test is watched."""
+async def open_house(env: Mapping[str, str], *, postbox_url: str = "") -> AsyncIterator[House]:
+    """The product in this process. Every tenant query of the test is watched.
+
+    `postbox_url` is the postbox's of the settings' SMTP address.
+    """
     settings = _settings(WorkerSettings, env)
     watch, moving = TenantWatch(), MovableClock()
     time: Clock = moving
@@ -265,7 +286,7 @@ async def open_house(env: Mapping[str, str]) -> AsyncIterator[House]:
     async with LifespanManager(create_app(api), startup_timeout=30) as manager:
         transport = httpx.ASGITransport(manager.app)
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
-            yield House(http, api, worker, moving, watch, manager.app)
+            yield House(http, api, worker, moving, watch, manager.app, postbox_url)
     await worker.graph.http.aclose()
     await worker.bell.close()
     assert not watch.broken, watch.broken

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TETHER = str(ROOT / "tools" / "tether.py")
-OURS = ("SOUNDOPS_", "SANDBOX_")
+OURS = ("SOUNDOPS_", "SANDBOX_", "POSTBOX_")
 READY_S = 20.0
 END_S = 15.0
 
@@ -35,7 +35,7 @@ class Child:
     port: int = 0
     url: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The variables it is given besides our own; of ours, no `SOUNDOPS_…` and no `SANDBOX_…` is passed on."""
+    """The variables it is given besides our own; of ours, none of `OURS` is passed on."""
     answers: Callable[[], bool] = lambda: True
     """Whether it does its work already."""
     _spawned: Future[subprocess.Popen[bytes]] | None = field(default=None, repr=False)

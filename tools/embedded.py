@@ -128,6 +128,33 @@ def sandbox_child(
     )
 
 
+def postbox_child(
+    data: Path, port: int | None = None, *, smtp_port: int | None = None, log: Path | None = None
+) -> Child:
+    """The postbox, which takes mails at `smtp_url` and shows them at its `url`."""
+    port = port or free_port()
+    settings = {
+        "POSTBOX_HTTP_PORT": str(port),
+        "POSTBOX_SMTP_PORT": str(smtp_port or free_port()),
+        "POSTBOX_DATA": str(data.absolute()),
+    }
+    url = f"http://{HERE}:{port}"
+    return Child(
+        "the postbox",
+        [sys.executable, "-m", "sandbox.postbox"],
+        log=_log(log, data, "postbox"),
+        port=port,
+        url=url,
+        env=settings,
+        answers=lambda: _http_answers(f"{url}/"),
+    )
+
+
+def smtp_url(postbox: Child) -> str:
+    """Where this postbox takes mails."""
+    return f"smtp://{HERE}:{postbox.env['POSTBOX_SMTP_PORT']}"
+
+
 def instagram_urls(sandbox_url: str) -> dict[str, str]:
     """The settings that lead our own processes to this sandbox."""
     return {name: f"{sandbox_url}/{host}" for name, host in INSTAGRAM_HOSTS.items()}

@@ -14,11 +14,18 @@ from tools.embedded import INSTAGRAM_HOSTS
 
 DEMO_PASSWORD = "SOUNDOPS_DEMO_PASSWORD"
 PRIVATE_RING = "SOUNDOPS_VAULT_PRIVATE_RING_FILE"
+ACCOUNT_RING = "SOUNDOPS_VAULT_ACCOUNT_RING_FILE"
+SMTP_URL = "SOUNDOPS_SMTP_URL"
 KEY_FILES = {
     "SOUNDOPS_JWT_KEY_FILE": "jwt.pem",
     "SOUNDOPS_VAULT_PUBLIC_RING_FILE": "ring.public.json",
     PRIVATE_RING: "ring.private.json",
+    ACCOUNT_RING: "ring.accounts.json",
 }
+OF_WORKERS = {PRIVATE_RING, SMTP_URL}
+"""Not for the API."""
+OF_THE_API = {ACCOUNT_RING}
+"""Not for workers."""
 OF_THE_RUNNER = {"SOUNDOPS_HOME", DEMO_PASSWORD}
 """Not for the children."""
 GENERATED: dict[str, Callable[[], str]] = {
@@ -41,10 +48,21 @@ class Plan:
     env: Mapping[str, str] = field(repr=False)
     """`SOUNDOPS_…` for our processes."""
     sandbox_env: Mapping[str, str]
+    postbox_port: str
     secrets: Mapping[str, str] = field(repr=False)
     """All that `secrets.env` shall hold."""
     embeds: frozenset[str]
-    """Which of `mongodb`, `valkey`, `sandbox` and `keys` are not configured."""
+    """Which of `mongodb`, `valkey`, `sandbox`, `postbox` and `keys` are not configured."""
+
+
+def api_env(env: Mapping[str, str]) -> dict[str, str]:
+    """What the API is given."""
+    return {name: value for name, value in env.items() if name not in OF_WORKERS}
+
+
+def worker_env(env: Mapping[str, str]) -> dict[str, str]:
+    """What a worker is given."""
+    return {name: value for name, value in env.items() if name not in OF_THE_API}
 
 
 def read_told(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
@@ -60,8 +78,9 @@ def make_plan(told: Mapping[str, str], home: Path) -> Plan:
     env |= {name: str(Path(value).absolute()) for name, value in env.items() if name.endswith("_FILE")}
     env = {"SOUNDOPS_HOST": "127.0.0.1", "SOUNDOPS_PORT": "8000"} | env
     sandbox_env = {name: value for name, value in told.items() if name.startswith("SANDBOX_")}
+    postbox_port = told.get("POSTBOX_PORT", "8125")
     if told.get("SOUNDOPS_ENVIRONMENT") == "production":
-        return Plan(home, env, sandbox_env, read_secrets(home), frozenset())
+        return Plan(home, env, sandbox_env, postbox_port, read_secrets(home), frozenset())
     embeds = _not_configured(told)
     foreign_meta = any(name in told for name in INSTAGRAM_HOSTS)
     kept = read_secrets(home)
@@ -70,7 +89,7 @@ def make_plan(told: Mapping[str, str], home: Path) -> Plan:
     keys = {name: str(home / "keys" / file) for name, file in KEY_FILES.items()}
     defaults = {"SOUNDOPS_PUBLIC_URL": f"http://127.0.0.1:{env['SOUNDOPS_PORT']}"} | keys | needed
     defaults.pop(DEMO_PASSWORD)
-    return Plan(home, defaults | env, sandbox_env, kept | needed, embeds)
+    return Plan(home, defaults | env, sandbox_env, postbox_port, kept | needed, embeds)
 
 
 def _not_configured(told: Mapping[str, str]) -> frozenset[str]:
@@ -78,6 +97,7 @@ def _not_configured(told: Mapping[str, str]) -> frozenset[str]:
         "mongodb": ["SOUNDOPS_MONGODB_URL"],
         "valkey": ["SOUNDOPS_REDIS_URL"],
         "sandbox": list(INSTAGRAM_HOSTS),
+        "postbox": [SMTP_URL],
         "keys": list(KEY_FILES),
     }
     return frozenset(part for part, names in settings.items() if any(name not in told for name in names))

@@ -18,12 +18,24 @@ from typing import NoReturn
 
 from tools import demo, embedded, table
 from tools.child import OURS, ROOT, Child, ChildFailed
-from tools.plan import PRIVATE_RING, Plan, make_plan, read_secrets, read_told, write_private, write_secrets
+from tools.plan import (
+    ACCOUNT_RING,
+    KEY_FILES,
+    SMTP_URL,
+    Plan,
+    api_env,
+    make_plan,
+    read_secrets,
+    read_told,
+    worker_env,
+    write_private,
+    write_secrets,
+)
 
 LAST_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PORT_FREED_S = 2.0
-OTHER_PLACES = "SOUNDOPS_PORT=8001 SANDBOX_PORT=8101 SOUNDOPS_HOME=.soundops2 make run"
-CHECK = "from app.settings import WorkerSettings, load; load(WorkerSettings)"
+OTHER_PLACES = "SOUNDOPS_PORT=8001 SANDBOX_PORT=8101 POSTBOX_PORT=8126 SOUNDOPS_HOME=.soundops2 make run"
+CHECK = "from app.settings import ApiSettings, WorkerSettings, load; load(ApiSettings); load(WorkerSettings)"
 
 
 class Refused(Exception):
@@ -88,18 +100,19 @@ def run(plan: Plan) -> NoReturn:
     if "keys" in plan.embeds:
         make_keys(plan.home)
     logs = plan.home / "logs"
-    api = embedded.api_child({name: env[name] for name in env if name != PRIVATE_RING}, log=logs / "api.log")
-    worker = embedded.worker_child(env, log=logs / "worker.log")
+    api = embedded.api_child(api_env(env), log=logs / "api.log")
+    worker = embedded.worker_child(worker_env(env), log=logs / "worker.log")
     in_order = [*services.values(), worker, api]
     begun = time.monotonic()
     try:
         start_all(*services.values())
         start_all(worker, api)
         ready_s = time.monotonic() - begun
-        sandbox_url = services["sandbox"].url if "sandbox" in services else None
+        sandbox_url, postbox_url = (services[name].url if name in services else None for name in ("sandbox", "postbox"))
         shown = demo.try_out(api.url, env["SOUNDOPS_PUBLIC_URL"].rstrip("/"), sandbox_url, plan.secrets)
-        write_private(plan.home / "demo.env", table.for_the_shell(api.url, sandbox_url, shown))
-        print(table.of_run(plan.home, env, in_order, shown, sandbox_url=sandbox_url, ready_s=ready_s), flush=True)
+        write_private(plan.home / "demo.env", table.for_the_shell(api.url, sandbox_url, postbox_url, shown))
+        pages = {"sandbox_url": sandbox_url, "postbox_url": postbox_url}
+        print(table.of_run(plan.home, env, in_order, shown, **pages, ready_s=ready_s), flush=True)
         watch(in_order)
     finally:
         _ignore_signals()
@@ -122,18 +135,20 @@ def make_services(plan: Plan) -> dict[str, Child]:
             app_id=plan.env.get("SOUNDOPS_INSTAGRAM_APP_ID", ""),
             app_secret=plan.env.get("SOUNDOPS_INSTAGRAM_APP_SECRET", ""),
             verify_token=plan.env.get("SOUNDOPS_META_VERIFY_TOKEN", ""),
-            port=_sandbox_port(plan.sandbox_env),
+            port=_port("SANDBOX_PORT", plan.sandbox_env.get("SANDBOX_PORT", "8100")),
             redirect_uris=f"{plan.env['SOUNDOPS_PUBLIC_URL'].rstrip('/')}/v1/oauth/callback/instagram",
             env=plan.sandbox_env,
             log=logs / "sandbox.log",
         )
+    if "postbox" in plan.embeds:
+        port = _port("POSTBOX_PORT", plan.postbox_port)
+        services["postbox"] = embedded.postbox_child(home / "postbox", port, log=logs / "postbox.log")
     return services
 
 
-def _sandbox_port(env: Mapping[str, str]) -> int:
-    text = env.get("SANDBOX_PORT", "8100")
+def _port(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
-        raise Refused("SANDBOX_PORT must be a port from 1 to 65535.")
+        raise Refused(f"{name} must be a port from 1 to 65535.")
     return int(text)
 
 
@@ -146,6 +161,8 @@ def addresses_of(services: Mapping[str, Child]) -> dict[str, str]:
         addresses["SOUNDOPS_REDIS_URL"] = services["valkey"].url
     if "sandbox" in services:
         addresses |= embedded.instagram_urls(services["sandbox"].url)
+    if "postbox" in services:
+        addresses[SMTP_URL] = embedded.smtp_url(services["postbox"])
     return addresses
 
 
@@ -167,10 +184,12 @@ def check_settings(env: Mapping[str, str], home: Path) -> None:
 def check_ports(env: Mapping[str, str], services: Mapping[str, Child]) -> None:
     """Raise `Refused` when a port is taken. One may need a moment: a run that was killed has just let go of it."""
     wanted = {"SOUNDOPS_PORT": (env["SOUNDOPS_HOST"], int(env["SOUNDOPS_PORT"]))}
-    if "sandbox" in services:
-        wanted["SANDBOX_PORT"] = (embedded.HERE, services["sandbox"].port)
-    if len({port for _, port in wanted.values()}) < len(wanted):
-        raise Refused("SANDBOX_PORT must be another port than SOUNDOPS_PORT.")
+    for name, setting in {"sandbox": "SANDBOX_PORT", "postbox": "POSTBOX_PORT"}.items():
+        if name not in services:
+            continue
+        if same := next((other for other, (_, port) in wanted.items() if port == services[name].port), None):
+            raise Refused(f"{setting} must be another port than {same}.")
+        wanted[setting] = (embedded.HERE, services[name].port)
     for setting, (host, port) in wanted.items():
         deadline = time.monotonic() + PORT_FREED_S
         while (trouble := embedded.port_trouble(host, port)) is not None:
@@ -182,17 +201,22 @@ def check_ports(env: Mapping[str, str], services: Mapping[str, Child]) -> None:
 
 
 def make_keys(home: Path) -> None:
-    """Make the keys once, all or none."""
-    if (home / "keys").exists():
-        return
-    new = home / "keys.new"
-    shutil.rmtree(new, ignore_errors=True)
+    """Make the keys once, all or none; a folder that an earlier version made lacks the accounts' ring."""
+    if not (home / "keys").exists():
+        new = home / "keys.new"
+        shutil.rmtree(new, ignore_errors=True)
+        _make_keys("create", new)
+        new.rename(home / "keys")
+    elif not (home / "keys" / KEY_FILES[ACCOUNT_RING]).exists():
+        _make_keys("create-account-ring", home / "keys")
+
+
+def _make_keys(command: str, folder: Path) -> None:
     made = subprocess.run(  # noqa: S603 (our own program)
-        [sys.executable, "-m", "app.keys", "create", str(new)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "app.keys", command, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if made.returncode != 0:
         raise Refused(f"The keys could not be made: {made.stderr.strip()}")
-    new.rename(home / "keys")
 
 
 def start_all(*children: Child) -> None:

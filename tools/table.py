@@ -15,6 +15,7 @@ def of_run(
     shown: Shown,
     *,
     sandbox_url: str | None,
+    postbox_url: str | None,
     ready_s: float,
 ) -> str:
     """Where everything is, how to log in, and what to try next."""
@@ -23,6 +24,7 @@ def of_run(
         ("API", api_url),
         ("its manual", f"{api_url}/docs"),
         ("sandbox Meta", f"{sandbox_url}/" if sandbox_url else "not embedded"),
+        ("mails", f"{postbox_url}/" if postbox_url else "not embedded"),
         ("database", without_password(env["SOUNDOPS_MONGODB_URL"])),
         ("Redis", without_password(env["SOUNDOPS_REDIS_URL"])),
         ("data", str(home)),
@@ -38,11 +40,12 @@ def of_run(
     return text + "\nCtrl-C ends everything; the data stay."
 
 
-def for_the_shell(api_url: str, sandbox_url: str | None, shown: Shown) -> dict[str, str]:
+def for_the_shell(api_url: str, sandbox_url: str | None, postbox_url: str | None, shown: Shown) -> dict[str, str]:
     """What `demo.env` holds, so that commands can be copied as they stand."""
     return {
         "API": api_url,
         "SANDBOX": sandbox_url or "",
+        "POSTBOX": postbox_url or "",
         "EMAIL": EMAIL,
         "PASSWORD": shown.password,
         "LABEL": shown.label_id,

@@ -3,10 +3,12 @@
 import asyncio
 import sys
 
+from app.libraries import check_libraries
 from app.services.vault.ring import BadRing
 from app.settings import WorkerSettings, load
 from workers.main import main
 
+check_libraries()
 try:
     asyncio.run(main(load(WorkerSettings)))
 except BadRing as problem:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 
 from app.bell import Bell
 from app.clients.graph import Graph
+from app.clients.mail import Mailer
 from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
@@ -18,6 +20,7 @@ from app.services.exchange import exchange
 from app.services.inbox import sending
 from app.services.inbox.drain import drain_batch
 from app.services.labels import deletion
+from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
@@ -26,6 +29,7 @@ from app.settings import WorkerSettings
 log = get_logger(__name__)
 DUE_AT_ONCE = 200
 OPERATIONS_AT_ONCE = 20
+OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Parts:
     db: Database
     bell: Bell
     graph: Graph
+    mailer: Mailer
     rings: tuple[PublicRing, PrivateRing]
     audit: Audit
     clock: Clock
@@ -89,12 +94,15 @@ async def _run(parts: Parts, operation_id: str) -> None:
         await operations.postpone(db, operation, until=later.at, reason=later.reason, now=parts.clock())
     except GiveUp as end:
         await operations.fail(db, operation, code=end.code, detail=end.detail, now=parts.clock())
+        OPERATIONS.labels(operation["kind"], "failed").inc()
         log.warning("operation failed", operation=operation_id, kind=operation["kind"], problem=end.code)
     except InDoubt as doubt:
         await operations.leave_in_doubt(db, operation, reason=doubt.reason, look_at=doubt.look_at, now=parts.clock())
+        OPERATIONS.labels(operation["kind"], "unknown").inc()
         log.warning("operation in doubt", operation=operation_id, kind=operation["kind"])
     else:
         await operations.succeed(db, operation, result=result, now=parts.clock())
+        OPERATIONS.labels(operation["kind"], "succeeded").inc()
     following = await operations.next_in_queue(db, operation)
     if following:
         await parts.bell.ring(following)
@@ -112,6 +120,9 @@ async def _do(parts: Parts, operation: Doc) -> Doc:
         )
     if operation["kind"] == "delete_label":
         return await deletion.delete_label(parts.db, parts.audit, operation, clock=parts.clock)
+    if operation["kind"] == "send_mail":
+        told = {"app_url": parts.settings.app_url, "mail_from": parts.settings.mail_from}
+        return await send_mail(parts.db, parts.mailer, operation, **told, clock=parts.clock)
     raise GiveUp("unknown_kind", "This worker does not know this kind of operation.")
 
 

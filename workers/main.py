@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from app import bell, logs
 from app.clients.graph import Graph
+from app.clients.mail import open_mailer
 from app.clock import utc_now
 from app.db import Database, create_indexes
 from app.derived_keys import derive
@@ -32,6 +33,8 @@ log = get_logger(__name__)
 RETENTION_EVERY_S = 30
 STOP_WITHIN_S = 20
 JOB_TIMEOUT_S = 60
+MAIL_STEPS_A_LEASE = 3
+"""A mail's two steps, and room for what we write around them."""
 RETENTION_LAG = Gauge("retention_lag_seconds", "For how long the oldest expired document has been overdue")
 SWEPT = Counter("retention_deleted_total", "Expired documents deleted by our own sweep", ["collection"])
 
@@ -81,6 +84,11 @@ def open_parts(settings: WorkerSettings) -> Parts:
             app_id=settings.instagram_app_id,
             app_secret=settings.instagram_signing_secret,
             timeout_s=settings.graph_timeout_s,
+        ),
+        mailer=open_mailer(
+            settings.smtp_url.get_secret_value(),
+            tls_required=settings.environment == "production",
+            timeout_s=settings.lease_s / MAIL_STEPS_A_LEASE,
         ),
         rings=(
             ring.load_public(settings.vault_public_ring_file),

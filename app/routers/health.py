@@ -81,14 +81,18 @@ async def get_contract(request: Request) -> Response:
 
 
 @router.get("/docs", include_in_schema=False, openapi_extra=ANYBODY)
-async def get_manual() -> HTMLResponse:
-    """The contract as a page on which each request can be tried."""
+async def get_manual(parts: PartsDep) -> HTMLResponse:
+    """The contract as a page on which each request can be tried. Raises `NotFound` where it is not shown."""
+    if not parts.settings.shows_docs:
+        raise NotFound
     return HTMLResponse(MANUAL, headers={"Content-Security-Policy": MANUAL_CSP})
 
 
 @router.get("/docs/{name}", include_in_schema=False, openapi_extra=ANYBODY)
-async def get_manual_file(name: str) -> Response:
+async def get_manual_file(parts: PartsDep, name: str) -> Response:
     """What the page is made of; nothing comes from another site. Raises `NotFound`."""
+    if not parts.settings.shows_docs:
+        raise NotFound
     if name == "start.js":
         return Response(MANUAL_START, media_type="text/javascript")
     if name not in MANUAL_FILES:

@@ -12,8 +12,7 @@ from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFoun
 from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
 from app.problems import problems
-from app.services import operations
-from app.services.inbox import replies
+from app.services import operations, retrying
 from app.services.tokens import Claims, ClientClaims
 
 router = APIRouter(tags=["operations"])
@@ -70,7 +69,7 @@ async def retry_operation(
     Of one whose outcome is `unknown` it may have happened: then it happens twice.
     """
     operation = await operations.need(parts.db, access.label_id, operation_id)
-    await replies.begin_anew(parts.db, operation, now=parts.clock())
+    await retrying.begin_anew(parts.db, operation, now=parts.clock())
     await parts.bell.ring(operation_id)
     operation = await operations.need(parts.db, access.label_id, operation_id)
     if wait_s:

@@ -57,5 +57,10 @@ async def withdraw(db: Database, subject: str, *, purposes: list[Purpose], sessi
     await db.open("single_use_tokens").delete_many(query, session=session)
 
 
+async def take_back(db: Database, token: str) -> None:
+    """End a token whose mail was not sent."""
+    await db.open("single_use_tokens").delete_one({"_id": _digest(token)})
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()

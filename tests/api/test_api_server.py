@@ -216,6 +216,9 @@ async def test_what_is_not_http_is_refused(shared: Served) -> None:
         said = await let_go(shared, garbage, b"")
         assert said.startswith(b"HTTP/1.1 400 ") and said.count(b"HTTP/1.1") == 1, (garbage, said[:100])
         assert b'"code":"not_http"' in said and garbage[:20] not in said
+        head = said.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        for name in (b"strict-transport-security", b"content-security-policy", b"cache-control", b"referrer-policy"):
+            assert len([line for line in head if line.startswith(name + b": ")]) == 1
     async with shared.client() as http:
         assert (await http.get("/healthz")).status_code == 200
 

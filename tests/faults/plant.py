@@ -1,4 +1,4 @@
-"""The whole product as processes of their own, for drills that kill them: database, Redis, sandbox, API, worker."""
+"""The whole product as processes of their own, for drills that kill them."""
 
 import sys
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from app.db import Doc
 from tests.house import APP_ID, APP_SECRET, PASSWORD, VERIFY_TOKEN, make_keys, settings_env
 from tools import demo, embedded
 from tools.child import Child, running
+from tools.plan import api_env, worker_env
 
 Part = Literal["api", "worker", "database", "redis"]
-PRIVATE_RING = "SOUNDOPS_VAULT_PRIVATE_RING_FILE"
 WEBHOOK = "/v1/webhooks/meta"
 TTL_SWEEP_S = 60
 """As mongod's; a sweep reads everything, which the drills' load would feel."""
@@ -30,6 +30,7 @@ class Plant:
     database: Child
     redis: Child
     sandbox: Child
+    postbox: Child
     api: Child
     worker: Child
     env: dict[str, str]
@@ -84,26 +85,28 @@ def plant(folder: Path, *, bug: str | None = None, **settings: str) -> Iterator[
         redirect_uris=f"{api_url}/v1/oauth/callback/instagram",
         env={"SANDBOX_RETRY_CAP_S": "0.5"},
     )
+    postbox = embedded.postbox_child(folder / "postbox")
     env = settings_env(
         make_keys(folder / "keys"),
         mongodb_url=database.url,
         redis_url=redis.url,
         sandbox_url=sandbox.url,
+        smtp_url=embedded.smtp_url(postbox),
         SOUNDOPS_PUBLIC_URL=api_url,
         SOUNDOPS_PORT=str(api_port),
         **settings,
     )
-    api = embedded.api_child({k: v for k, v in env.items() if k != PRIVATE_RING}, log=folder / "logs" / "api.log")
+    api = embedded.api_child(api_env(env), log=folder / "logs" / "api.log")
     metrics_port = embedded.free_port()
     worker = embedded.worker_child(
-        env | {"SOUNDOPS_METRICS_PORT": str(metrics_port)}, log=folder / "logs" / "worker.log"
+        worker_env(env) | {"SOUNDOPS_METRICS_PORT": str(metrics_port)}, log=folder / "logs" / "worker.log"
     )
     worker.answers = lambda: _answers(f"http://{embedded.HERE}:{metrics_port}/metrics")
     if bug:
         api.command = [sys.executable, "-m", "tests.faults.planted", "api", bug]
         worker.command = [sys.executable, "-m", "tests.faults.planted", "worker", bug]
-    with running(database, redis, sandbox), running(api, worker):
-        found = Plant(database, redis, sandbox, api, worker, env, folder)
+    with running(database, redis, sandbox, postbox), running(api, worker):
+        found = Plant(database, redis, sandbox, postbox, api, worker, worker_env(env), folder)
         found.connect()
         yield found
 

@@ -13,10 +13,11 @@ import redis
 
 from app.db import Doc
 from tests.faults import canary
-from tests.faults.plant import PRIVATE_RING, WEBHOOK, Plant, plant
+from tests.faults.plant import WEBHOOK, Plant, plant
 from tests.faults.send_run import fans_write
 from tests.house import APP_SECRET, PASSWORD, SECRET_KEY, VERIFY_TOKEN
 from tools.demo import ACCOUNT
+from tools.plan import PRIVATE_RING
 
 CALLBACK = "/v1/oauth/callback/instagram"
 WAIT = {"Prefer": "wait=15"}

@@ -38,16 +38,19 @@ async def example_desk(timeless_house: House) -> Desk:
 
 
 @pytest.fixture
-async def live_house(mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str) -> AsyncIterator[House]:
+async def live_house(
+    mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str, postbox: str, smtp_url: str
+) -> AsyncIterator[House]:
     """With the sandbox at Meta's end, a clock to move, and little patience with slow answers."""
     env = settings_env(
         key_folder,
         mongodb_url=mongodb_url,
         redis_url=redis_url,
         sandbox_url=sandbox_url,
+        smtp_url=smtp_url,
         SOUNDOPS_GRAPH_TIMEOUT_S="1",
     )
-    async with open_house(env) as found:
+    async with open_house(env, postbox_url=postbox) as found:
         await only_the_clock_decides(found)
         yield found
 

@@ -14,6 +14,7 @@ from tests.flows.flows_harness import Meta, meta_at
 from tests.house import APP_ID, APP_SECRET, PASSWORD, VERIFY_TOKEN, eventually, settings_env
 from tools import embedded
 from tools.child import running
+from tools.plan import api_env, worker_env
 
 ACCOUNT = "nightjar.records"
 
@@ -50,9 +51,8 @@ async def everything_running(folder: Path, mongodb_url: str, key_folder: Path) -
     valkey = embedded.valkey_child(folder / "valkey")
     own = {"SOUNDOPS_PORT": str(port), "SOUNDOPS_PUBLIC_URL": url}
     env = settings_env(key_folder, mongodb_url=mongodb_url, redis_url=valkey.url, sandbox_url=sandbox.url) | own
-    api_env = {name: value for name, value in env.items() if name != "SOUNDOPS_VAULT_PRIVATE_RING_FILE"}
-    api = embedded.api_child(api_env, log=folder / "api.log")
-    worker = embedded.worker_child(env, log=folder / "worker.log")
+    api = embedded.api_child(api_env(env), log=folder / "api.log")
+    worker = embedded.worker_child(worker_env(env), log=folder / "worker.log")
     with running(valkey, sandbox), running(worker, api):
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=15) as http, meta_at(sandbox.url) as meta:
             yield Running(http, meta)

@@ -16,7 +16,7 @@ import pytest
 
 from tools import embedded
 from tools.child import OURS, ROOT
-from tools.plan import make_plan, read_told
+from tools.plan import api_env, make_plan, read_told, worker_env
 
 READY_S = 60
 
@@ -24,7 +24,7 @@ READY_S = 60
 def clean_env(home: Path, **settings: str) -> dict[str, str]:
     """This process's environment without what is ours, and these settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    ports = {"SOUNDOPS_PORT": str(embedded.free_port()), "SANDBOX_PORT": str(embedded.free_port())}
+    ports = {name: str(embedded.free_port()) for name in ("SOUNDOPS_PORT", "SANDBOX_PORT", "POSTBOX_PORT")}
     return inherited | ports | {"SOUNDOPS_HOME": str(home), "PYTHONPATH": str(ROOT)} | settings
 
 
@@ -77,11 +77,17 @@ def test_make_run_shows_something_and_keeps_it(tmp_path: Path) -> None:
             time.sleep(0.2)
         assert {"When is the vinyl back?", "This bass line!"} < texts and len(texts) == 6
         assert demo["LABEL"] in said and demo["PASSWORD"] in said and "/docs" in said
+        assert f"{demo['POSTBOX']}/" in said and "The postbox" in httpx.get(demo["POSTBOX"], trust_env=False).text
     assert all(embedded.port_trouble(embedded.HERE, int(env[name])) is None for name in env if name.endswith("_PORT"))
     assert oct((home / "secrets.env").stat().st_mode & 0o777) == "0o600"
+    accounts = home / "keys" / "ring.accounts.json"
+    accounts.unlink()  # as in a folder that an earlier version made
+    keys = {path: path.read_bytes() for path in (home / "keys").iterdir()}
     with make_run(env, tmp_path):
         assert demo_of(home) == demo
         assert texts_in_the_inbox(demo) == texts
+        assert oct(accounts.stat().st_mode & 0o777) == "0o600"
+        assert {path: path.read_bytes() for path in keys} == keys
 
 
 @pytest.mark.parametrize(
@@ -92,6 +98,9 @@ def test_make_run_shows_something_and_keeps_it(tmp_path: Path) -> None:
         ({"SOUNDOPS_ENVIRONMENT": "production"}, "SOUNDOPS_MONGODB_URL is missing."),
         ({"SANDBOX_PORT": "8477", "SOUNDOPS_PORT": "8477"}, "SANDBOX_PORT must be another port than SOUNDOPS_PORT."),
         ({"SANDBOX_PORT": "many"}, "SANDBOX_PORT must be a port from 1 to 65535."),
+        ({"POSTBOX_PORT": "8478", "SANDBOX_PORT": "8478"}, "POSTBOX_PORT must be another port than SANDBOX_PORT."),
+        ({"POSTBOX_PORT": "0"}, "POSTBOX_PORT must be a port from 1 to 65535."),
+        ({"SOUNDOPS_SMTP_URL": "http://x"}, "SOUNDOPS_SMTP_URL must be an address like smtps://"),
     ],
 )
 def test_a_bad_setting_is_one_sentence(tmp_path: Path, settings: dict[str, str], sentence: str) -> None:
@@ -137,4 +146,13 @@ def test_only_what_is_not_configured_is_embedded(tmp_path: Path) -> None:
     told = read_told({"SOUNDOPS_REDIS_URL": "redis://mine", "OTHER": "x"}, dotenv)
     plan = make_plan(told, tmp_path / "home")
     assert plan.env["SOUNDOPS_REDIS_URL"] == "redis://mine"
-    assert plan.embeds == {"mongodb", "sandbox", "keys"}
+    assert plan.embeds == {"mongodb", "sandbox", "postbox", "keys"}
+    assert "postbox" not in make_plan(told | {"SOUNDOPS_SMTP_URL": "smtp://mine"}, tmp_path / "home").embeds
+
+
+def test_each_process_is_given_its_own_secrets(tmp_path: Path) -> None:
+    """The private ring and the mail server's password to workers alone, the accounts' ring to the API alone."""
+    env = dict(make_plan({"SOUNDOPS_SMTP_URL": "smtp://me:secret@mine"}, tmp_path / "home").env)
+    private, accounts = "SOUNDOPS_VAULT_PRIVATE_RING_FILE", "SOUNDOPS_VAULT_ACCOUNT_RING_FILE"
+    assert set(env) - set(api_env(env)) == {private, "SOUNDOPS_SMTP_URL"}
+    assert set(env) - set(worker_env(env)) == {accounts}

@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
-from app.settings import Settings, WorkerSettings, load
+from app.keys import create as create_keys
+from app.libraries import FLOORS, too_old
+from app.settings import ApiSettings, S, Settings, WorkerSettings, load
 from tests.house import settings_env
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +25,11 @@ PRODUCTION = {
     "INSTAGRAM_WWW_URL": "https://www.instagram.com",
     "INSTAGRAM_API_URL": "https://api.instagram.com",
     "INSTAGRAM_GRAPH_URL": "https://graph.instagram.com",
+    "MONGODB_URL": "mongodb://db.label.example/soundops?tls=true",
+    "REDIS_URL": "rediss://redis.label.example",
+    "MAIL_FROM": "Label <no-reply@label.example>",
 }
-NEEDED = [
+NEEDED_BY_BOTH = [
     "PUBLIC_URL",
     "MONGODB_URL",
     "REDIS_URL",
@@ -31,8 +39,11 @@ NEEDED = [
     "SECRET_KEY",
     "JWT_KEY_FILE",
     "VAULT_PUBLIC_RING_FILE",
-    "VAULT_PRIVATE_RING_FILE",
 ]
+NEEDED: dict[type[Settings], list[str]] = {
+    ApiSettings: [*NEEDED_BY_BOTH, "VAULT_ACCOUNT_RING_FILE"],
+    WorkerSettings: [*NEEDED_BY_BOTH, "VAULT_PRIVATE_RING_FILE", "SMTP_URL"],
+}
 NOT_AN_ADDRESS = [
     "api.example.com",
     "ftp://host.example",
@@ -52,7 +63,12 @@ BAD = [
     ("INSTAGRAM_API_URL", "graph.instagram.com/canary"),
     ("INSTAGRAM_GRAPH_URL", "//graph.instagram.com"),
     ("MONGODB_URL", "postgres://user:canary@host.example/db"),
+    ("MONGODB_URL", "mongodb://host.example:canary/db"),
+    ("MONGODB_URL", "mongodb://host.example/db?w=1"),
+    ("MONGODB_URL", "mongodb://host.example/db?tls=true&w=0&appname=canary"),
+    ("MONGODB_URL", "mongodb+srv://host.example/db?w=majority&journal=false&appname=canary"),
     ("REDIS_URL", "http://user:canary@host.example"),
+    ("REDIS_URL", "redis://host.example:canary"),
     ("ENVIRONMENT", "canary-stage"),
     ("PORT", "0"),
     ("PORT", "65536"),
@@ -82,6 +98,28 @@ BAD = [
     ("SWEEP_S", "0.1"),
     ("KILL_AT", "canary"),
     ("KILL_AFTER", "0"),
+    ("SMTP_URL", "mail.example.com"),
+    ("SMTP_URL", "http://user:canary@mail.example.com"),
+    ("SMTP_URL", "smtps://user:canary@:465"),
+    ("SMTP_URL", "smtps://user:canary@mail.example.com:0"),
+    ("SMTP_URL", "smtps://user:canary@mail.example.com:99999"),
+    ("MAIL_FROM", "canary"),
+    ("MAIL_FROM", "SoundOps <canary>"),
+    ("MAIL_FROM", "canary@example.com\r\nBcc: canary@example.org"),
+]
+BAD_FOR_THE_API = [
+    ("TRUSTED_HOPS", "-1"),
+    ("TRUSTED_HOPS", "11"),
+    ("TRUSTED_HOPS", "canary"),
+    ("TRUSTED_HOPS", "*"),
+    ("LIMITS", "canary"),
+    ("LIMITS", "account=0/60"),
+    ("LIMITS", "account=10/0"),
+    ("LIMITS", "account=10"),
+    ("LIMITS", "account=-1/60"),
+    ("LIMITS", "account=10/60;label=10/60"),
+    ("LIMITS", "ACCOUNT=10/60"),
+    ("DOCS", "canary"),
 ]
 BAD_IN_PRODUCTION = [
     ("PUBLIC_URL", "http://api.label.example"),
@@ -93,6 +131,16 @@ BAD_IN_PRODUCTION = [
     ("APP_ORIGINS", "https://app.label.example,http://app.label.example"),
     ("META_VERIFY_TOKEN", "canary"),
     ("KILL_AT", "during_call"),
+    ("LOG_LEVEL", "DEBUG"),
+    ("MAIL_FROM", ""),
+    ("MONGODB_URL", "mongodb://user:canary@db.label.example/soundops"),
+    ("MONGODB_URL", "mongodb://user:canary@db.label.example/soundops?tls=false"),
+    ("MONGODB_URL", "mongodb+srv://user:canary@db.label.example/soundops?tls=false"),
+    ("MONGODB_URL", "mongodb://user:canary@db.label.example/soundops?tls=true&tlsInsecure=true"),
+    ("MONGODB_URL", "mongodb://user:canary@db.label.example/soundops?tls=true&tlsAllowInvalidCertificates=true"),
+    ("REDIS_URL", "redis://:canary@redis.label.example"),
+    ("REDIS_URL", "redis://:canary@redis.label.example?tls=true"),
+    ("REDIS_URL", "rediss://:canary@redis.label.example?ssl_cert_reqs=none"),
 ]
 
 
@@ -113,10 +161,10 @@ def put(environment: pytest.MonkeyPatch, **values: str) -> None:
         environment.setenv(f"SOUNDOPS_{name}", value)
 
 
-def refusal(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What a worker says when it refuses to start, line by line."""
+def refusal(capsys: pytest.CaptureFixture[str], kind: type[S]) -> list[str]:
+    """What a process says when it refuses to start, line by line."""
     with pytest.raises(SystemExit) as ended:
-        load(WorkerSettings)
+        load(kind)
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -139,26 +187,29 @@ def test_good_settings_are_taken(environment: pytest.MonkeyPatch) -> None:
     assert (settings.environment, settings.port, settings.origins) == ("development", 8000, [])
 
 
-@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NEEDED.items() for name in names])
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_what_is_missing_is_named(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, how: str
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: type[Settings], name: str, how: str
 ) -> None:
     """An empty setting is a missing one."""
     if how == "absent":
         environment.delenv(f"SOUNDOPS_{name}")
     else:
         put(environment, **{name: ""})
-    assert refusal(capsys) == [f"SOUNDOPS_{name} is missing."]
+    assert refusal(capsys, kind) == [f"SOUNDOPS_{name} is missing."]
 
 
-@pytest.mark.parametrize(("name", "value"), BAD)
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [*((WorkerSettings, *bad) for bad in BAD), *((ApiSettings, *bad) for bad in BAD_FOR_THE_API)],
+)
 def test_what_is_bad_is_named(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: type[Settings], name: str, value: str
 ) -> None:
     """Whatever the value, the sentence names the setting and not the value."""
     put(environment, **{name: value})
-    check_refused(refusal(capsys), name, value)
+    check_refused(refusal(capsys, kind), name, value)
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_IN_PRODUCTION)
@@ -167,15 +218,17 @@ def test_production_refuses_what_is_good_enough_for_a_laptop(
 ) -> None:
     """Each alone, while all the rest is good."""
     put(environment, **(PRODUCTION | {name: value}))
-    check_refused(refusal(capsys), name, value)
+    check_refused(refusal(capsys, WorkerSettings), name, value)
 
 
 def test_production_takes_good_settings(environment: pytest.MonkeyPatch) -> None:
     """What the test above spoils is good, and a laptop takes what production refuses."""
     put(environment, **PRODUCTION)
     assert load(WorkerSettings).environment == "production"
+    assert load(ApiSettings).shows_docs is False
     put(environment, ENVIRONMENT="development", **dict(BAD_IN_PRODUCTION))
     assert load(WorkerSettings).kill_at == "during_call"
+    assert load(ApiSettings).shows_docs is True
 
 
 @pytest.mark.parametrize("twin", ["SECRET_KEY", "META_VERIFY_TOKEN", "META_APP_SECRET"])
@@ -185,7 +238,7 @@ def test_one_secret_for_two_purposes_is_refused(
     """A secret that leaks in one place must not open another. Spaces beside it do not make it another."""
     shared = "canary-0123456789-abcdefghijklmnopqrstuvwxyz"
     put(environment, **{"INSTAGRAM_APP_SECRET": f"another-0123456789-secret, {shared}", twin: shared})
-    check_refused(refusal(capsys), "SECRET_KEY", shared)
+    check_refused(refusal(capsys, WorkerSettings), "SECRET_KEY", shared)
 
 
 def test_several_secrets_during_a_rotation(environment: pytest.MonkeyPatch) -> None:
@@ -229,12 +282,60 @@ def test_the_environment_wins_over_the_file(environment: pytest.MonkeyPatch, tmp
     assert (settings.port, settings.metrics_port) == (8003, 8002)
 
 
-@pytest.mark.parametrize(("program", "missing"), [("app", NEEDED[:-1]), ("workers", NEEDED)])
-def test_a_process_says_what_is_missing_and_ends(tmp_path: Path, program: str, missing: list[str]) -> None:
+@pytest.mark.parametrize(("program", "kind"), [("app", ApiSettings), ("workers", WorkerSettings)])
+def test_a_process_says_what_is_missing_and_ends(tmp_path: Path, program: str, kind: type[Settings]) -> None:
     """A sentence for each, status 2, no traceback."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, "-m", program], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
-    )
+    ended = start(program, tmp_path, {})
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert sorted(ended.stderr.splitlines()) == sorted(f"SOUNDOPS_{name} is missing." for name in missing)
+    assert sorted(ended.stderr.splitlines()) == sorted(f"SOUNDOPS_{name} is missing." for name in NEEDED[kind])
+
+
+def test_40_bad_configurations_end_the_process(tmp_path: Path) -> None:
+    """The real programs, each within 5 seconds, with status 2, and one sentence that names the setting."""
+    worker = [("workers", *bad) for bad in (*BAD[::4], *BAD_IN_PRODUCTION[::2])]
+    api = [("app", *bad) for bad in (*BAD_FOR_THE_API[::2], ("LIMITS", "canary=1/60"))]
+    missing = [("app" if kind is ApiSettings else "workers", name, "") for kind in NEEDED for name in NEEDED[kind]]
+    assert len([*worker, *api, *missing]) >= 40
+    create_keys(tmp_path / "keys")
+    good = GOOD | {name: str(tmp_path / "keys" / Path(value).name) for name, value in GOOD.items() if "_FILE" in name}
+    production = {f"SOUNDOPS_{name}": value for name, value in PRODUCTION.items()}
+
+    def refused(program: str, name: str, value: str) -> str | None:
+        """What is wrong with how this one ends; None when nothing is."""
+        env = good | (production if (name, value) in BAD_IN_PRODUCTION else {}) | {f"SOUNDOPS_{name}": value}
+        began = perf_counter()
+        ended = start(program, tmp_path, env)
+        took_s, said = perf_counter() - began, ended.stderr.splitlines()
+        told = len(said) == 1 and said[0].startswith(f"SOUNDOPS_{name}") and "canary" not in said[0]
+        return None if (ended.returncode, told, took_s < 5) == (2, True, True) else f"{name} {took_s:.1f} s {said}"
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda one: refused(*one), [*worker, *api, *missing]))
+    assert [trouble for trouble in found if trouble] == []
+
+
+def test_a_library_below_its_floor_is_named() -> None:
+    """Releases are compared by their numbers; what is not installed is not missed."""
+    assert too_old(FLOORS) == too_old({}) == too_old({"starlette": "1.10.0", "pymongo": "4.20", "other": "0"}) == []
+    found = too_old({"starlette": "1.5", "python-multipart": "0.0.26.post1", "pymongo": "4.8.9"})
+    assert found == [
+        "The library starlette must be 1.5.1 or later.",
+        "The library python-multipart must be 0.0.27 or later.",
+        "The library pymongo must be 4.9 or later.",
+    ]
+
+
+@pytest.mark.parametrize("program", ["app", "workers"])
+def test_a_process_does_not_start_with_an_old_library(tmp_path: Path, program: str) -> None:
+    """Whatever else is wrong with it: a sentence, and status 2."""
+    (tmp_path / "starlette-1.5.0.dist-info").mkdir()
+    (tmp_path / "starlette-1.5.0.dist-info" / "METADATA").write_text("Name: starlette\nVersion: 1.5.0\n")
+    ended = start(program, tmp_path, {})
+    assert (ended.returncode, ended.stderr) == (2, "The library starlette must be 1.5.1 or later.\n")
+
+
+def start(program: str, folder: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Start one of our programs with these settings alone, in this folder, and wait for its end."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", **settings}
+    command = [sys.executable, "-m", program]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60)

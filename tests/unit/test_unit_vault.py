@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import keys
+from app.services.vault.account_ring import load_account_ring
 from app.services.vault.envelope import Binding, SealBroken, seal
 from app.services.vault.opening import Opened, open_envelope
 from app.services.vault.private_ring import PrivateRing, load_private
@@ -254,7 +255,7 @@ def test_the_command_makes_keys(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "keys"
     assert keys.main(["create", str(folder)]) == 0
     made = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(made) == ["jwt.pem", "ring.private.json", "ring.public.json"]
+    assert sorted(made) == ["jwt.pem", "ring.accounts.json", "ring.private.json", "ring.public.json"]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     ring = load_private(folder / "ring.private.json")
     envelope = seal(load_public(folder / "ring.public.json"), SECRET, BINDING)
@@ -262,6 +263,10 @@ def test_the_command_makes_keys(tmp_path: Path) -> None:
     assert keys.main(["create", str(folder)]) == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
     assert [keys.main(arguments) for arguments in ([], ["create"], ["destroy", str(folder)])] == [2, 2, 2]
+    assert keys.main(["create-account-ring", str(folder)]) == 1
+    (folder / "ring.accounts.json").unlink()
+    assert keys.main(["create-account-ring", str(folder)]) == 0
+    assert load_account_ring(folder / "ring.accounts.json").current == "a1"
 
 
 def test_an_opened_secret_stays_where_it_is() -> None:

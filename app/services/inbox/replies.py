@@ -5,7 +5,7 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc, Session
-from app.errors import Conflict, ConnectionNotActive, ReplyWindowClosed
+from app.errors import ConnectionNotActive, ReplyWindowClosed
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.models.reply_window import human_agent_until, window_closes_at
@@ -91,8 +91,6 @@ async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
 
     Raises `Conflict` unless the operation failed or its outcome is unknown.
     """
-    if operation["kind"] != "send_reply":
-        raise Conflict("Only a message can be sent again; connect the account again")
     key = {"_id": operation["target"], "label_id": operation["label_id"], "state": {"$ne": "sent"}}
     update = {"$set": {"state": "queued"}, "$unset": {"calling_at": "", "calling_fence": "", "problem": ""}}
 

@@ -37,8 +37,8 @@ async def queue(
     label_id: str | None = None,
     now: datetime,
     session: Session,
-) -> None:
-    """Write a mail down, with the operation that sends it, in the transaction of what it tells of.
+) -> str:
+    """Write a mail down, in the transaction of what it tells of; the id of the operation that sends it.
 
     `subject` is the person, or the invitation, whom it is about: a link's token is for them, made when it is sent.
     Without `to` it goes to the person's address at that time. `facts` are what the template shows.
@@ -52,10 +52,11 @@ async def queue(
         "facts": facts or {},
         "state": "queued",
         "created_at": now,
+        "queued_at": now,
         "expires_at": now + LIFE,
     }
     await db.open("mails").insert_one(mail, session=session)
-    await operations.add(
+    operation = await operations.add(
         db,
         label_id=label_id,
         kind="send_mail",
@@ -64,3 +65,19 @@ async def queue(
         now=now,
         session=session,
     )
+    return str(operation["_id"])
+
+
+async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
+    """Send again, as a person decided who knows that the first mail may have arrived. For a day it is tried again.
+
+    Raises `Conflict` unless the operation failed or its outcome is unknown.
+    """
+    key = {"_id": operation["target"], "label_id": operation["label_id"], "state": {"$ne": "sent"}}
+    update = {"$set": {"state": "queued", "queued_at": now}, "$unset": {"fence": "", "problem": ""}}
+
+    async def both(session: Session) -> None:
+        await operations.retry(db, operation, now=now, session=session)
+        await db.open("mails").update_one(key, update, session=session)
+
+    await db.in_transaction(both)

@@ -1,0 +1,18 @@
+"""Beginning an operation anew, as a person decided. Each kind knows what else must be set back for that."""
+
+from datetime import datetime
+
+from app.db import Database, Doc
+from app.errors import Conflict
+from app.services.inbox import replies
+from app.services.mail import outbox
+
+
+async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
+    """Do it again. Raises `Conflict` for what cannot be, or unless it failed or its outcome is unknown."""
+    if operation["kind"] == "send_reply":
+        await replies.begin_anew(db, operation, now=now)
+    elif operation["kind"] == "send_mail":
+        await outbox.begin_anew(db, operation, now=now)
+    else:
+        raise Conflict("Only what is sent can be sent again; connect the account again")
