@@ -18,6 +18,7 @@ from app.errors import (
     InvalidSignature,
     LabelDeleting,
     NotFound,
+    OwnerDecisionRequired,
     Problem,
     ReauthenticationRequired,
     RequestInProgress,
@@ -28,7 +29,7 @@ from app.errors import (
     UnsupportedMediaType,
     UriTooLong,
 )
-from app.models.access import PERMISSIONS, Permission, Role
+from app.models.access import PERMISSIONS, Permission, Role, Scope
 from app.problems import MEDIA_TYPE, ProblemOut, problems
 
 VERSION = "0.1.0"
@@ -55,6 +56,28 @@ IDEMPOTENCY_KEY = {
     "required": False,
     "description": "The same key and body get the first good answer again for 24 hours (`Idempotency-Replayed: true`).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+CLIENT_SCHEMES: dict[str, Any] = {
+    "client_credentials": {
+        "type": "oauth2",
+        "description": "API clients: the token of `POST /v1/oauth/token`, sent as `Authorization: Bearer`.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": "/v1/oauth/token",
+                "scopes": {
+                    scope: "data from Meta: needs the owner's decision"
+                    if PERMISSIONS[scope].meta
+                    else "the label's own"
+                    for scope in get_args(Scope)
+                },
+            }
+        },
+    },
+    "client_basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "API clients: `client_id` and `client_secret`, each form-encoded (RFC 6749, section 2.3.1).",
+    },
 }
 DELIVERY: dict[str, Any] = {
     "tags": ["webhooks"],
@@ -115,6 +138,7 @@ def generate(app: FastAPI) -> dict[str, Any]:
         for name, value in ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}").items()
         if name != "$defs"
     }
+    found["components"]["securitySchemes"] |= CLIENT_SCHEMES
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     found["paths"].setdefault(meta_webhook.PATH, {})["post"] = DELIVERY
@@ -138,6 +162,9 @@ def _tell_access(operation: dict[str, Any], access: str) -> None:
         operation["x-partner-scope"] = access if rule.partner else None
         kinds += [NotFound] + ([] if rule.while_deleting else [LabelDeleting])
         kinds += [ReauthenticationRequired] if rule.dangerous else []
+        if rule.partner:
+            kinds += [OwnerDecisionRequired] if rule.meta else []
+            operation["security"].append({"client_credentials": [access]})
     for kind in kinds:
         _add(operation["responses"], kind)
 
@@ -177,6 +204,15 @@ TAGS = [
     {"name": "members", "description": "Who works for a label, in which role, and who was asked to."},
     {"name": "audit", "description": "Who did what, when and from where. No route changes or deletes a row."},
     {"name": "support", "description": "Our support looking into a label: for a reason, for a while, visible to it."},
+    {
+        "name": "partners",
+        "description": "API clients: scopes, secrets that are shown once, and the owner's decision on data from Meta.",
+    },
+    {
+        "name": "oauth",
+        "description": "For API clients: `client_credentials` for a token of 15 minutes (RFC 6749, 7009, 7662). "
+        "Forms are taken as well as JSON, and errors carry the RFCs' `error`.",
+    },
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "operations", "description": "Deferred work."},

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import oauth
 from app.client_address import client_of
 from app.errors import HeadersTooLarge, Problem, TooManyRequests, Unavailable, UnsupportedMediaType, UriTooLong
 from app.ids import new_id
@@ -27,6 +28,7 @@ ANSWERS = Counter("http_answers_total", "Answers by status", ["status"])
 GONE = 499
 """The client hung up before it was answered (as nginx calls it)."""
 BODY_BYTES = 1024 * 1024
+JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
 URI_BYTES, HEADER_BYTES, HEADERS = 8 * 1024, 16 * 1024, 100
 WEBHOOKS = "/v1/webhooks/"
 """Providers call these. They sign what they send, and come from few addresses: limiting those would lose messages."""
@@ -121,7 +123,10 @@ class Guard:
             if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
                 await receive_webhook(self._parts, scope, receive, send)
                 return None
-            body = await read_body(receive, scope["headers"], at_most=BODY_BYTES)
+            at_most = oauth.BODY_BYTES if scope["path"] in oauth.PATHS else BODY_BYTES
+            body = await read_body(receive, scope["headers"], at_most=at_most)
+            if scope["path"] in oauth.PATHS and _content_type(scope) == FORM:
+                scope, body = _without_form(scope, body)
             if body:
                 _check_body(scope, body)
             await self._app(scope, _replayed(body, receive), send)
@@ -166,7 +171,7 @@ def _vary_by_origin(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes,
 
 
 async def _send_problem(problem: Problem, scope: Scope, send: Send) -> None:
-    body = problem_body(problem, scope["state"]["request_id"])
+    body = problem_body(problem, scope["state"]["request_id"], scope["path"])
     headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | problem.headers
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
@@ -182,10 +187,23 @@ def _check_head(scope: Scope) -> None:
 
 
 def _check_body(scope: Scope, body: bytes) -> None:
-    types = [value for name, value in scope["headers"] if name == b"content-type"]
-    if len(types) != 1 or types[0].split(b";")[0].strip().lower() != b"application/json":
+    if _content_type(scope) != JSON:
         raise UnsupportedMediaType
     check_json(body)
+
+
+def _content_type(scope: Scope) -> bytes:
+    """What the body is declared as; nothing where that is not told, or told twice."""
+    types = [value for name, value in scope["headers"] if name == b"content-type"]
+    return types[0].split(b";")[0].strip().lower() if len(types) == 1 else b""
+
+
+def _without_form(scope: Scope, body: bytes) -> tuple[Scope, bytes]:
+    """The same request with JSON as its body: nothing behind us knows forms. Raises `InvalidRequest`."""
+    converted = oauth.form_as_json(scope["path"], body)
+    kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
+    told = [(b"content-type", JSON), (b"content-length", str(len(converted)).encode())]
+    return {**scope, "headers": [*kept, *told]}, converted
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

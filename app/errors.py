@@ -63,6 +63,12 @@ class InvalidToken(Problem):
     status, code, title = 400, "invalid_token", "This link was used before, or is too old"
 
 
+class InvalidRequest(Problem):
+    """An OAuth request that the RFCs do not allow: something is missing, there twice, or in the wrong place."""
+
+    status, code, title = 400, "invalid_request", "The request is not one of OAuth's"
+
+
 class InvalidScope(Problem):
     """A scope that this client does not have."""
 

@@ -20,7 +20,9 @@ from app.access import access_to
 from app.db import Doc
 from app.deps import REFRESH_COOKIE
 from app.errors import FieldError, IdempotencyKeyReused, InvalidInput, RequestInProgress
+from app.oauth import PATHS as OAUTH_PATHS
 from app.parts import Parts
+from app.services.partners import clients
 from app.services.people import sessions
 from app.services.tokens import BadToken, Claims, ClientClaims
 
@@ -48,13 +50,15 @@ class Idempotency:
             )
         message = await receive()
         body: bytes = message.get("body", b"")
-        principal, claims = await _principal(self._parts, scope)
+        principal, claims = await _principal(self._parts, scope, body)
         request = _Request(self._parts, principal, scope, keys[0], body)
         scope["state"]["intent"] = request.intent
         stored = await request.claim()
         if stored is not None:
             if stored["access"] and claims:  # who may do it no longer, is not told any longer what came of it
                 await access_to(Request(scope), self._parts, claims, *stored["access"])
+            if stored.get("proven"):  # nor is a client whose secret works no longer
+                await clients.check_proven(self._parts.db, *stored["proven"], now=self._parts.clock())
             await _send_again(stored, send)
             return
         await self._first_time(request, scope, _once(message, receive), send)
@@ -65,7 +69,8 @@ class Idempotency:
             await self._app(scope, receive, answer)
         finally:
             # kept although the caller may have hung up: the effect has happened
-            await asyncio.shield(request.end(answer, scope["state"].get("access")))
+            noted = {name: scope["state"].get(name) for name in ("access", "proven")}
+            await asyncio.shield(request.end(answer, noted))
 
 
 class _Request:
@@ -114,12 +119,12 @@ class _Request:
             raise RequestInProgress
         return None
 
-    async def end(self, answer: "_Recorder", access: tuple[str, str] | None) -> None:
+    async def end(self, answer: "_Recorder", noted: Doc) -> None:
         """Keep the answer, with what the caller needed for it, or let the key go."""
         records = self._parts.db.open("idempotency_keys")
         try:
             if answer.complete and answer.status < 400:
-                kept = self._sealed(answer.document() | {"access": access})
+                kept = self._sealed(answer.document() | noted)
                 await records.update_one({"_id": self.record_id}, {"$set": {"answer": kept}})
             else:
                 await records.delete_one({"_id": self.record_id, "answer": None})
@@ -165,8 +170,11 @@ async def _send_again(stored: Doc, send: Send) -> None:
     await send({"type": "http.response.body", "body": stored["body"].encode()})
 
 
-async def _principal(parts: Parts, scope: Scope) -> tuple[str, Claims | ClientClaims | None]:
-    """Whose key it is: the account of a live session or an API client, else whoever shows the same token and cookie."""
+async def _principal(parts: Parts, scope: Scope, body: bytes) -> tuple[str, Claims | ClientClaims | None]:
+    """Whose key it is: the account of a live session or an API client, else whoever shows the same token and cookie.
+
+    An API client that authenticates shows its secret, in a header or in the body.
+    """
     request = Request(scope)
     given = request.headers.get("authorization", "")
     scheme, _, token = given.partition(" ")
@@ -180,7 +188,16 @@ async def _principal(parts: Parts, scope: Scope) -> tuple[str, Claims | ClientCl
         if claims and await sessions.get_session(parts.db, claims.session_id, now=parts.clock()):
             return claims.user_id, claims
     shown = f"{given}\0{request.cookies.get(REFRESH_COOKIE, '')}"
+    if scope["path"] in OAUTH_PATHS:
+        return hashlib.sha256(shown.encode() + b"\0" + _client_in(body)).hexdigest(), None
     return hashlib.sha256(shown.encode()).hexdigest(), None
+
+
+def _client_in(body: bytes) -> bytes:
+    """What a body says of who sends it. It is JSON, or empty."""
+    found = json.loads(body or b"{}")
+    named = [found.get("client_id"), found.get("client_secret")] if isinstance(found, dict) else []
+    return json.dumps(named).encode()
 
 
 def _once(message: Message, receive: Receive) -> Receive:

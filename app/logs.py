@@ -24,7 +24,7 @@ PATTERNS = re.compile(
     r"""(?x)
     \b(?:IGAA|IGQ|EAA)[\w-]{12,}                                    # Meta's tokens
     | \bey[\w-]{8,1024}\.[\w-]+\.[\w-]*                             # a JWT
-    | \bso[rt]_[\w-]{16,}                                           # our refresh tokens, and those in mails
+    | \bso[rkt]_[\w-]{16,}                                          # our refresh tokens, API secrets, links' tokens
     | (?i:bearer)\s+[\w.~+/=-]+
     | (?i:access_token|client_secret|code|state|signed_request|token|password|hub\.verify_token)
       (?:=|["']\s*:\s*)                                             # in an address or a form; in JSON or a repr

@@ -26,7 +26,9 @@ from app.routers import (
     labels,
     me,
     members,
+    oauth,
     operations,
+    partners,
     people,
     sessions,
     support,
@@ -81,8 +83,9 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
-    of_people, of_labels = (people, sessions, me), (labels, members, audit, support, connections, inbox, operations)
-    routers = [module.router for module in (health, *of_people, *of_labels, webhooks)]
+    of_people, of_partners = (people, sessions, me), (partners, oauth)
+    of_labels = (labels, members, audit, support, connections, inbox, operations)
+    routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks)]
     app.state.access = access_table(routers)
     for router in routers:
         app.include_router(router)

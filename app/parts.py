@@ -59,7 +59,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         clock=clock,
         ring=load_public(settings.vault_public_ring_file),
         account_ring=load_account_ring(settings.vault_account_ring_file),
-        signer=load_signer(settings.jwt_key_file, issuer=settings.public_url),
+        signer=load_signer(settings.jwt_key_file, issuer=settings.public_url, other=settings.jwt_other_key_file),
         passwords=Passwords(),
         password_rules=PasswordRules.load(settings.password_blocklist_file),
         limiter=open_limiter(settings, clock=clock),

@@ -12,6 +12,8 @@ from starlette.routing import Match
 
 from app.errors import FieldError, InvalidCursor, InvalidInput, MethodNotAllowed, NotFound, Problem, Unavailable
 from app.logs import get_logger
+from app.oauth import PATHS as OAUTH_PATHS
+from app.oauth import error_of
 
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -44,10 +46,13 @@ class ProblemOut(BaseModel):
     code: str
     request_id: str
     errors: list[FieldErrorOut] = []
+    error: str | None = None
+    """Of the OAuth routes alone, as is `error_description`: what RFC 6749 calls it."""
+    error_description: str | None = None
 
 
-def problem_body(problem: Problem, request_id: str) -> bytes:
-    """The answer's body."""
+def problem_body(problem: Problem, request_id: str, path: str = "") -> bytes:
+    """The answer's body, to a request of this path."""
     body: dict[str, Any] = {
         "type": TYPE_BASE + problem.code,
         "title": problem.title,
@@ -58,6 +63,8 @@ def problem_body(problem: Problem, request_id: str) -> bytes:
     }
     if problem.errors:
         body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in problem.errors]
+    if path in OAUTH_PATHS:
+        body |= error_of(problem)
     return orjson.dumps(body)
 
 
@@ -96,7 +103,7 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(request: Request, problem: Problem) -> Response:
-    body = problem_body(problem, request.scope["state"]["request_id"])
+    body = problem_body(problem, request.scope["state"]["request_id"], request.scope["path"])
     return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 

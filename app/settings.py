@@ -163,6 +163,8 @@ class Settings(BaseSettings):
     """Our own secret: cursors, dedupe keys and stored answers are derived from it."""
     jwt_key_file: Path
     """The private key (EC P-256, PEM) that signs access tokens."""
+    jwt_other_key_file: Path | None = None
+    """Another such key, whose tokens are taken too: the next one or the one before, while the key is exchanged."""
     vault_public_ring_file: Path
     """The public half of the key ring: enough to seal, not to open."""
 

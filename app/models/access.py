@@ -36,6 +36,8 @@ Scope = Literal[
     "operations:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
+MetaScope = Literal["connections:read", "inbox:read", "inbox:write", "comments:read"]
+"""Those of them that reach data from Meta: `META_SCOPES`."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ async def get_readiness(parts: PartsDep, request: Request, response: Response) -
 async def get_jwks(parts: PartsDep, response: Response) -> Jwks:
     """The public keys that our access tokens are verified with."""
     response.headers["Cache-Control"] = "public, max-age=300"
-    return Jwks(keys=[Jwk(**parts.signer.public_jwk)])
+    return Jwks(keys=[Jwk(**found) for found in parts.signer.public_jwks])
 
 
 @router.get(

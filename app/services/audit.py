@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -58,6 +58,10 @@ class By:
     id: str
     network: str | None
     request_id: str | None
+
+    def known_as(self, user_id: str) -> "By":
+        """The same, once it is known who it is: by the token of a mail, or by what they have just made."""
+        return replace(self, id=user_id)
 
 
 SYSTEM = By("system", "soundops", None, None)

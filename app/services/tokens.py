@@ -1,5 +1,8 @@
 """Access tokens: short-lived JWTs, signed with ES256 and nothing else. The only module that knows python-jose.
 
+There are two kinds, for people and for partners' API clients. Each has its own `typ`, its own audience and its exact
+set of claims, so that neither can be taken for the other.
+
 The library ignores `kid`, `typ` and `crit`, accepts tokens without `exp` or `aud`, and takes keys in forms that allow
 key confusion; so everything is checked here first (reference: stack.md, section 8).
 """
@@ -7,6 +10,7 @@ key confusion; so everything is checked here first (reference: stack.md, section
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,17 +18,21 @@ from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jose import jwk, jwt
 from jose.exceptions import JOSEError
 from ulid import ULID
 
-ALGORITHM, TYPE, AUDIENCE = "ES256", "at+jwt", "soundops-api"
+ALGORITHM = "ES256"
+TYPE, AUDIENCE = "at+jwt", "soundops-api"
+CLIENT_TYPE, CLIENT_AUDIENCE = "client+jwt", "soundops-partners"
 LIFE = timedelta(minutes=15)
 LONGEST = 4096
 LEEWAY_S = 10
 HEADER = {"alg", "typ", "kid"}
 CLAIMS = {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
+CLIENT_CLAIMS = {"iss", "aud", "sub", "label", "key", "scope", "iat", "exp", "jti"}
+KINDS = {TYPE: (AUDIENCE, CLAIMS), CLIENT_TYPE: (CLIENT_AUDIENCE, CLIENT_CLAIMS)}
 
 
 class BadToken(Exception):
@@ -49,55 +57,65 @@ class ClientClaims:
     """The secret that it was given for."""
     scopes: frozenset[str]
     token_id: str
+    expires_at: datetime
+    """In whole seconds, at most `LIFE` after it was issued."""
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs and verifies with one key."""
+    """Signs with one key; verifies with it, and with another during a rotation."""
 
     issuer: str
     key_id: str
-    public_jwk: dict[str, str]
+    public_jwks: list[dict[str, str]]
+    """Of every key whose tokens are taken; the signing one first."""
     _private: Any = field(repr=False)
-    _public: Any = field(repr=False)
+    _public: Mapping[str, Any] = field(repr=False)
+    """By key id."""
 
     def issue(self, claims: Claims, *, now: datetime) -> str:
-        """A token of `LIFE`."""
+        """A person's token, of `LIFE`."""
         issued = int(now.timestamp())
-        payload = {
-            "iss": self.issuer,
-            "aud": AUDIENCE,
-            "sub": claims.user_id,
-            "sid": claims.session_id,
-            "iat": issued,
-            "exp": issued + int(LIFE.total_seconds()),
-            "jti": str(ULID()).lower(),
-        }
-        return jwt.encode(payload, self._private, ALGORITHM, headers={"typ": TYPE, "kid": self.key_id})
+        own = {"sub": claims.user_id, "sid": claims.session_id, "jti": new_token_id()}
+        return self._sign(TYPE, own | {"iat": issued, "exp": issued + int(LIFE.total_seconds())})
+
+    def issue_for_client(self, claims: ClientClaims, *, now: datetime) -> str:
+        """An API client's token, of exactly these claims."""
+        own = {"sub": claims.client_id, "label": claims.label_id, "key": claims.key_id, "jti": claims.token_id}
+        times = {"iat": int(now.timestamp()), "exp": int(claims.expires_at.timestamp())}
+        return self._sign(CLIENT_TYPE, own | times | {"scope": " ".join(sorted(claims.scopes))})
+
+    def _sign(self, kind: str, claims: dict[str, Any]) -> str:
+        payload = {"iss": self.issuer, "aud": KINDS[kind][0]} | claims
+        return jwt.encode(payload, self._private, ALGORITHM, headers={"typ": kind, "kid": self.key_id})
 
     def verify(self, token: str, *, now: datetime) -> Claims | ClientClaims:
-        """Whose token it is. Raises `BadToken` for anything that `issue` did not make."""
+        """Whose token it is. Raises `BadToken` for anything that `issue` and `issue_for_client` did not make."""
         if len(token) > LONGEST or not token.isascii() or token.count(".") != 2:
             raise BadToken
         head, body, signature = token.split(".")
-        if not _is_canonical(signature):
+        if not all(_is_canonical(part) for part in (head, body, signature)):
             raise BadToken
         header, payload = _json_part(head), _json_part(body)
-        if set(header) != HEADER or (header["alg"], header["typ"], header["kid"]) != (ALGORITHM, TYPE, self.key_id):
+        if set(header) != HEADER or not all(isinstance(value, str) for value in header.values()):
             raise BadToken
-        self._check_claims(payload, now)
+        kind, public = header["typ"], self._public.get(header["kid"])
+        if header["alg"] != ALGORITHM or kind not in KINDS or public is None:
+            raise BadToken
+        self._check_claims(kind, payload, now)
         try:
-            jwt.decode(token, self._public, algorithms=[ALGORITHM], options={"verify_aud": False, "verify_exp": False})
+            jwt.decode(token, public, algorithms=[ALGORITHM], options={"verify_aud": False, "verify_exp": False})
         except (JOSEError, ValueError, TypeError, AttributeError) as exc:
             raise BadToken from exc
-        return Claims(user_id=payload["sub"], session_id=payload["sid"])
+        return _client_claims(payload) if kind == CLIENT_TYPE else Claims(payload["sub"], payload["sid"])
 
-    def _check_claims(self, payload: dict[str, Any], now: datetime) -> None:
-        if set(payload) != CLAIMS or payload["iss"] != self.issuer or payload["aud"] != AUDIENCE:
+    def _check_claims(self, kind: str, payload: dict[str, Any], now: datetime) -> None:
+        audience, names = KINDS[kind]
+        if set(payload) != names or payload["iss"] != self.issuer or payload["aud"] != audience:
             raise BadToken
         times = (payload["iat"], payload["exp"])
         if any(type(value) is not int for value in times) or not all(
-            isinstance(payload[name], str) and payload[name] for name in ("sub", "sid", "jti")
+            isinstance(payload[name], str) and payload[name] for name in names - {"iat", "exp"}
         ):
             raise BadToken
         at = now.astimezone(UTC).timestamp()
@@ -105,24 +123,47 @@ class Signer:
             raise BadToken
 
 
-def load_signer(path: Path, *, issuer: str) -> Signer:
-    """Read the private key (EC P-256, PEM). Raises `ValueError` or `OSError` with a sentence that names the file."""
+def new_token_id() -> str:
+    """A `jti`: unique everywhere."""
+    return str(ULID()).lower()
+
+
+def load_signer(path: Path, *, issuer: str, other: Path | None = None) -> Signer:
+    """Read the private key (EC P-256, PEM), and the `other` whose tokens are taken too.
+
+    Raises `ValueError` or `OSError` with a sentence that names the file.
+    """
+    public_jwks = [_public_jwk(_load(found)) for found in (path, other) if found is not None]
+    public = {found["kid"]: jwk.construct(found, ALGORITHM) for found in public_jwks}
+    private = jwk.construct(path.read_text(), ALGORITHM)
+    return Signer(issuer, public_jwks[0]["kid"], public_jwks, private, public)
+
+
+def _load(path: Path) -> ec.EllipticCurvePublicKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise ValueError(f"{path} is not a private key in PEM without a password") from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError(f"{path} is not an EC P-256 key")
-    public = key.public_key()
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return key.public_key()
+
+
+def _public_jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
     numbers = public.public_numbers()
     coordinates = {"crv": "P-256", "kty": "EC", "x": _b64(numbers.x), "y": _b64(numbers.y)}
     thumbprint = hashlib.sha256(json.dumps(coordinates, separators=(",", ":"), sort_keys=True).encode()).digest()
     key_id = base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode()  # RFC 7638
-    public_jwk = coordinates | {"kid": key_id, "use": "sig", "alg": ALGORITHM}
-    private = jwk.construct(path.read_text(), ALGORITHM)
-    return Signer(
-        issuer=issuer, key_id=key_id, public_jwk=public_jwk, _private=private, _public=jwk.construct(pem, ALGORITHM)
+    return coordinates | {"kid": key_id, "use": "sig", "alg": ALGORITHM}
+
+
+def _client_claims(payload: dict[str, Any]) -> ClientClaims:
+    scopes = frozenset(payload["scope"].split(" "))
+    if " ".join(sorted(scopes)) != payload["scope"]:  # written in another way than ours
+        raise BadToken
+    expires_at = datetime.fromtimestamp(payload["exp"], UTC)
+    return ClientClaims(
+        payload["sub"], payload["label"], payload["key"], scopes, token_id=payload["jti"], expires_at=expires_at
     )
 
 

@@ -30,9 +30,19 @@ NO_KEY = {"receiveMetaWebhook"}
 """Meta sends no `Idempotency-Key`: a delivery is known by what is in it."""
 NOTHING_TO_WAIT_FOR = {"createPasswordReset", "changeEmail", "deleteLabel"}
 """Their answer tells nothing of a mail, or the work begins in days."""
-SHOWN = {("SessionOut", "access_token")}
+SHOWN = {("SessionOut", "access_token"), ("TokenOut", "access_token")}
+SHOWN |= {("ClientMade", "client_secret"), ("SecretMade", "client_secret")}
+"""Each in the one answer that makes it: `MAKERS`."""
+MAKERS = {
+    "TokenOut": {"createOauthToken"},
+    "ClientMade": {"createApiClient"},
+    "SecretMade": {"createApiClientSecret"},
+}
+ABOUT = {("ClientOut", "secrets"), ("ClientMade", "secrets")}
+"""Lists of what there is to know about secrets, without them."""
 TIMES = {("ConnectionOut", "token_expires_at"), ("ConnectionStarted", "token_expires_at")}
 FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["ok", "missing"]}
+FIXED |= {("TokenOut", "token_type"): ["Bearer"]}
 FOR_ANYBODY = {"getHealth", "getReadiness", "getJwks", "getSecurityTxt", "createUser", "createSession"}
 FOR_ANYBODY |= {"verifyMetaWebhook", "receiveMetaWebhook", "createPasswordReset"}
 FOR_ANYBODY |= {"verifyEmail", "confirmPasswordReset", "confirmEmailChange", "undoEmailChange"}
@@ -146,7 +156,7 @@ def test_what_is_taken_and_refused_is_documented(contract: Doc) -> None:
 
 
 def test_no_answer_has_a_place_for_a_secret(contract: Doc) -> None:
-    """But the access token of a log-in."""
+    """But the access token of a log-in or a client, and a client's new secret: each in one answer alone."""
     answers = [operation["responses"] for _, _, operation in operations(contract)]
     found = {
         (name, field): schema
@@ -154,7 +164,13 @@ def test_no_answer_has_a_place_for_a_secret(contract: Doc) -> None:
         for field, schema in contract["components"]["schemas"][name].get("properties", {}).items()
         if SECRETIVE.search(field)
     }
-    assert set(found) == SHOWN | TIMES | set(FIXED)
+    assert set(found) == SHOWN | TIMES | ABOUT | set(FIXED)
+    for name, makers in MAKERS.items():
+        by = {one["operationId"] for _, _, one in operations(contract) if name in reachable(contract, one["responses"])}
+        assert by == makers
+    known = set(contract["components"]["schemas"]["SecretOut"]["properties"])
+    assert known == {"id", "hint", "created_at", "expires_at", "last_used_at", "created_by"}
+    assert {found[place]["items"]["$ref"] for place in ABOUT} == {"#/components/schemas/SecretOut"}
     for place, words in FIXED.items():
         assert found[place].get("enum", [found[place].get("const")]) == words
 

@@ -166,7 +166,8 @@ async def test_no_key_tells_whom_it_counts(limited: Open, counts: Redis) -> None
         await owner.get(f"/v1/labels/{label}")
         await house.api.limiter.hit("login_account", "somebody@example.com\r\n* é", [])
         keys = await counts.keys(f"{KEY_PREFIX}*")
-        assert {key.split(":")[2] for key in keys} == {"address", "account", "label", "login_account"}
+        of_people = {"address", "account", "label", "login_account", "register_address", "mail_address"}
+        assert {key.split(":")[2] for key in keys} == of_people
         assert all(re.fullmatch(rf"{KEY_PREFIX}[a-z_]+:[0-9a-f]{{32}}", key) for key in keys)
         assert min([await counts.pttl(key) for key in keys]) > 0  # each goes away by itself
 

@@ -40,6 +40,8 @@ MESSAGES = [
     f"page EAAB{CANARY}",
     f"session {JWT}",
     f"refresh sor_{CANARY}-tail",
+    f"partner sok_{CANARY}0123",
+    f"link sot_{CANARY}-tail",
     f"Authorization: Bearer {CANARY}/+=",
     f"authorization: bearer   {CANARY}",
     f"GET /me?fields=id&access_token={CANARY}&x=1",

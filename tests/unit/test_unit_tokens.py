@@ -211,7 +211,7 @@ def test_the_public_key_is_no_secret(forge: Forge, alg: str) -> None:
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    jwk = json.dumps(forge.signer.public_jwk).encode()
+    jwk = json.dumps(forge.signer.public_jwks[0]).encode()
     text = unsigned(forge, alg)
     for key in (pem, pem.strip(), der, point, jwk, forge.signer.key_id.encode(), b""):
         signature = hmac.new(key, text.encode(), hashlib.sha256).digest()
@@ -275,7 +275,7 @@ def test_the_signer_does_not_show_its_key(forge: Forge, signing: Path) -> None:
     """Printed, it shows what is public; the public key has no private number in it."""
     shown = repr(forge.signer)
     assert "PRIVATE" not in shown and "_private" not in shown
-    assert set(forge.signer.public_jwk) == {"crv", "kty", "x", "y", "kid", "use", "alg"}
+    assert set(forge.signer.public_jwks[0]) == {"crv", "kty", "x", "y", "kid", "use", "alg"}
     secret = forge.private.private_numbers().private_value
     assert encoded(secret.to_bytes(32, "big")) not in shown and str(secret) not in shown
 

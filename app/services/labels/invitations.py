@@ -128,7 +128,7 @@ async def accept(
     if user["email_key"] != invitation["email_key"]:
         raise WrongRecipient
     label_id, role = invitation["label_id"], invitation["role"]
-    membership = members.new_membership(label_id, user["_id"], role, now=now)
+    membership, by = members.new_membership(label_id, user["_id"], role, now=now), by.known_as(user["_id"])
 
     async def join(session: Session) -> None:
         await single_use.use_up(db, token, session=session)

@@ -35,9 +35,17 @@ async def users_of(db: Database, memberships: list[Doc]) -> dict[str, Doc]:
     return {user["_id"]: user async for user in db.open("users").find({"_id": {"$in": ids}})}
 
 
-async def owners(db: Database, label_id: str, *, session: Session | None = None) -> list[Doc]:
+async def with_roles(
+    db: Database, label_id: str, roles: frozenset[Role], *, session: Session | None = None
+) -> list[Doc]:
+    """The memberships of these roles in the label."""
+    query = {"label_id": label_id, "role": {"$in": sorted(roles)}}
+    return await db.open("memberships").find(query, session=session).to_list()
+
+
+async def owners(db: Database, label_id: str, *, session: Session) -> list[Doc]:
     """The memberships of the label's owners."""
-    return await db.open("memberships").find({"label_id": label_id, "role": "owner"}, session=session).to_list()
+    return await with_roles(db, label_id, frozenset(("owner",)), session=session)
 
 
 def new_membership(label_id: str, user_id: str, role: Role, *, now: datetime) -> Doc:
@@ -127,12 +135,14 @@ async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: 
 
 async def tell(
     db: Database, template: outbox.Template, user_id: str, label: Doc, *, now: datetime, session: Session, **facts: str
-) -> None:
-    """Send a member of the label a mail about it."""
+) -> str | None:
+    """Send a member of the label a mail about it; the id of the operation that does, none if they are gone."""
     user = await db.open("users").find_one({"_id": user_id}, session=session)
-    if user:
-        told = {"name": user["name"], "label": label["name"]} | facts
-        await outbox.queue(db, template, subject=user_id, facts=told, label_id=label["_id"], now=now, session=session)
+    if user is None:
+        return None
+    told = {"name": user["name"], "label": label["name"]} | facts
+    label_id = label["_id"]
+    return await outbox.queue(db, template, subject=user_id, facts=told, label_id=label_id, now=now, session=session)
 
 
 def _check_may_grant(own_role: Role, *roles: Role) -> None:

@@ -103,7 +103,7 @@ async def _register(
     template: outbox.Template
     if known is None:
         await db.open("users").insert_one(user, session=session)
-        action, template, owner = "account.made", "verify_email", user
+        action, template, owner, by = "account.made", "verify_email", user, by.known_as(user["_id"])
     else:
         seen = {"$set": {"registered_again_at": now}}
         await db.open("users").update_one({"_id": known["_id"]}, seen, session=session)

@@ -56,7 +56,9 @@ async def confirm(db: Database, audit: Audit, token: str, *, by: By, now: dateti
         await outbox.queue(
             db, "email_changed", subject=user["_id"], to=user["email"], facts=facts, now=now, session=session
         )
-        await audit.record(by, "email.changed", chain=user["_id"], target=user["_id"], now=now, session=session)
+        await audit.record(
+            by.known_as(user["_id"]), "email.changed", chain=user["_id"], target=user["_id"], now=now, session=session
+        )
 
     await _or_taken(db, all_of_it)
 
@@ -76,7 +78,14 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
         await single_use.withdraw(db, user["_id"], purposes=["undo_email_change"], session=session)
         facts = {"name": user["name"]}
         await outbox.queue(db, "reset_password", subject=user["_id"], facts=facts, now=now, session=session)
-        await audit.record(by, "email.change_undone", chain=user["_id"], target=user["_id"], now=now, session=session)
+        await audit.record(
+            by.known_as(user["_id"]),
+            "email.change_undone",
+            chain=user["_id"],
+            target=user["_id"],
+            now=now,
+            session=session,
+        )
 
     await _or_taken(db, all_of_it)
 

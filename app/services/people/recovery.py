@@ -35,7 +35,9 @@ async def verify_email(db: Database, audit: Audit, token: str, *, by: By, now: d
         await single_use.use_up(db, found, session=session)
         user_id = found["subject"]
         await mark_verified(db, user_id, now=now, session=session)
-        await audit.record(by, "email.verified", chain=user_id, target=user_id, now=now, session=session)
+        await audit.record(
+            by.known_as(user_id), "email.verified", chain=user_id, target=user_id, now=now, session=session
+        )
 
     await db.in_transaction(all_of_it)
 
@@ -71,7 +73,9 @@ async def reset_password(
         await single_use.use_up(db, found, session=session)
         await set_password(db, user, hashed, now=now, session=session)
         await mark_verified(db, user["_id"], now=now, session=session)
-        await audit.record(by, "password.reset", chain=user["_id"], target=user["_id"], now=now, session=session)
+        await audit.record(
+            by.known_as(user["_id"]), "password.reset", chain=user["_id"], target=user["_id"], now=now, session=session
+        )
 
     await db.in_transaction(all_of_it)
 
