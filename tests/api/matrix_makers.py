@@ -15,9 +15,10 @@ from ulid import ULID
 
 from app.db import Doc
 from app.ids import Prefix
-from app.models.access import Role
+from app.models.access import META_SCOPES, Role, Scope
 from app.services import operations as work
 from tests.api.matrix_contract import Operation
+from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
 from tests.house import PASSWORD, House, delivery, message_change
@@ -25,6 +26,8 @@ from workers import jobs
 
 OF_SUPPORT = {"openSupportAccess"}
 """What only our support does."""
+OF_CLIENTS = {"createOauthToken", "revokeOauthToken", "introspectOauthToken"}
+"""What an API client does by its secret, which does not go with anybody's access token."""
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Side:
     owner: httpx.AsyncClient
     staff: httpx.AsyncClient
     """A person of our support, who may look into the label."""
+    nobody: httpx.AsyncClient
     label_id: str
     people: dict[str, httpx.AsyncClient] = field(default_factory=dict)
     user_ids: dict[str, str] = field(default_factory=dict)
@@ -48,7 +52,9 @@ class Side:
         return f"/v1/labels/{self.label_id}"
 
     def doer(self, operation: Operation) -> httpx.AsyncClient:
-        """Who can do it: the owner, or our support."""
+        """Who can do it: the owner, our support, or whoever proves itself by what the body says."""
+        if operation.name in OF_CLIENTS:
+            return self.nobody
         return self.staff if operation.name in OF_SUPPORT else self.owner
 
     @property
@@ -115,9 +121,19 @@ async def make_connections(house: House, side: Side) -> list[str]:
     return [active["_id"], begun["id"]]
 
 
-async def made_already(house: House, side: Side) -> list[str]:
-    """The `state` of the log-in that is under way."""
-    return side.ids["state"]
+async def make_clients(house: House, side: Side) -> list[str]:
+    """Two API clients with every scope, whose owner has decided on Meta's data; the first with a token in use."""
+    made = [await another_client(house, side.owner, side.label_id, *get_args(Scope)) for _ in range(2)]
+    await made[0].decide(*META_SCOPES)
+    side.ids["secret_id"] = [made[0].client["secrets"][0]["id"]]
+    side.ids["client_secret"] = [made[0].client["client_secret"]]
+    side.ids["revokeOauthToken.token"] = side.ids["introspectOauthToken.token"] = [await made[0].token()]
+    return [partner.client["id"] for partner in made]
+
+
+async def made_before(house: House, side: Side) -> list[str]:
+    """What came with another row."""
+    return []
 
 
 async def make_conversations(house: House, side: Side) -> list[str]:
@@ -196,7 +212,11 @@ MAKERS: dict[str, Maker] = {
     "session_id": make_sessions,
     "invitation_id": make_invitations,
     "connection_id": make_connections,
-    "state": made_already,
+    "state": made_before,
+    "client_id": make_clients,
+    "secret_id": made_before,
+    "revokeOauthToken.token": made_before,
+    "introspectOauthToken.token": made_before,
     "conversation_id": make_conversations,
     "operation_id": make_operations,
     "message_id": make_messages,
@@ -208,9 +228,9 @@ MAKERS: dict[str, Maker] = {
 PLAIN: dict[str, str] = {
     **dict.fromkeys(("name", "text", "tags", "timezone", "country", "policy_version"), "words of the caller's own"),
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
-    **dict.fromkeys(("password", "current_password", "totp"), "a secret: who has it is its owner"),
+    **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
-    **dict.fromkeys(("reason", "action"), "words about what is done"),
+    **dict.fromkeys(("reason", "action", "grant_type", "scope", "token_type_hint"), "words about what is done"),
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",
     "slug": "a name in a space that all labels share, where each is told what is taken",
@@ -232,9 +252,9 @@ async def make_side(house: House, name: str, account: str) -> Side:
     """A label with one of everything, and its people, whose addresses are confirmed."""
     owner = await house.person(f"owner.{name}@example.com")
     support = await staff(house, f"support.{name}@example.com")
-    side = Side(name, account, owner, support, await house.label(owner, f"label-{name}"))
+    side = Side(name, account, owner, support, house.http, await house.label(owner, f"label-{name}"))
     for kind, make in MAKERS.items():
-        side.ids[kind] = await make(house, side)
+        side.ids[kind] = side.ids.get(kind) or await make(house, side)
     verified = {"$set": {"email_verified_at": house.clock()}}
     await house.db.open("users").update_many({"_id": {"$in": list(side.user_ids.values())}}, verified)
     return side

@@ -34,7 +34,7 @@ SPANS = "all-labels: a test looks at everything"
 _ID = re.compile(rf"\b(?:{'|'.join(get_args(Prefix))})_[0-9a-z]{{26}}\b")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _FRESH = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=state=)[\w-]+|(?<=secret=)\w+|(?<=totp_seed\":\")\w+|\b\w{4}(?:-\w{4}){3}\b"
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=state=)[\w-]+|(?<=secret=)\w+|(?<=totp_seed\":\")\w+|\b\w{4}(?:-\w{4}){3}\b|\bso[krt]_[\w-]+|(?<=hint\":\")[\w-]+"
 )
 """Tokens, states, seeds and recovery codes, which are new in each answer."""
 _BLANK = re.compile(r"x-request-id|date|etag|location|retry-after|ratelimit.*|set-cookie")
@@ -206,6 +206,13 @@ async def announced_end(world: World, side: Side, call: Call) -> Call:
     return call
 
 
+async def client_proof(world: World, side: Side, call: Call) -> Call:
+    """By id and secret in the body, about a token of the client's own."""
+    proof = {name: side.ids[name][0] for name in ("client_id", "client_secret")}
+    about = side.ids.get(f"{call.operation.name}.token")
+    return replace(call, body=proof | ({"token": about[0]} if about else {"grant_type": "client_credentials"}))
+
+
 async def no_access_yet(world: World, side: Side, call: Call) -> Call:
     """Whoever of our support looks into the label has left."""
     (await side.owner.delete(f"{side.path}/support-access/{side.ids['grant_id'][0]}")).raise_for_status()
@@ -232,6 +239,9 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "restoreLabel": announced_end,
     "finishInstagramLogin": way_back,
     "openSupportAccess": no_access_yet,
+    "createOauthToken": client_proof,
+    "revokeOauthToken": client_proof,
+    "introspectOauthToken": client_proof,
 }
 """What an operation needs beside real ids and the contract's examples."""
 
