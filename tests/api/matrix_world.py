@@ -27,6 +27,8 @@ from tests.house import PASSWORD, House
 
 Dump = dict[tuple[str, Any], bytes]
 """Every stored document, by its collection and id."""
+Shape = tuple[int, list[tuple[str, str]], str]
+"""A status, headers and a text."""
 AHEAD = timedelta(hours=1)
 """So far the world's clock is ahead: the store, whose clock is the real one, deletes nothing while the tests run."""
 AS_STORED: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
@@ -72,7 +74,7 @@ def outcome(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, str(answer.json()["code"]) if answer.status_code >= 400 else ""
 
 
-def shape(answer: httpx.Response, *given: str) -> tuple[int, list[tuple[str, str]], str]:
+def shape(answer: httpx.Response, *given: str) -> Shape:
     """An answer without what differs between any two: what was `given`, ids, instants, new secrets, limits' figures."""
     text = answer.text
     for value in (answer.headers["x-request-id"], *given):
