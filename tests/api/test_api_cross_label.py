@@ -123,8 +123,10 @@ async def tried_by(world: World, caller: Caller, operation: Operation) -> tuple[
     may = caller.may(operation)
     for case in chain.from_iterable(variants(case) if may else (case,) for case in cases(operation, good, world.a)):
         if case.told not in nones:  # it is the same for each of A's ids
-            nones[case.told] = shape(await case.with_none.by(client), *case.given)
-            await world.restore(before)
+            none = await case.with_none.by(client)
+            nones[case.told] = shape(none, *case.given)
+            if none.status_code < 400:  # what a refusal changes, is seen after A's id
+                await world.restore(before)
         troubles += await tried(world, client, replace(case, hidden=case.hidden and may), before, none=nones[case.told])
         count += 1
     return count, [f"{operation} by {caller.name}: {trouble}" for trouble in troubles]
