@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Annotated, Any, cast, get_args
 
 from fastapi import APIRouter, Depends, Path, Request, Security
@@ -199,29 +200,27 @@ async def _supports_access(parts: Parts, person: Person, label_id: str, permissi
 def declared_access(route: APIRoute) -> str:
     """Who may call the route: a permission of the table, `person`, `anybody` or `signed`. Raises `UndeclaredAccess`."""
     given = (route.openapi_extra or {}).get("x-access")
-    asked = set(_asked_of(route.dependant))
-    found = {given} if given else asked
+    found = set(_asked_of(route.dependant)) | ({str(given)} if given else set())
     known = {"person", "anybody", "signed", *get_args(Permission)}
-    if len(found) != 1 or not found <= known or (given in ("anybody", "signed") and asked):
-        raise UndeclaredAccess(f"{route.path} declares {sorted(map(str, found | asked))}, and must declare one")
-    return str(found.pop())
+    if len(found) != 1 or not found <= known:
+        raise UndeclaredAccess(f"{route.path} declares {sorted(found)}, and must declare one")
+    return found.pop()
 
 
 def access_table(routers: Iterable[APIRouter]) -> dict[tuple[str, str], str]:
     """Who may call each path and method. Raises `UndeclaredAccess`: with a route that does not say, nothing starts."""
-    return {
-        (route.path, method.lower()): declared_access(route)
-        for router in routers
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
+    table: dict[tuple[str, str], str] = {}
+    for route in chain.from_iterable(router.routes for router in routers):
+        if not isinstance(route, APIRoute):  # a socket, a mounted app, a bare route: nothing would ask who calls
+            raise UndeclaredAccess(f"{route} cannot declare its access")
+        table |= {(route.path, method.lower()): declared_access(route) for method in route.methods or ()}
+    return table
 
 
 def _asked_of(dependant: Dependant) -> Iterator[str]:
     for below in dependant.dependencies:
         if below.call is label_access:
-            yield from below.own_oauth_scopes or ["nothing"]
+            yield from {*(below.parent_oauth_scopes or ()), *(below.own_oauth_scopes or ())} or {"nothing"}
         elif below.call in (get_person, get_fresh_person):
             yield "person"
         else:

@@ -80,7 +80,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "inbox:read": Rule(_DESK, partner=True, meta=True),
     "inbox:write": Rule(_DESK, partner=True, meta=True),
     "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
-    "operations:read": Rule(_ALL, partner=True, support=True),
+    "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
     "operations:write": Rule(_DESK),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {

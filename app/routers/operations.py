@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response, Security
 
 from app import cursors
-from app.access import BY_RESOURCE, Access, ClaimsDep, PartsDep, access_to, label_access
+from app.access import BY_RESOURCE, Access, ClaimsDep, PartsDep, access_to, get_person, label_access
 from app.db import Doc
 from app.deps import PagingDep, WaitDep, content_tag, wait_for_end
 from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, Unauthenticated
@@ -81,9 +81,17 @@ async def retry_operation(
 
 
 async def _need_own(request: Request, parts: Parts, claims: Claims | ClientClaims, operation_id: str) -> Doc:
-    """The operation, if it is of a label that the caller works for. Raises `NotFound`, `Forbidden`."""
+    """The operation, if it is of a label that the caller works for. Raises `NotFound`, `Forbidden`, `Unauthenticated`.
+
+    Whoever may not see it learns nothing of whether it is there: a client's label is known, a person's session is asked
+    for in any case.
+    """
+    if isinstance(claims, ClientClaims):
+        await access_to(request, parts, claims, claims.label_id, "operations:read")
+        return await operations.need(parts.db, claims.label_id, operation_id)
     operation = await operations.find_anywhere(parts.db, operation_id)
     if operation is None or operation["label_id"] is None:
+        await get_person(request, parts, claims)
         raise NotFound
     await access_to(request, parts, claims, operation["label_id"], "operations:read")
     return operation

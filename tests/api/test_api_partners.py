@@ -14,7 +14,7 @@ from app.db import Doc
 from app.models.data_map import DATA_MAP
 from app.services.audit_reading import check_chain
 from tests.api.partners_harness import REASON, Partner, a_partner, another_client
-from tests.api.test_api_labels import join
+from tests.api.people import join
 from tests.house import House
 
 KEY = {"Idempotency-Key": "1"}

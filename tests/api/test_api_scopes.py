@@ -14,7 +14,7 @@ import pytest
 from app.db import Doc
 from app.models.access import META_SCOPES, PERMISSIONS, Scope
 from tests.api.partners_harness import Partner, a_partner, another_client, bearer
-from tests.api.test_api_labels import join
+from tests.api.people import join
 from tests.api.test_api_server import child_env
 from tests.house import House, message_change
 from tools import embedded

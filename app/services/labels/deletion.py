@@ -21,7 +21,7 @@ LATER = {"operations"}
 
 
 async def announce(db: Database, audit: Audit, label: Doc, *, by: By, now: datetime) -> Doc:
-    """Have the label deleted after the time of grace; until then only its owners reach it, and can restore it.
+    """Have the label deleted after the time of grace; until then nobody works in it, and its owners can restore it.
 
     The operation. Raises `Conflict` when it is announced already.
     """

@@ -1,0 +1,260 @@
+"""One of everything in a label, made through the API and what Meta delivers; and ids that never existed.
+
+`MAKERS` is the table of makers: a kind of id without a row there, and not in `PLAIN`, fails the cross-label test.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import get_args
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from ulid import ULID
+
+from app.db import Doc
+from app.ids import Prefix
+from app.models.access import META_SCOPES, Role, Scope
+from app.services import operations as work
+from tests.api.matrix_contract import Operation
+from tests.api.partners_harness import another_client
+from tests.api.people import join
+from tests.api.test_api_support import enter, staff
+from tests.house import PASSWORD, House, delivery, message_change
+from workers import jobs
+
+OF_SUPPORT = {"openSupportAccess"}
+"""What only our support does."""
+OF_CLIENTS = {"createOauthToken", "revokeOauthToken", "introspectOauthToken"}
+"""What an API client does by its secret, which does not go with anybody's access token."""
+
+
+@dataclass
+class Side:
+    """One label and its people: `owner`, a second one, and one of each role."""
+
+    name: str
+    account: str
+    owner: httpx.AsyncClient
+    staff: httpx.AsyncClient
+    """A person of our support, who may look into the label."""
+    nobody: httpx.AsyncClient
+    label_id: str
+    people: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    user_ids: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    """Real ids by the names of the places where they stand; the first of each is one that its owner can work with."""
+
+    @property
+    def path(self) -> str:
+        """Where the label is."""
+        return f"/v1/labels/{self.label_id}"
+
+    def doer(self, operation: Operation) -> httpx.AsyncClient:
+        """Who can do it: the owner, our support, or whoever proves itself by what the body says."""
+        if operation.name in OF_CLIENTS:
+            return self.nobody
+        return self.staff if operation.name in OF_SUPPORT else self.owner
+
+    @property
+    def email(self) -> str:
+        """The owner's address."""
+        return f"owner.{self.name}@example.com"
+
+    async def listed(self, path: str) -> list[Doc]:
+        """What a list of the label's shows."""
+        found: list[Doc] = (await self.owner.get(f"{self.path}{path}")).raise_for_status().json()["data"]
+        return found
+
+
+async def make_labels(house: House, side: Side) -> list[str]:
+    """The label, and a second one, so that the list goes on."""
+    return [side.label_id, await house.label(side.owner, f"second-of-{side.name}")]
+
+
+async def make_members(house: House, side: Side) -> list[str]:
+    """Somebody of each role, and a second owner; the first is one whom an admin may change."""
+    for name, role in {"second owner": "owner", **{role: role for role in get_args(Role) if role != "owner"}}.items():
+        email = f"{name.replace(' ', '.')}.{side.name}@example.com"
+        side.people[name] = await join(house, email, side.label_id, role)
+    side.people["owner"] = side.owner
+    for name, person in (*side.people.items(), ("staff", side.staff)):
+        side.user_ids[name] = (await person.get("/v1/me")).json()["id"]
+    members = {member["user_id"]: member["id"] for member in await side.listed("/members")}
+    return [members[side.user_ids[name]] for name in ("analyst", "agent", "owner")]
+
+
+async def make_user_ids(house: House, side: Side) -> list[str]:
+    """The accounts of people of the label."""
+    return [side.user_ids["agent"], side.user_ids["owner"]]
+
+
+async def make_sessions(house: House, side: Side) -> list[str]:
+    """The owner's: a second one, and the one in use."""
+    await house.http.post("/v1/sessions", json={"email": side.email, "password": PASSWORD})
+    house.http.cookies.clear()
+    shown = (await side.owner.get("/v1/sessions")).json()["data"]
+    return [one["id"] for one in sorted(shown, key=lambda one: bool(one["current"]))]
+
+
+async def make_grants(house: House, side: Side) -> list[str]:
+    """Our support's access: the one that lasts, and one that has ended."""
+    ended = (await enter(side.staff, side.label_id)).raise_for_status().json()["id"]
+    (await side.owner.delete(f"{side.path}/support-access/{ended}")).raise_for_status()
+    return [(await enter(side.staff, side.label_id)).raise_for_status().json()["id"], ended]
+
+
+async def make_invitations(house: House, side: Side) -> list[str]:
+    """Two that wait for their answer."""
+    wishes = [{"email": f"guest{n}.{side.name}@example.com", "role": "agent"} for n in range(2)]
+    made = [await side.owner.post(f"{side.path}/invitations", json=wish) for wish in wishes]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
+async def make_connections(house: House, side: Side) -> list[str]:
+    """One in use, and one whose log-in at Instagram is under way."""
+    active = await house.connection(side.label_id, side.account)
+    wish = {"provider": "instagram", "features": ["messages"]}
+    begun = (await side.owner.post(f"{side.path}/connections", json=wish)).raise_for_status().json()
+    side.ids["state"] = parse_qs(urlsplit(begun["authorize_url"]).query)["state"]
+    return [active["_id"], begun["id"]]
+
+
+async def make_clients(house: House, side: Side) -> list[str]:
+    """Two API clients with every scope, whose owner has decided on Meta's data; the first with a token in use."""
+    made = [await another_client(house, side.owner, side.label_id, *get_args(Scope)) for _ in range(2)]
+    await made[0].decide(*META_SCOPES)
+    side.ids["secret_id"] = [made[0].client["secrets"][0]["id"]]
+    side.ids["client_secret"] = [made[0].client["client_secret"]]
+    side.ids["revokeOauthToken.token"] = side.ids["introspectOauthToken.token"] = [await made[0].token()]
+    return [partner.client["id"] for partner in made]
+
+
+async def made_before(house: House, side: Side) -> list[str]:
+    """What came with another row."""
+    return []
+
+
+async def make_conversations(house: House, side: Side) -> list[str]:
+    """Two fans write, one of them twice, and two comment."""
+    writers = ("1", "1", "2")
+    items = [
+        message_change(f"m_{side.name}{n}", ms=house.ms(timedelta(minutes=9 - n)), fan=f"90000000{side.name}{fan}")
+        for n, fan in enumerate(writers)
+    ]
+    entry = {"id": side.account, "time": house.ms() // 1000}
+    comments = [
+        {
+            "field": "comments",
+            "value": {
+                "id": f"1790000000{side.name}{n}",
+                "text": "Love it",
+                "from": {"id": f"90000000{side.name}{n}", "username": "fan"},
+                "media": {"id": f"1800000000{side.name}", "media_product_type": "FEED"},
+            },
+        }
+        for n in range(2)
+    ]
+    for body in (
+        delivery(*items, account=side.account),
+        {"object": "instagram", "entry": [entry | {"changes": comments}]},
+    ):
+        (await house.deliver(body)).raise_for_status()
+    await jobs.drain_waiting(house.worker)
+    found = await side.listed("/conversations")
+    return [one["id"] for one in sorted(found, key=lambda one: str(one["participant"]["provider_id"]))]
+
+
+async def make_operations(house: House, side: Side) -> list[str]:
+    """A reply that failed, so that it can be begun anew; and one of the owner's account, which is no label's."""
+    conversation = side.ids["conversation_id"][0]
+    path = f"{side.path}/conversations/{conversation}/messages"
+    sent = (await side.owner.post(path, json={"text": "On Friday."})).raise_for_status().json()
+    claimed = await work.claim(house.db, sent["operation_id"], lease=timedelta(seconds=45), now=house.clock())
+    assert claimed is not None
+    await work.fail(house.db, claimed, code="refused_by_provider", detail="No.", now=house.clock())
+    mails = house.db.open("mails").find({"label_id": None, "user_id": side.user_ids["owner"]})
+    mail = (await mails.to_list())[0]
+    of_account = await house.db.open("operations").find_one({"label_id": None, "target": mail["_id"]})
+    assert of_account is not None
+    return [sent["operation_id"], of_account["_id"]]
+
+
+async def make_messages(house: House, side: Side) -> list[str]:
+    """What a fan wrote, and what the label answered."""
+    return [one["id"] for one in await side.listed(f"/conversations/{side.ids['conversation_id'][0]}/messages")]
+
+
+async def make_reply_targets(house: House, side: Side) -> list[str]:
+    """The provider's id of what a fan wrote."""
+    found = await side.listed(f"/conversations/{side.ids['conversation_id'][0]}/messages")
+    return [one["provider_id"] for one in found if one["provider_id"]]
+
+
+async def make_comments(house: House, side: Side) -> list[str]:
+    """Two comments."""
+    return [one["id"] for one in await side.listed("/comments")]
+
+
+async def make_media(house: House, side: Side) -> list[str]:
+    """The provider's id of what was commented on."""
+    return [one["media"]["provider_id"] for one in await side.listed("/comments")][:1]
+
+
+Maker = Callable[[House, Side], Awaitable[list[str]]]
+MAKERS: dict[str, Maker] = {
+    "label_id": make_labels,
+    "member_id": make_members,
+    "assignee": make_user_ids,
+    "actor": make_user_ids,
+    "grant_id": make_grants,
+    "session_id": make_sessions,
+    "invitation_id": make_invitations,
+    "connection_id": make_connections,
+    "state": made_before,
+    "client_id": make_clients,
+    "secret_id": made_before,
+    "revokeOauthToken.token": made_before,
+    "introspectOauthToken.token": made_before,
+    "conversation_id": make_conversations,
+    "operation_id": make_operations,
+    "message_id": make_messages,
+    "reply_to": make_reply_targets,
+    "comment_id": make_comments,
+    "media_id": make_media,
+}
+"""A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
+PLAIN: dict[str, str] = {
+    **dict.fromkeys(("name", "text", "tags", "timezone", "country", "policy_version"), "words of the caller's own"),
+    **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
+    **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
+    **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
+    **dict.fromkeys(("reason", "action", "grant_type", "scope", "token_type_hint"), "words about what is done"),
+    "error": "Instagram's word for a no",
+    "email": "an address: that known ones are answered as unknown ones are has tests of its own",
+    "slug": "a name in a space that all labels share, where each is told what is taken",
+    "cursor": "tried by test_cursors_of_another_label",
+    **dict.fromkeys(("hub.mode", "hub.verify_token", "hub.challenge"), "Meta's handshake"),
+}
+"""What is no id, and why."""
+
+
+def never(real: str) -> str:
+    """An id of the same form that never existed."""
+    prefix, _, body = real.partition("_")
+    if body and prefix in get_args(Prefix):
+        return f"{prefix}_{str(ULID()).lower()}"
+    return secrets.token_hex(len(real))[: len(real)]
+
+
+async def make_side(house: House, name: str, account: str) -> Side:
+    """A label with one of everything, and its people, whose addresses are confirmed."""
+    owner = await house.person(f"owner.{name}@example.com")
+    support = await staff(house, f"support.{name}@example.com")
+    side = Side(name, account, owner, support, house.http, await house.label(owner, f"label-{name}"))
+    for kind, make in MAKERS.items():
+        side.ids[kind] = side.ids.get(kind) or await make(house, side)
+    verified = {"$set": {"email_verified_at": house.clock()}}
+    await house.db.open("users").update_many({"_id": {"$in": list(side.user_ids.values())}}, verified)
+    return side

@@ -1,0 +1,267 @@
+"""Two labels with one of everything in each, the calls that do good work in them, and the way back after each."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, get_args
+
+import bson
+import httpx
+import pyotp
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
+
+from app.db import Doc
+from app.deps import REFRESH_COOKIE
+from app.ids import Prefix
+from app.models.data_map import DATA_MAP
+from app.services import single_use
+from tests.api.matrix_contract import Operation, Place, example_of, put
+from tests.api.matrix_makers import Side, make_side
+from tests.house import PASSWORD, House
+
+Dump = dict[tuple[str, Any], bytes]
+"""Every stored document, by its collection and id."""
+Shape = tuple[int, list[tuple[str, str]], str]
+"""A status, headers and a text."""
+AHEAD = timedelta(hours=1)
+"""So far the world's clock is ahead: the store, whose clock is the real one, deletes nothing while the tests run."""
+AS_STORED: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+SPANS = "all-labels: a test looks at everything"
+_ID = re.compile(rf"\b(?:{'|'.join(get_args(Prefix))})_[0-9a-z]{{26}}\b")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+_FRESH = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=state=)[\w-]+|(?<=secret=)\w+|(?<=totp_seed\":\")\w+|\b\w{4}(?:-\w{4}){3}\b|\bso[krt]_[\w-]+|(?<=hint\":\")[\w-]+"
+)
+"""Tokens, states, seeds and recovery codes, which are new in each answer."""
+_BLANK = re.compile(r"x-request-id|date|etag|location|retry-after|ratelimit.*|set-cookie")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that is good as it is, and can be made with something else at one place."""
+
+    operation: Operation
+    path: dict[str, str]
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def at(self, place: Place, value: str) -> "Call":
+        """The same with this value there."""
+        if place.where == "path":
+            return replace(self, path=self.path | {place.name: value})
+        if place.where == "query":
+            return replace(self, query=self.query | {place.name: value})
+        return replace(self, body=put(self.body, place.steps, value))
+
+    async def by(self, client: httpx.AsyncClient) -> httpx.Response:
+        """Make it."""
+        more: Doc = {} if self.body is None else {"json": self.body}
+        url = self.operation.path.format(**self.path)
+        answer = await client.request(self.operation.method, url, params=self.query, headers=self.headers, **more)
+        client.cookies.clear()
+        return answer
+
+
+def outcome(answer: httpx.Response) -> tuple[int, str]:
+    """The status, and the problem's code if it is one."""
+    return answer.status_code, str(answer.json()["code"]) if answer.status_code >= 400 else ""
+
+
+def shape(answer: httpx.Response, *given: str) -> Shape:
+    """An answer without what differs between any two: what was `given`, ids, instants, new secrets, limits' figures."""
+    text = answer.text
+    for value in (answer.headers["x-request-id"], *given):
+        text = text.replace(value, "…")
+    text = _INSTANT.sub("…", _ID.sub("…", _FRESH.sub("…", text)))
+    headers = [(name, "…" if _BLANK.fullmatch(name) else value) for name, value in answer.headers.multi_items()]
+    length = str(len(answer.content) - len(answer.text) + len(text))
+    return answer.status_code, sorted((n, length if n == "content-length" else v) for n, v in headers), text
+
+
+async def dump_of(house: House) -> Dump:
+    """Everything that is stored."""
+    found: Dump = {}
+    stored: Any = house.db.raw.with_options(codec_options=AS_STORED)
+
+    async def look(name: str) -> None:
+        for document in await stored[name].find({}, comment=SPANS).to_list():
+            found[name, document["_id"]] = document.raw
+
+    await asyncio.gather(*(look(name) for name in DATA_MAP))
+    return found
+
+
+@dataclass
+class World:
+    """A house with the labels `a` and `b`, as it was when it was made."""
+
+    house: House
+    a: Side
+    b: Side
+    base: Dump = field(repr=False)
+    of_a: set[tuple[str, Any]] = field(repr=False)
+    """What there was before `b` was."""
+
+    async def dump(self) -> Dump:
+        """Everything that is stored."""
+        return await dump_of(self.house)
+
+    async def restore(self, to: Dump) -> None:
+        """Put back everything that has changed since."""
+        now = await self.dump()
+        extra = sorted(now.keys() - to.keys())
+        wrong = sorted(key for key, document in to.items() if now.get(key) != document)
+        raw = self.house.db.raw
+        for name, keys in groupby(extra, key=itemgetter(0)):
+            await raw[name].delete_many({"_id": {"$in": [body for _, body in keys]}}, comment=SPANS)
+        for name, keys in groupby(wrong, key=itemgetter(0)):
+            writes = [ReplaceOne({"_id": key[1]}, bson.decode(to[key]), upsert=True) for key in keys]
+            await raw[name].bulk_write(writes, comment=SPANS)
+
+    def data_of_a(self, dump: Dump) -> Dump:
+        """All of A's: what there was before B was, and whatever names A's label, its people or their sessions."""
+        anchors = [
+            value.encode()
+            for name in ("label_id", "member_id", "session_id", "invitation_id")
+            for value in self.a.ids[name]
+        ]
+        anchors += [value.encode() for value in self.a.user_ids.values()]
+        return {
+            key: document
+            for key, document in dump.items()
+            if key in self.of_a or any(anchor in document for anchor in anchors)
+        }
+
+    async def good_call(self, side: Side, operation: Operation) -> Call:
+        """A call by which `side.doer` does what the operation does; what must be there first, is made."""
+        given = GIVEN | {"email": f"new.{side.name}@example.com", "slug": f"new-of-{side.name}"}
+        given |= {name: values[0] for name, values in side.ids.items()}
+        names = operation.parameters("path")
+        call = Call(operation, {name: side.ids[name][0] for name in names})
+        if operation.body is not None:
+            call = replace(call, body=example_of(operation.body, operation.schemas, given))
+        if operation.name in READY:
+            call = await READY[operation.name](self, side, call)
+        return call
+
+
+GIVEN = {"password": PASSWORD, "current_password": PASSWORD, "role": "agent", "token": "sot_none"}
+"""What goes into bodies by its field's name, where the contract has no example or one that would not do."""
+
+
+async def own_address(world: World, side: Side, call: Call) -> Call:
+    """Of the side's owner."""
+    return replace(call, body=call.body | {"email": side.email})
+
+
+async def link_token(world: World, side: Side, call: Call) -> Call:
+    """As a mail would bring it."""
+    purposes: dict[str, tuple[single_use.Purpose, str]] = {
+        "confirmPasswordReset": ("reset_password", side.user_ids["owner"]),
+        "confirmEmailChange": ("change_email", side.user_ids["owner"]),
+        "undoEmailChange": ("undo_email_change", side.user_ids["owner"]),
+        "acceptInvitation": ("invitation", side.ids["invitation_id"][0]),
+    }
+    purpose, subject = purposes[call.operation.name]
+    data = {"email": f"moved.{side.name}@example.com"}
+    now = world.house.clock()
+    token = await single_use.issue(world.house.db, purpose, subject=subject, data=data, now=now)
+    return replace(call, body=call.body | {"token": token})
+
+
+async def invitation_token(world: World, side: Side, call: Call) -> Call:
+    """With the account that whoever was invited makes."""
+    account = example_of(call.operation.schemas["NewAccount"], call.operation.schemas, GIVEN)
+    return await link_token(world, side, replace(call, body=call.body | {"account": account}))
+
+
+async def own_cookie(world: World, side: Side, call: Call) -> Call:
+    """Of a log-in of the owner's."""
+    answer = await side.owner.post("/v1/sessions", json={"email": side.email, "password": PASSWORD})
+    side.owner.cookies.clear()
+    return replace(call, headers={"Cookie": f"{REFRESH_COOKIE}={answer.raise_for_status().cookies[REFRESH_COOKIE]}"})
+
+
+async def app_code(world: World, side: Side, call: Call) -> Call:
+    """Of an authenticator app that was just set up."""
+    seed = (await side.owner.post("/v1/me/totp")).raise_for_status().json()["totp_seed"]
+    return replace(call, body={"code": pyotp.TOTP(seed).at(world.house.clock())})
+
+
+async def second_factor(world: World, side: Side, call: Call) -> Call:
+    """With one switched on."""
+    confirmed = await side.owner.post("/v1/me/totp/confirm", json=(await app_code(world, side, call)).body)
+    confirmed.raise_for_status()
+    return call
+
+
+async def announced_end(world: World, side: Side, call: Call) -> Call:
+    """Of a label that is going to be deleted."""
+    (await side.owner.delete(side.path)).raise_for_status()
+    return call
+
+
+async def client_proof(world: World, side: Side, call: Call) -> Call:
+    """By id and secret in the body, about a token of the client's own."""
+    proof = {name: side.ids[name][0] for name in ("client_id", "client_secret")}
+    about = side.ids.get(f"{call.operation.name}.token")
+    return replace(call, body=proof | ({"token": about[0]} if about else {"grant_type": "client_credentials"}))
+
+
+async def no_access_yet(world: World, side: Side, call: Call) -> Call:
+    """Whoever of our support looks into the label has left."""
+    (await side.owner.delete(f"{side.path}/support-access/{side.ids['grant_id'][0]}")).raise_for_status()
+    return call
+
+
+async def way_back(world: World, side: Side, call: Call) -> Call:
+    """As Instagram sends the browser."""
+    return replace(call, query={"state": side.ids["state"][0], "code": "AQD-from-instagram"})
+
+
+READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
+    "createSession": own_address,
+    "verifyEmail": own_address,
+    "createPasswordReset": own_address,
+    "confirmPasswordReset": link_token,
+    "confirmEmailChange": link_token,
+    "undoEmailChange": link_token,
+    "acceptInvitation": invitation_token,
+    "refreshSession": own_cookie,
+    "confirmTotp": app_code,
+    "renewRecoveryCodes": second_factor,
+    "removeTotp": second_factor,
+    "restoreLabel": announced_end,
+    "finishInstagramLogin": way_back,
+    "openSupportAccess": no_access_yet,
+    "createOauthToken": client_proof,
+    "revokeOauthToken": client_proof,
+    "introspectOauthToken": client_proof,
+}
+"""What an operation needs beside real ids and the contract's examples."""
+
+
+async def make_world(house: House) -> World:
+    """Label A with everything, and then label B."""
+    house.clock.offset = AHEAD
+    a = await make_side(house, "a", "17841400000000001")
+    of_a = set(await dump_of(house))
+    b = await make_side(house, "b", "17841400000000002")
+    return World(house, a, b, await dump_of(house), of_a)
+
+
+def differences(before: Dump, after: Dump) -> str:
+    """Which documents were added, changed or taken away; empty when none was."""
+    return _named("added", after.keys() - before.keys()) + _named("gone or changed", before.items() - after.items())
+
+
+def _named(what: str, found: Iterable[Any]) -> str:
+    names = sorted({key[0] if isinstance(key[1], str) else key[0][0] for key in found})
+    return f" {what}: {', '.join(names)}" if names else ""
