@@ -223,6 +223,19 @@ async def test_a_silent_redis_is_asked_once_a_second(opened: Open, clock: HandCl
         await limiter.close()
 
 
+async def test_a_late_answer_is_nobody_elses(opened: Open, clock: HandClock, redis_url: str) -> None:
+    """What Redis says after we gave up waiting is not taken for the answer to the next question."""
+    limiter = opened(1)
+    assert await outcome(limiter, key="used up") == 0
+    async with Redis.from_url(redis_url) as admin:
+        await admin.execute_command("CLIENT", "PAUSE", 5000)
+        assert await outcome(limiter, key="fresh") == 0  # passed uncounted
+        await admin.execute_command("CLIENT", "UNPAUSE")
+    clock.forward(1)
+    assert await outcome(limiter, key="used up") == 59
+    assert await outcome(limiter, key="another") == 0
+
+
 async def test_a_busy_process_is_no_silence_of_redis(opened: Open) -> None:
     """While the loop is held up for longer than Redis may be silent, hits wait, and none passes uncounted."""
     limiter = opened(20)
