@@ -120,7 +120,8 @@ class Windows:
         with _Patience():
             found = await self._script([asked.key for asked in group], arguments)
         return [
-            Seen(bool(passed), remaining, math.ceil((oldest + asked.window_ms - now) / 1000))
+            # another process may have counted after our `now`, and come first: nobody waits longer than the window
+            Seen(bool(passed), remaining, math.ceil((min(oldest, now) + asked.window_ms - now) / 1000))
             for asked, (passed, remaining, oldest) in zip(group, found, strict=True)
         ]
 

@@ -105,6 +105,14 @@ async def test_no_window_holds_more_than_the_quota(opened: Open, clock: HandCloc
     assert (busiest, len(passed)) == (10, 40)
 
 
+async def test_a_process_that_asks_late(opened: Open, clock: HandClock) -> None:
+    """One whose question arrives after a later one of another process sends nobody away for more than the window."""
+    limiter = opened(1, 60)
+    assert await outcome(limiter) == 0
+    clock.forward(-0.2)
+    assert await outcome(limiter) == 60
+
+
 async def test_what_is_refused_is_not_counted(opened: Open, clock: HandClock) -> None:
     """Whoever goes on knocking waits no longer than whoever does not."""
     limiter = opened(1, 10)

@@ -93,7 +93,6 @@ async def test_a_thousand_parallel_requests(two: Two) -> None:
             assert answer.headers["content-type"] == MEDIA_TYPE
             assert 1 <= int(answer.headers["retry-after"]) <= 60
             assert answer.json()["code"] == "too_many_requests"
-    assert 0 < sum(answer.status_code == 200 for answer in here) < AT_MOST  # both processes let some pass
 
 
 async def test_reads_and_webhooks_go_on_when_redis_is_killed(two: Two) -> None:
