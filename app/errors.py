@@ -207,6 +207,24 @@ class AlreadyMember(Problem):
     status, code, title = 409, "already_member", "This person works for the label already"
 
 
+class AccountExists(Problem):
+    """The invited address has an account: its owner logs in, and accepts then."""
+
+    status, code, title = 409, "account_exists", "This address has an account: log in, and accept then"
+
+
+class TotpEnabled(Problem):
+    """There is a second factor already."""
+
+    status, code, title = 409, "totp_enabled", "There is a second factor already: switch it off first"
+
+
+class NotDeleting(Problem):
+    """The label is not going to be deleted, or is being deleted now."""
+
+    status, code, title = 409, "not_deleting", "The label is not going to be deleted, or is being deleted now"
+
+
 class LabelDeleting(Problem):
     """The label is going to be deleted; until then its owner may restore it."""
 

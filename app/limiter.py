@@ -32,6 +32,7 @@ Name = Literal[
     "login_address",
     "register_address",
     "mail_address",
+    "mail_caller",
     "token_client",
     "invite_label",
     "mail_label",
@@ -57,12 +58,14 @@ DEFAULTS: dict[Name, Limit] = {
     "login_account": Limit(10, 900, "local"),
     "login_address": Limit(100, 900, "local"),
     "register_address": Limit(60, 3600, "local"),
-    "mail_address": Limit(5, 3600, "local"),
+    "mail_address": Limit(20, 3600, "local"),
+    "mail_caller": Limit(5, 3600, "local"),
     "token_client": Limit(60, 60, "local"),
     "invite_label": Limit(20, 3600, "closed"),
     "mail_label": Limit(100, 3600, "closed"),
 }
-"""`mail_address` is the mails that anybody can cause to one address; the log-in limits count failures alone."""
+"""The log-in limits count failures alone. `mail_address` and `mail_caller` count the mails that anybody can cause: to
+an address, and to it from one caller, so that no single stranger keeps its owner from a new password."""
 
 KEY_PREFIX = "soundops:limit:"
 

@@ -5,6 +5,7 @@ Ctrl-C or SIGTERM ends everything. The data stay in `.soundops/`, or where SOUND
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,7 @@ def run(plan: Plan) -> NoReturn:
         ready_s = time.monotonic() - begun
         sandbox_url, postbox_url = (services[name].url if name in services else None for name in ("sandbox", "postbox"))
         shown = demo.try_out(api.url, env["SOUNDOPS_PUBLIC_URL"].rstrip("/"), sandbox_url, plan.secrets)
+        write_private(plan.home / "operator.env", {name: shlex.quote(value) for name, value in api.env.items()})
         write_private(plan.home / "demo.env", table.for_the_shell(api.url, sandbox_url, postbox_url, shown))
         pages = {"sandbox_url": sandbox_url, "postbox_url": postbox_url}
         print(table.of_run(plan.home, env, in_order, shown, **pages, ready_s=ready_s), flush=True)

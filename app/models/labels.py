@@ -79,7 +79,7 @@ class LabelOut(ApiModel):
     timezone: str
     branding: Branding
     role: Role | None
-    """The caller's; null in lists, and for API clients and our support."""
+    """The caller's; null for API clients and our support."""
     status: Literal["active", "deleting"]
     deletion_due_at: Instant | None
     """When a label that is going to be deleted is gone; until then an owner can restore it."""

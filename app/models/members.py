@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from app.models.access import Role
 from app.models.base import ApiModel, Doc, Instant, Page
@@ -91,7 +91,25 @@ class NewAccount(ApiModel):
     date_of_birth: BirthDate
     """Only compared with the age limit of 16; never stored."""
     policy_version: PolicyVersion
-    marketing_opt_in: bool = False
+    marketing_opt_in: StrictBool = False
+
+
+class InvitationLookUp(ApiModel):
+    """The token of the mail."""
+
+    token: MailToken
+
+
+class InvitationSeen(ApiModel):
+    """What somebody is asked, as they see it before they accept."""
+
+    label_name: str
+    role: Role
+    email: str
+    """The invited address: only its owner can accept."""
+    has_account: bool
+    """Whether to log in, or to give a new `account` on accepting."""
+    expires_at: Instant
 
 
 class InvitationAccept(ApiModel):

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Literal
 from unicodedata import category
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr, model_validator
+from pydantic import AfterValidator, EmailStr, Field, SecretStr, StrictBool, model_validator
 
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 
@@ -32,7 +32,7 @@ Name = Annotated[str, Field(min_length=1, max_length=120, examples=["Nightjar Re
 Email = Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
 NewPassword = Annotated[SecretStr, AfterValidator(_long_enough), Field(examples=["a long sentence only I know"])]
 Password = Annotated[SecretStr, Field(max_length=128)]
-Totp = Annotated[SecretStr, Field(min_length=6, max_length=24, examples=["123456"])]
+Totp = Annotated[SecretStr, Field(min_length=6, max_length=40, examples=["123456"])]
 """A code of the authenticator app, or a recovery code."""
 MailToken = Annotated[SecretStr, Field(min_length=1, max_length=100)]
 """The token of a link in a mail."""
@@ -51,14 +51,14 @@ class UserCreate(ApiModel):
     """Only compared with the age limit of 16; never stored."""
     policy_version: PolicyVersion
     """The version of the privacy policy that was shown."""
-    marketing_opt_in: bool = False
+    marketing_opt_in: StrictBool = False
 
 
 class UserChange(ApiModel):
     """What to change; what is left out stays."""
 
     name: Name = Field(default_factory=left_out)
-    marketing_opt_in: bool = Field(default_factory=left_out)
+    marketing_opt_in: StrictBool = Field(default_factory=left_out)
 
 
 class UserOut(ApiModel):
@@ -157,7 +157,7 @@ class TotpStarted(ApiModel):
 class TotpConfirm(ApiModel):
     """A code of the authenticator app."""
 
-    code: Annotated[SecretStr, Field(min_length=6, max_length=6, examples=["123456"])]
+    code: Annotated[SecretStr, Field(min_length=6, max_length=12, examples=["123456"])]
 
 
 class RecoveryCodes(ApiModel):

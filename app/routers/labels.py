@@ -7,7 +7,16 @@ from fastapi import APIRouter, Response, Security
 from app import cursors
 from app.access import Access, PartsDep, PersonDep, label_access
 from app.deps import PagingDep, VersionsDep, version_tag
-from app.errors import Conflict, InvalidCursor, InvalidInput, LastOwner, NotFound, SlugTaken, StaleVersion
+from app.errors import (
+    Conflict,
+    InvalidCursor,
+    InvalidInput,
+    LabelDeleting,
+    NotDeleting,
+    NotFound,
+    SlugTaken,
+    StaleVersion,
+)
 from app.models.labels import LabelChange, LabelCreate, LabelOut, LabelPage
 from app.models.members import MemberOut, OwnershipTransfer
 from app.models.operations import OperationOut
@@ -46,7 +55,7 @@ async def list_labels(parts: PartsDep, person: PersonDep, paging: PagingDep) -> 
     after = cursors.decode_id(parts.cursor_key, place, paging.cursor)
     found = await labels.page_of_labels(parts.db, person.user_id, after=after, limit=paging.limit)
     page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
-    return LabelPage(data=[LabelOut.of(label, None) for label in page], next_cursor=following)
+    return LabelPage(data=[LabelOut.of(label, label["role"]) for label in page], next_cursor=following)
 
 
 @router.get("/{label_id}", operation_id="getLabel")
@@ -78,7 +87,7 @@ async def change_label(
     return LabelOut.of(label, access.role)
 
 
-@router.delete("/{label_id}", operation_id="deleteLabel", status_code=202, responses=problems(Conflict, NotFound))
+@router.delete("/{label_id}", operation_id="deleteLabel", status_code=202, responses=problems(LabelDeleting, NotFound))
 async def delete_label(parts: PartsDep, access: Owner, response: Response) -> OperationOut:
     """Have the label deleted, with everything in it, in 14 days. Needs a fresh log-in.
 
@@ -91,7 +100,7 @@ async def delete_label(parts: PartsDep, access: Owner, response: Response) -> Op
     return OperationOut.of(operation)
 
 
-@router.post("/{label_id}/restore", operation_id="restoreLabel", responses=problems(Conflict, NotFound))
+@router.post("/{label_id}/restore", operation_id="restoreLabel", responses=problems(NotDeleting, NotFound))
 async def restore_label(parts: PartsDep, access: Owner, response: Response) -> LabelOut:
     """Keep a label that was going to be deleted. Needs a fresh log-in."""
     label = await labels.need_label(parts.db, access.label_id)
@@ -100,9 +109,7 @@ async def restore_label(parts: PartsDep, access: Owner, response: Response) -> L
     return LabelOut.of(label, access.role)
 
 
-@router.post(
-    "/{label_id}/transfer", operation_id="transferLabel", responses=problems(InvalidInput, LastOwner, NotFound)
-)
+@router.post("/{label_id}/transfer", operation_id="transferLabel", responses=problems(InvalidInput, Conflict, NotFound))
 async def transfer_label(parts: PartsDep, access: Owner, body: OwnershipTransfer) -> MemberOut:
     """Make a member the owner in the caller's place, who becomes an admin. Needs a fresh log-in."""
     label = await labels.need_label(parts.db, access.label_id)

@@ -6,14 +6,15 @@ from app.access import FreshPersonDep, PartsDep, Person, PersonDep
 from app.db import Session
 from app.deps import VersionsDep, version_tag
 from app.errors import (
-    Conflict,
     EmailNotVerified,
+    FieldError,
     InvalidCredentials,
     InvalidInput,
     InvalidTotp,
     NotFound,
     ReauthenticationRequired,
     StaleVersion,
+    TotpEnabled,
     Unavailable,
 )
 from app.login import prove
@@ -70,6 +71,8 @@ async def change_password(
     user = await accounts.need_user(parts.db, person.user_id)
     new = body.password.get_secret_value()
     parts.password_rules.check(new, (user["name"], user["email"]))
+    if new == body.current_password.get_secret_value():
+        raise InvalidInput(errors=(FieldError("/password", "must be another one"),))
     attempt = attempt_of(request, user["email"], body.current_password, None)
     await prove(parts, attempt, by_password_alone=True)  # the session itself has passed the second factor
     hashed, now = await parts.passwords.hash(new), parts.clock()
@@ -87,8 +90,10 @@ async def change_password(
 )
 async def change_email(parts: PartsDep, person: FreshPersonDep, request: Request, body: EmailChange) -> MailAsked:
     """Ask for another address: the new one gets a link to confirm it, the old one is told. Needs a fresh log-in."""
-    await limit_mail(request, parts, body.email)
     user = await accounts.need_user(parts.db, person.user_id)
+    if accounts.email_key(body.email) == user["email_key"]:
+        raise InvalidInput(errors=(FieldError("/email", "is the account's address already"),))
+    await limit_mail(request, parts, "change_email", body.email)
     await email_change.ask(parts.db, parts.audit, user, body.email, by=person.by, now=parts.clock())
     return MailAsked()
 
@@ -106,7 +111,7 @@ async def get_totp(parts: PartsDep, person: PersonDep) -> TotpState:
     "/totp",
     operation_id="beginTotp",
     status_code=201,
-    responses=problems(Conflict, EmailNotVerified, ReauthenticationRequired),
+    responses=problems(TotpEnabled, EmailNotVerified, ReauthenticationRequired),
 )
 async def begin_totp(parts: PartsDep, person: FreshPersonDep) -> TotpStarted:
     """A new second factor, shown this once. It counts when `/confirm` has got a code of it. Needs a fresh log-in."""
@@ -118,7 +123,7 @@ async def begin_totp(parts: PartsDep, person: FreshPersonDep) -> TotpStarted:
 @router.post(
     "/totp/confirm",
     operation_id="confirmTotp",
-    responses=problems(InvalidInput, InvalidTotp, NotFound, ReauthenticationRequired),
+    responses=problems(InvalidInput, InvalidTotp, NotFound, TotpEnabled, ReauthenticationRequired),
 )
 async def confirm_totp(parts: PartsDep, person: FreshPersonDep, body: TotpConfirm) -> RecoveryCodes:
     """Switch the second factor on by a code of it. The answer holds the recovery codes, this once."""

@@ -9,9 +9,9 @@ from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_pers
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, content_tag, version_tag
 from app.errors import (
+    AccountExists,
     AgeRequirementNotMet,
     AlreadyMember,
-    Conflict,
     Forbidden,
     InvalidCursor,
     InvalidInput,
@@ -28,8 +28,10 @@ from app.models.members import (
     InvitationAccept,
     InvitationAccepted,
     InvitationCreate,
+    InvitationLookUp,
     InvitationOut,
     InvitationPage,
+    InvitationSeen,
     MemberChange,
     MemberOut,
     MemberPage,
@@ -37,7 +39,7 @@ from app.models.members import (
 )
 from app.parts import Parts
 from app.problems import problems
-from app.routers.people import AgeCookie, check_not_refused, somebody, too_young
+from app.routers.people import AgeCookie, check_not_refused, prepared, somebody
 from app.services.labels import invitations, members
 from app.services.labels.labels import need_label
 from app.services.people import accounts
@@ -198,6 +200,25 @@ async def withdraw_invitation(parts: PartsDep, access: Inviter, invitation_id: s
 
 
 @router.post(
+    "/invitations/look-up",
+    operation_id="lookUpInvitation",
+    openapi_extra=SIGNED,
+    responses=problems(InvalidInput, InvalidToken),
+)
+async def look_up_invitation(parts: PartsDep, body: InvitationLookUp) -> InvitationSeen:
+    """What the mail asks its reader, by its token, which is not used up."""
+    _, invitation = await invitations.look_up(parts.db, body.token.get_secret_value(), now=parts.clock())
+    label = await need_label(parts.db, invitation["label_id"])
+    return InvitationSeen(
+        label_name=label["name"],
+        role=invitation["role"],
+        email=invitation["email"],
+        has_account=await accounts.by_email(parts.db, invitation["email"]) is not None,
+        expires_at=invitation["expires_at"],
+    )
+
+
+@router.post(
     "/invitations/accept",
     operation_id="acceptInvitation",
     openapi_extra=SIGNED,
@@ -208,7 +229,7 @@ async def withdraw_invitation(parts: PartsDep, access: Inviter, invitation_id: s
         AgeRequirementNotMet,
         WrongRecipient,
         AlreadyMember,
-        Conflict,
+        AccountExists,
         Unavailable,
     ),
 )
@@ -236,17 +257,7 @@ async def accept_invitation(
 async def _new_account(parts: Parts, account: NewAccount, email: str) -> Doc:
     password = account.password.get_secret_value()
     applicant = Applicant(**account.model_dump(exclude={"password"}), password=password, email=email)
-    try:
-        return await accounts.prepare(
-            parts.passwords,
-            parts.password_rules,
-            applicant,
-            verified=True,
-            pointer="/account/password",
-            now=parts.clock(),
-        )
-    except AgeRequirementNotMet:
-        raise too_young() from None
+    return await prepared(parts, applicant, verified=True, pointer="/account/password")
 
 
 def _role(access: Access) -> Role:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Request
 
 from app.access import ANYBODY, SIGNED, PartsDep, state_of
+from app.db import Doc
 from app.errors import AgeRequirementNotMet, InvalidInput, InvalidToken, Unavailable
 from app.models.people import (
     EmailChangeConfirm,
@@ -19,6 +20,7 @@ from app.models.people import (
 from app.parts import Parts
 from app.problems import problems
 from app.services.audit import By
+from app.services.mail import outbox
 from app.services.people import accounts, email_change, recovery
 from app.services.people.accounts import Applicant
 
@@ -41,15 +43,22 @@ def check_not_refused(refused: str | None) -> None:
         raise AgeRequirementNotMet
 
 
-def too_young() -> AgeRequirementNotMet:
-    """The refusal, which the browser remembers for a day: a flag that identifies nobody."""
-    flag = f"{AGE_COOKIE}=1; Max-Age={AGE_ASKED_AGAIN_S}; Path=/; Secure; HttpOnly; SameSite=Lax"
-    return AgeRequirementNotMet(headers={"Set-Cookie": flag})
+async def prepared(parts: Parts, applicant: Applicant, *, verified: bool = False, pointer: str = "/password") -> Doc:
+    """A new account, not stored yet. A refusal for the age is remembered by the browser for a day, as a bare flag."""
+    try:
+        return await accounts.prepare(
+            parts.passwords, parts.password_rules, applicant, verified=verified, pointer=pointer, now=parts.clock()
+        )
+    except AgeRequirementNotMet:
+        flag = f"{AGE_COOKIE}=1; Max-Age={AGE_ASKED_AGAIN_S}; Path=/; Secure; HttpOnly; SameSite=Lax"
+        raise AgeRequirementNotMet(headers={"Set-Cookie": flag}) from None
 
 
-async def limit_mail(request: Request, parts: Parts, email: str) -> None:
+async def limit_mail(request: Request, parts: Parts, template: outbox.Template, email: str) -> None:
     """Count a mail that anybody can cause. Raises `TooManyRequests`, for known and unknown addresses alike."""
-    await parts.limiter.hit("mail_address", accounts.email_key(email), state_of(request)["standings"])
+    state, key = state_of(request), f"{template}\0{accounts.email_key(email)}"
+    await parts.limiter.hit("mail_caller", f"{key}\0{state['client'].limit_key}", state["standings"])
+    await parts.limiter.hit("mail_address", key, state["standings"])
 
 
 @router.post(
@@ -67,20 +76,10 @@ async def create_user(parts: PartsDep, request: Request, body: UserCreate, refus
     """
     check_not_refused(refused)
     await parts.limiter.hit("register_address", state_of(request)["client"].limit_key, state_of(request)["standings"])
-    await limit_mail(request, parts, body.email)
     applicant = Applicant(**body.model_dump(exclude={"password"}), password=body.password.get_secret_value())
-    try:
-        user = await accounts.register(
-            parts.db,
-            parts.audit,
-            parts.passwords,
-            parts.password_rules,
-            applicant,
-            by=somebody(request),
-            now=parts.clock(),
-        )
-    except AgeRequirementNotMet:
-        raise too_young() from None
+    user = await prepared(parts, applicant)
+    await limit_mail(request, parts, "verify_email", body.email)
+    await accounts.register(parts.db, parts.audit, user, by=somebody(request), now=parts.clock())
     return UserOut.of(user)
 
 
@@ -92,7 +91,7 @@ async def verify_email(parts: PartsDep, request: Request, body: EmailVerificatio
         await recovery.verify_email(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())
         return EmailVerified(status="verified")
     assert body.email is not None
-    await limit_mail(request, parts, body.email)
+    await limit_mail(request, parts, "verify_email", body.email)
     await recovery.ask(parts.db, "verify_email", body.email, now=parts.clock())
     return EmailVerified(status="accepted")
 
@@ -106,7 +105,7 @@ async def verify_email(parts: PartsDep, request: Request, body: EmailVerificatio
 )
 async def create_password_reset(parts: PartsDep, request: Request, body: PasswordResetCreate) -> MailAsked:
     """Ask for a mail with a link to set a new password. Whether the address has an account is not told."""
-    await limit_mail(request, parts, body.email)
+    await limit_mail(request, parts, "reset_password", body.email)
     await recovery.ask(parts.db, "reset_password", body.email, now=parts.clock())
     return MailAsked()
 
@@ -153,6 +152,9 @@ async def confirm_email_change(parts: PartsDep, request: Request, body: EmailCha
     responses=_LINK,
 )
 async def undo_email_change(parts: PartsDep, request: Request, body: EmailChangeConfirm) -> None:
-    """Give the account its old address back, by the token that was sent there. Every session of the account ends."""
+    """Give the account its old address back, by the token that was sent there.
+
+    Every session of the account ends, and its password is void: a mail leads to a new one.
+    """
     token = body.token.get_secret_value()
     await email_change.undo(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())

@@ -194,14 +194,16 @@ async def retry(db: Database, operation: Doc, *, now: datetime, session: Session
         raise Conflict("The operation is being retried already")
 
 
-async def cancel_all(db: Database, label_id: str, *, kind: Kind, now: datetime, session: Session) -> None:
-    """End every operation of this kind that has not begun. Raises `Conflict` when one is running."""
-    query = {"label_id": label_id, "kind": kind, "state": {"$in": ["queued", "running"]}}
-    for operation in await db.open("operations").find(query, session=session).to_list():
-        if operation["state"] == "running":
-            raise Conflict("It has begun already")
+async def cancel(
+    db: Database, label_id: str | None, *, kind: Kind, targets: list[str], now: datetime, session: Session
+) -> bool:
+    """End the operations of this kind on these targets that have not begun; whether none has begun."""
+    query = {"label_id": label_id, "kind": kind, "target": {"$in": targets}, "state": {"$in": ["queued", "running"]}}
+    found = await db.open("operations").find(query, session=session).to_list()
+    for operation in (one for one in found if one["state"] == "queued"):
         ended: Doc = {"state": "cancelled", "problem": None, "fence": operation["fence"] + 1}
         await _settle(db, operation, ended, due_at=None, now=now, session=session)
+    return all(one["state"] == "queued" for one in found)
 
 
 async def _settle(

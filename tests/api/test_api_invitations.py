@@ -69,7 +69,9 @@ async def test_somebody_known_joins(house: House) -> None:
     _, label_id, _, token = await invited(house)
     mara, other = await house.person(MARA), await house.person("other@example.com")
     assert problem(await accept(house, token, other)) == (403, "invitation_for_another_address")
-    assert problem(await accept(house, token)) == (409, "conflict")
+    assert problem(await accept(house, token)) == (409, "account_exists")
+    seen = (await house.http.post("/v1/invitations/look-up", json={"token": token})).json()
+    assert (seen["label_name"], seen["role"], seen["email"], seen["has_account"]) == ("Nightjar", "agent", MARA, True)
     nobody = await house.http.post("/v1/invitations/accept", json={"token": token})
     assert problem(nobody) == (401, "unauthenticated")
     assert (await accept(house, token, mara)).status_code == 200

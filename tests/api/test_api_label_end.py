@@ -55,13 +55,13 @@ async def test_announcing_and_restoring(house: House) -> None:
     assert (shown["status"], shown["deletion_due_at"]) == ("deleting", announced.json()["due_at"])
     for client, asked in ((owner, "/conversations"), (agent, "/conversations"), (owner, "/members")):
         assert problem(await client.get(path + asked)) == (409, "label_deleting")
-    assert problem(await owner.delete(path)) == (409, "conflict")
+    assert problem(await owner.delete(path)) == (409, "label_deleting")
     assert len(await mails(house, "label_deleting")) == 1
     assert problem(await agent.post(f"{path}/restore")) == (403, "forbidden")
     restored = await owner.post(f"{path}/restore")
     assert (restored.status_code, restored.json()["status"]) == (200, "active")
     assert (await agent.get(f"{path}/conversations")).status_code == 200
-    assert problem(await owner.post(f"{path}/restore")) == (409, "conflict")
+    assert problem(await owner.post(f"{path}/restore")) == (409, "not_deleting")
     operation = await owner.get(announced.headers["location"])
     assert operation.json()["state"] == "cancelled"
     assert (await actions(house, label_id))[-2:] == ["label.deletion_announced", "label.restored"]

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from app.limiter import KEY_PREFIX
 from app.problems import MEDIA_TYPE
-from tests.house import NO_LIMITS, PUBLIC_URL, House, delivery, message_change, open_house, settings_env
+from tests.house import NO_LIMITS, PASSWORD, PUBLIC_URL, House, delivery, message_change, open_house, settings_env
 
 Open = Callable[..., AbstractAsyncContextManager[House]]
 POLICY = '"address";q=50;w=60, "account";q=40;w=60'
@@ -166,7 +166,10 @@ async def test_no_key_tells_whom_it_counts(limited: Open, counts: Redis) -> None
         await owner.get(f"/v1/labels/{label}")
         await house.api.limiter.hit("login_account", "somebody@example.com\r\n* é", [])
         keys = await counts.keys(f"{KEY_PREFIX}*")
-        of_people = {"address", "account", "label", "login_account", "register_address", "mail_address"}
+        of_people = {"address", "account", "label", "login_account", "register_address"} | {
+            "mail_address",
+            "mail_caller",
+        }
         assert {key.split(":")[2] for key in keys} == of_people
         assert all(re.fullmatch(rf"{KEY_PREFIX}[a-z_]+:[0-9a-f]{{32}}", key) for key in keys)
         assert min([await counts.pttl(key) for key in keys]) > 0  # each goes away by itself
@@ -216,3 +219,15 @@ async def test_an_outsider_uses_up_no_labels_quota(limited: Open) -> None:
         path = f"/v1/labels/{await house.label(owner)}"
         assert [(await outsider.get(path)).status_code for _ in range(5)] == [404] * 5
         assert [(await owner.get(path)).status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+async def test_refused_input_costs_no_mail(limited: Open) -> None:
+    """Weak passwords, a birth date: nobody is locked out of registering by what sent no mail."""
+    async with limited("mail_caller=2/3600") as house:
+        body = {"name": "W", "email": "weak@example.com", "date_of_birth": "1990-05-17", "policy_version": "1"}
+        for password in ("passwordpassword", "short", "123456789012345", "aaaaaaaaaaaaaaaa"):
+            assert (await house.http.post("/v1/users", json=body | {"password": password})).status_code == 422
+        for status in (201, 201, 429):
+            assert (await house.http.post("/v1/users", json=body | {"password": PASSWORD})).status_code == status
+        resets = [await house.http.post("/v1/password-resets", json={"email": body["email"]}) for _ in range(3)]
+        assert [answer.status_code for answer in resets] == [202, 202, 429]

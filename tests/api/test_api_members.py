@@ -82,6 +82,8 @@ async def test_transferring_a_label(house: House) -> None:
     new, path = await member_id(house, label_id, MARA), f"/v1/labels/{label_id}/transfer"
     assert problem(await owner.post(path, json={"member_id": "mbr_none"})) == (404, "not_found")
     assert problem(await mara.post(path, json={"member_id": new})) == (403, "forbidden")
+    own = await member_id(house, label_id, OWNER)
+    assert problem(await owner.post(path, json={"member_id": own})) == (409, "conflict")
     moved = await owner.post(path, json={"member_id": new})
     assert (moved.status_code, moved.json()["role"]) == (200, "owner")
     roles = {one["email"]: one["role"] for one in (await owner.get(f"/v1/labels/{label_id}/members")).json()["data"]}

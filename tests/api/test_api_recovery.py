@@ -134,8 +134,11 @@ async def test_another_address(house: House) -> None:
     house.clock.offset = timedelta(days=2)
     undo = await link(house, "undo_email_change", user["_id"], email=MARA)
     assert (await house.http.post("/v1/users/email-change/undo", json={"token": undo})).status_code == 204
-    assert (await login(house, MARA, PASSWORD), await login(house, "mara@new.example", PASSWORD)) == (200, 401)
-    assert [mail["user_id"] for mail in await mails(house, "reset_password")] == [user["_id"]]
+    assert (await login(house, MARA, PASSWORD), await login(house, "mara@new.example", PASSWORD)) == (401, 401)
+    assert [mail["user_id"] for mail in await mails(house, "email_change_undone")] == [user["_id"]]
+    reset = {"token": await link(house, "reset_password", user["_id"]), "password": NEW}
+    assert (await house.http.post("/v1/password-resets/confirm", json=reset)).status_code == 204
+    assert await login(house, MARA, NEW) == 200
 
 
 async def test_asking_for_a_taken_address_tells_nothing(house: House) -> None:
@@ -152,6 +155,22 @@ async def test_asking_for_a_taken_address_tells_nothing(house: House) -> None:
     refused = await house.http.post("/v1/users/email-change/confirm", json={"token": token})
     assert problem(refused) == (400, "invalid_token")
     assert (await person.get("/v1/me")).json()["email"] == MARA
+
+
+async def test_a_thiefs_second_factor_goes_with_the_undo(house: House) -> None:
+    """What was switched on since the address moved; one of the owner's own, from before, stays."""
+    for before, enabled in ((False, False), (True, True)):
+        email = f"mara{before}@example.com"
+        person = await verified(house, email)
+        user = await user_of(house, email)
+        moved = await link(house, "change_email", user["_id"], email=f"thief{before}@example.com")
+        at = house.clock() + timedelta(hours=-1 if before else 1)
+        await house.db.open("second_factors").insert_one({"_id": user["_id"], "confirmed_at": at, "recovery": []})
+        assert (await house.http.post("/v1/users/email-change/confirm", json={"token": moved})).status_code == 204
+        undo = await link(house, "undo_email_change", user["_id"], email=email)
+        assert (await house.http.post("/v1/users/email-change/undo", json={"token": undo})).status_code == 204
+        assert (await house.db.open("second_factors").find_one({"_id": user["_id"]}) is not None) is enabled
+        assert (await person.get("/v1/me")).status_code == 401
 
 
 async def test_another_address_needs_a_fresh_log_in(house: House) -> None:

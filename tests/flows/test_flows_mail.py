@@ -33,12 +33,14 @@ FACTS: dict[str, dict[str, str]] = {
     "second_factor_changed": {"name": "Mara", "change": "switched on"},
     "invitation": {"label": "Nightjar", "role": "editor", "inviter": "Jonas"},
     "label_deleting": {"name": "Mara", "label": "Nightjar", "on": "2026-12-25"},
-    "owner_changed": {"name": "Mara", "label": "Nightjar"},
+    "owner_changed": {"name": "Mara", "label": "Nightjar", "owner": "Ines"},
+    "email_change_undone": {"name": "Mara"},
     "client_secret_made": {"name": "Mara", "label": "Nightjar", "client": "Tour planner"},
 }
 LINKS: dict[str, tuple[Purpose, str]] = {
     "verify_email": ("verify_email", "verify-email"),
     "reset_password": ("reset_password", "reset-password"),
+    "email_change_undone": ("reset_password", "reset-password"),
     "change_email": ("change_email", "confirm-email-change"),
     "email_changed": ("undo_email_change", "undo-email-change"),
     "invitation": ("invitation", "accept-invitation"),

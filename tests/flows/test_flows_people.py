@@ -33,7 +33,10 @@ async def test_a_persons_first_days(house: House) -> None:
     assert (await house.http.post("/v1/users/email-change/confirm", json={"token": token})).status_code == 204
     token = await newest(house, MARA, "moved")
     assert (await house.http.post("/v1/users/email-change/undo", json={"token": token})).status_code == 204
-    await log_in(house, person, MARA, NEW)
+    token = await newest(house, MARA, "your account is back")
+    body = {"token": token, "password": "and a third one of mine"}
+    assert (await house.http.post("/v1/password-resets/confirm", json=body)).status_code == 204
+    await log_in(house, person, MARA, body["password"])
     assert (await person.get("/v1/me")).json()["email"] == MARA
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from app.clock import Clock
 from app.db import Database, Doc, Session
-from app.errors import Conflict
+from app.errors import LabelDeleting, NotDeleting
 from app.models.base import rfc3339
 from app.models.data_map import DATA_MAP
 from app.services import operations
@@ -23,7 +23,7 @@ LATER = {"operations"}
 async def announce(db: Database, audit: Audit, label: Doc, *, by: By, now: datetime) -> Doc:
     """Have the label deleted after the time of grace; until then nobody works in it, and its owners can restore it.
 
-    The operation. Raises `Conflict` when it is announced already.
+    The operation. Raises `LabelDeleting` when it is announced already.
     """
     label_id, due_at = label["_id"], now + GRACE
 
@@ -31,7 +31,7 @@ async def announce(db: Database, audit: Audit, label: Doc, *, by: By, now: datet
         announced = {"$set": {"deletion_due_at": due_at}, "$inc": {"version": 1}}
         query = {"_id": label_id, "deletion_due_at": None}
         if (await db.open("labels").update_one(query, announced, session=session)).modified_count == 0:
-            raise Conflict("The label is going to be deleted already")
+            raise LabelDeleting
         await _mark_members(db, label_id, deleting=True, session=session)
         for owner in await members.owners(db, label_id, session=session):
             day = rfc3339(due_at)[:10]
@@ -52,16 +52,18 @@ async def announce(db: Database, audit: Audit, label: Doc, *, by: By, now: datet
 
 
 async def restore(db: Database, audit: Audit, label: Doc, *, by: By, now: datetime) -> Doc:
-    """Keep the label after all. Raises `Conflict` when it is not going to be deleted, or is being deleted now."""
+    """Keep the label after all. Raises `NotDeleting` when it is not going to be deleted, or is being deleted now."""
     label_id = label["_id"]
 
     async def all_of_it(session: Session) -> None:
         query = {"_id": label_id, "deletion_due_at": {"$gt": now}}
         update = {"$unset": {"deletion_due_at": ""}, "$inc": {"version": 1}}
         if (await db.open("labels").update_one(query, update, session=session)).modified_count == 0:
-            raise Conflict("The label is not going to be deleted")
+            raise NotDeleting
         await _mark_members(db, label_id, deleting=False, session=session)
-        await operations.cancel_all(db, label_id, kind="delete_label", now=now, session=session)
+        waits = await operations.cancel(db, label_id, kind="delete_label", targets=[label_id], now=now, session=session)
+        if not waits:
+            raise NotDeleting
         await audit.record(by, "label.restored", label_id=label_id, target=label_id, now=now, session=session)
 
     await db.in_transaction(all_of_it)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from app.db import ALL_LABELS, Database, Doc, Session
-from app.errors import AlreadyMember, Conflict, Forbidden, InvalidToken, NotFound, WrongRecipient
+from app.errors import AccountExists, AlreadyMember, Forbidden, InvalidToken, NotFound, WrongRecipient
 from app.ids import new_id
 from app.models.access import MAY_GRANT, Role
 from app.services import single_use
@@ -43,7 +43,7 @@ async def invite(
         user = await db.open("users").find_one({"email_key": key}, session=session)
         if user and await members.membership_of(db, user["_id"], label_id, session=session):
             raise AlreadyMember
-        await db.open("invitations").delete_one({"label_id": label_id, "email_key": key}, session=session)
+        await members.void_invitations(db, {"label_id": label_id, "email_key": key}, now=now, session=session)
         await db.open("invitations").insert_one(invitation, session=session)
         inviter = await db.open("users").find_one({"_id": by.id}, session=session)
         facts = {"label": label["name"], "role": role, "inviter": inviter["name"] if inviter else label["name"]}
@@ -90,11 +90,10 @@ async def page_of(db: Database, label_id: str, *, after: str | None, limit: int,
 async def withdraw(db: Database, audit: Audit, invitation: Doc, *, by: By, now: datetime) -> None:
     """Make it void. Raises `NotFound` when it has been accepted meanwhile."""
 
-    async def void(session: Session) -> None:
+    async def withdrawn(session: Session) -> None:
         query = {"label_id": invitation["label_id"], "_id": invitation["_id"]}
-        if (await db.open("invitations").delete_one(query, session=session)).deleted_count == 0:
+        if await members.void_invitations(db, query, now=now, session=session) == 0:
             raise NotFound
-        await single_use.withdraw(db, invitation["_id"], purposes=["invitation"], session=session)
         await audit.record(
             by,
             "invitation.withdrawn",
@@ -104,7 +103,7 @@ async def withdraw(db: Database, audit: Audit, invitation: Doc, *, by: By, now: 
             session=session,
         )
 
-    await db.in_transaction(void)
+    await db.in_transaction(withdrawn)
 
 
 async def look_up(db: Database, token: str, *, now: datetime) -> tuple[Doc, Doc]:
@@ -123,7 +122,7 @@ async def accept(
     """Make the invited person a member; a new account is stored with it, or neither is. The membership.
 
     Raises `WrongRecipient` for another address's account, `InvalidToken` when another was first, `AlreadyMember`,
-    `Conflict` when the address has got an account meanwhile.
+    `AccountExists` when the address has one.
     """
     if user["email_key"] != invitation["email_key"]:
         raise WrongRecipient
@@ -156,5 +155,5 @@ async def accept(
     try:
         await db.in_transaction(join)
     except DuplicateKeyError:
-        raise Conflict("Log in, and accept the invitation then") from None
+        raise AccountExists from None
     return membership

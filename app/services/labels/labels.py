@@ -57,12 +57,12 @@ async def need_label(db: Database, label_id: str) -> Doc:
 
 
 async def page_of_labels(db: Database, user_id: str, *, after: str | None, limit: int) -> list[Doc]:
-    """The labels that a person works for, by id, one more than `limit` if there are more."""
+    """The labels that a person works for, each with their `role`, by id, one more than `limit` if there are more."""
     query: Doc = {"user_id": user_id} | ({"label_id": {"$gt": after}} if after else {})
     memberships = db.open("memberships").find(query, comment=f"{ALL_LABELS}a person's own labels").sort("label_id", 1)
-    label_ids = [membership["label_id"] async for membership in memberships.limit(limit + 1)]
-    found = {label["_id"]: label async for label in db.open("labels").find({"_id": {"$in": label_ids}})}
-    return [found[label_id] for label_id in label_ids if label_id in found]
+    roles = {membership["label_id"]: membership["role"] async for membership in memberships.limit(limit + 1)}
+    found = {label["_id"]: label async for label in db.open("labels").find({"_id": {"$in": list(roles)}})}
+    return [found[label_id] | {"role": role} for label_id, role in roles.items() if label_id in found]
 
 
 async def change_label(
@@ -70,9 +70,13 @@ async def change_label(
 ) -> Doc:
     """Change a label's own fields, if it still is of one of the `versions` seen. Raises `StaleVersion`, `SlugTaken`."""
     query: Doc = {"_id": label_id} | ({"version": {"$in": versions}} if versions is not None else {})
-    update: Doc = {"$inc": {"version": 1}} | ({"$set": changes} if changes else {})
+    update: Doc = {"$inc": {"version": 1}, "$set": changes}
 
     async def change(session: Session) -> None:
+        if not changes:
+            if await db.open("labels").find_one(query, session=session) is None:
+                raise StaleVersion
+            return
         if (await db.open("labels").update_one(query, update, session=session)).matched_count == 0:
             raise StaleVersion
         details = {"fields": ",".join(sorted(changes))}

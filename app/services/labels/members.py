@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from app.db import Database, Doc, Session
-from app.errors import Forbidden, LastOwner, NotFound, StaleVersion
+from app.errors import Conflict, Forbidden, LastOwner, NotFound, StaleVersion
 from app.ids import new_id
 from app.models.access import MAY_GRANT, Role
+from app.services import single_use
 from app.services.audit import Audit, By
 from app.services.mail import outbox
 
@@ -102,7 +103,7 @@ async def remove(
             await _need_another_owner(db, label_id, session)
         await db.open("memberships").delete_one({"label_id": label_id, "_id": member_id}, session=session)
         sent = {"label_id": label_id, "invited_by": found["user_id"]}
-        await db.open("invitations").delete_many(sent, session=session)
+        await void_invitations(db, sent, now=now, session=session)
         action = "member.left" if found["user_id"] == by.id else "member.removed"
         details = {"user_id": found["user_id"], "role": found["role"]}
         await audit.record(by, action, label_id=label_id, target=member_id, details=details, now=now, session=session)
@@ -110,8 +111,19 @@ async def remove(
     await db.in_transaction(take_out)
 
 
+async def void_invitations(db: Database, query: Doc, *, now: datetime, session: Session) -> int:
+    """Make a label's invitations void, with their links and the mails that still wait; how many there were."""
+    found = await db.open("invitations").find(query, session=session).to_list()
+    ids = [invitation["_id"] for invitation in found]
+    await db.open("invitations").delete_many({"label_id": query["label_id"], "_id": {"$in": ids}}, session=session)
+    for invitation_id in ids:
+        await single_use.withdraw(db, invitation_id, purposes=["invitation"], session=session)
+    await outbox.call_off(db, query["label_id"], subjects=ids, now=now, session=session)
+    return len(ids)
+
+
 async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: str, *, by: By, now: datetime) -> Doc:
-    """Make a member the owner in the caller's place, who is an admin from then on. Raises `NotFound`."""
+    """Make a member the owner in the caller's place, who is an admin from then on. Raises `NotFound`, `Conflict`."""
     label_id = label["_id"]
 
     async def transfer(session: Session) -> Doc:
@@ -119,15 +131,18 @@ async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: 
         own = await membership_of(db, by.id, label_id, session=session)
         if own is None or own["role"] != "owner":
             raise NotFound
-        if new["_id"] != own["_id"]:
-            await _set_role(db, new, "owner", session)
-            await _set_role(db, own, "admin", session)
+        if new["_id"] == own["_id"]:
+            raise Conflict("The label is this member's already")
+        await _set_role(db, new, "owner", session)
+        await _set_role(db, own, "admin", session)
+        owner = await db.open("users").find_one({"_id": new["user_id"]}, session=session)
         details = {"from": own["_id"], "to": new["_id"]}
         await audit.record(
             by, "label.transferred", label_id=label_id, target=label_id, details=details, now=now, session=session
         )
         for member in (new, own):
-            await tell(db, "owner_changed", member["user_id"], label, now=now, session=session)
+            name = owner["name"] if owner else "somebody"
+            await tell(db, "owner_changed", member["user_id"], label, now=now, session=session, owner=name)
         return await need(db, label_id, member_id, session=session)
 
     return await db.in_transaction(transfer)

@@ -48,6 +48,9 @@ LETTERS: dict[Template, Letter] = {
     "email_changed": Letter(
         "Your account has moved to another address", "undo_email_change", "undo-email-change", "Take it back"
     ),
+    "email_change_undone": Letter(
+        "Choose a new password: your account is back", "reset_password", "reset-password", "Choose a new password"
+    ),
     "new_device": Letter("A log-in from a new device"),
     "second_factor_changed": Letter("Your second factor: {change}"),
     "invitation": Letter("An invitation to {label}", "invitation", "accept-invitation", "Accept the invitation"),

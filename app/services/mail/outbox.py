@@ -15,6 +15,7 @@ Template = Literal[
     "change_email",
     "email_change_asked",
     "email_changed",
+    "email_change_undone",
     "new_device",
     "second_factor_changed",
     "invitation",
@@ -81,3 +82,10 @@ async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
         await db.open("mails").update_one(key, update, session=session)
 
     await db.in_transaction(both)
+
+
+async def call_off(db: Database, label_id: str, *, subjects: list[str], now: datetime, session: Session) -> None:
+    """Do not send what waits for these persons or invitations."""
+    query = {"label_id": label_id, "user_id": {"$in": subjects}, "state": "queued"}
+    waiting = [mail["_id"] async for mail in db.open("mails").find(query, {"_id": 1}, session=session)]
+    await operations.cancel(db, label_id, kind="send_mail", targets=waiting, now=now, session=session)

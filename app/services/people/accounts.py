@@ -68,32 +68,21 @@ async def prepare(
     }
 
 
-async def register(
-    db: Database,
-    audit: Audit,
-    passwords: Passwords,
-    rules: PasswordRules,
-    applicant: Applicant,
-    *,
-    by: By,
-    now: datetime,
-) -> Doc:
-    """Make an account, and have its address confirmed.
+async def register(db: Database, audit: Audit, user: Doc, *, by: By, now: datetime) -> None:
+    """Store a prepared account, and have its address confirmed.
 
-    For an address that has one already, the answer looks and takes the same, nothing is made, and its owner is told by
-    mail: who has an account is nobody else's business.
+    For an address that has one already, it looks and takes the same, nothing is stored, and its owner is told by mail:
+    who has an account is nobody else's business.
     """
-    user = await prepare(passwords, rules, applicant, verified=False, now=now)
 
     async def once() -> None:
-        known = await by_email(db, applicant.email)
+        known = await by_email(db, user["email"])
         await db.in_transaction(lambda session: _register(db, audit, user, known, by, now, session))
 
     try:
         await once()
     except DuplicateKeyError:  # two registered at once: now the address is known
         await once()
-    return user
 
 
 async def _register(

@@ -64,7 +64,7 @@ async def confirm(db: Database, audit: Audit, token: str, *, by: By, now: dateti
 
 
 async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime) -> None:
-    """Give the account its old address back, to which a new password can be had at once. Every session ends.
+    """Give the account its old address back. Every session ends, and the password is void: a mail leads to a new one.
 
     Raises `InvalidToken`.
     """
@@ -76,8 +76,9 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
         await single_use.use_up(db, found, session=session)
         await _move(db, user, email, now=now, session=session)
         await single_use.withdraw(db, user["_id"], purposes=["undo_email_change"], session=session)
+        await _lock_out(db, user, now=now, session=session)
         facts = {"name": user["name"]}
-        await outbox.queue(db, "reset_password", subject=user["_id"], facts=facts, now=now, session=session)
+        await outbox.queue(db, "email_change_undone", subject=user["_id"], facts=facts, now=now, session=session)
         await audit.record(
             by.known_as(user["_id"]),
             "email.change_undone",
@@ -88,6 +89,14 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
         )
 
     await _or_taken(db, all_of_it)
+
+
+async def _lock_out(db: Database, user: Doc, *, now: datetime, session: Session) -> None:
+    """Whoever moved the account knew its password: that is void, and so is a second factor of theirs."""
+    void = {"$set": {"password_hash": None, "password_changed_at": now}}
+    await db.open("users").update_one({"_id": user["_id"]}, void, session=session)
+    theirs = {"_id": user["_id"], "confirmed_at": {"$gte": user["email_verified_at"]}}
+    await db.open("second_factors").delete_one(theirs, session=session)
 
 
 async def _move(db: Database, user: Doc, email: str, *, now: datetime, session: Session) -> None:

@@ -7,13 +7,14 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from datetime import datetime
 from typing import Literal
 
 import pyotp
 
 from app.db import Database, Doc, Session
-from app.errors import Conflict, EmailNotVerified, InvalidTotp, NotFound
+from app.errors import EmailNotVerified, InvalidTotp, NotFound, TotpEnabled
 from app.services.vault.account_ring import AccountRing
 from app.services.vault.envelope import AccountBinding, seal, unseal
 
@@ -34,12 +35,12 @@ async def begin(db: Database, ring: AccountRing, user: Doc, *, now: datetime) ->
     """A new seed (base32), which counts once a code of it is confirmed.
 
     Raises `EmailNotVerified`: somebody who registered with another's address must not lock them out of it. Raises
-    `Conflict` when there is a second factor already.
+    `TotpEnabled` when there is a second factor already.
     """
     if user["email_verified_at"] is None:
         raise EmailNotVerified
     if await of(db, user["_id"]):
-        raise Conflict("There is a second factor already: switch it off first")
+        raise TotpEnabled
     seed = pyotp.random_base32()
     envelope = seal(ring, seed, AccountBinding(user["_id"], PURPOSE))
     fresh: Doc = {"envelope": envelope, "confirmed_at": None, "last_step": 0, "recovery": [], "created_at": now}
@@ -55,10 +56,12 @@ def address(seed: str, email: str) -> str:
 async def confirm(
     db: Database, ring: AccountRing, user_id: str, code: str, *, now: datetime, session: Session
 ) -> list[str]:
-    """Switch it on; the recovery codes, which are shown this once. Raises `NotFound`, `InvalidTotp`."""
-    factor = await db.open("second_factors").find_one({"_id": user_id, "confirmed_at": None}, session=session)
+    """Switch it on; the recovery codes, which are shown this once. Raises `NotFound`, `TotpEnabled`, `InvalidTotp`."""
+    factor = await db.open("second_factors").find_one({"_id": user_id}, session=session)
     if factor is None:
         raise NotFound
+    if factor["confirmed_at"]:
+        raise TotpEnabled
     step = _step_of(ring, factor, code, now=now)
     if step is None:
         raise InvalidTotp
@@ -103,6 +106,7 @@ async def use(db: Database, ring: AccountRing, factor: Doc, code: str, *, now: d
 
 def _step_of(ring: AccountRing, factor: Doc, code: str, *, now: datetime) -> int | None:
     """The time step whose code this is, of the last, the present and the next one; none when it is no such code."""
+    code = _as_shown(code)
     if not (len(code) == 6 and code.isascii() and code.isdecimal()):
         return None
     totp = pyotp.TOTP(unseal(ring, factor["envelope"], AccountBinding(factor["_id"], PURPOSE)))
@@ -118,4 +122,9 @@ def _new_codes() -> list[str]:
 
 
 def _digest(code: str) -> str:
-    return hashlib.sha256(code.strip().lower().replace("-", "").encode()).hexdigest()
+    return hashlib.sha256(_as_shown(code).encode()).hexdigest()
+
+
+def _as_shown(code: str) -> str:
+    """A code without the spaces and dashes that apps and people put between its groups, in small letters."""
+    return re.sub(r"[\s-]", "", code).lower()
