@@ -100,8 +100,10 @@ async def get_person(request: Request, parts: PartsDep, claims: ClaimsDep) -> Pe
     if isinstance(claims, ClientClaims):
         raise Forbidden("This is for people, not for API clients")
     state = state_of(request)
-    await parts.limiter.hit("account", claims.user_id, state["standings"])
-    session = await sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock())
+    _, session = await asyncio.gather(
+        parts.limiter.hit("account", claims.user_id, state["standings"]),
+        sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock()),
+    )
     by = By("person", claims.user_id, state["client"].network, state["request_id"])
     return Person(claims.user_id, claims.session_id, session["authenticated_at"], by)
 
