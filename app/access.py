@@ -111,9 +111,10 @@ async def get_person(request: Request, parts: PartsDep, claims: ClaimsDep) -> Pe
 PersonDep = Annotated[Person, Depends(get_person)]
 
 
-async def get_fresh_person(parts: PartsDep, person: PersonDep) -> Person:
+async def get_fresh_person(request: Request, parts: PartsDep, person: PersonDep) -> Person:
     """A person who gave their password in the last minutes. Raises `ReauthenticationRequired`."""
     person.check_fresh(parts.clock())
+    state_of(request)["fresh"] = True
     return person
 
 
@@ -130,7 +131,14 @@ class Access:
     user_id: str
     """Empty for a partner's API client, as is `session_id`."""
     session_id: str
+    authenticated_at: datetime | None
+    """When a person gave their password; None of a partner's API client."""
     by: By
+
+    def check_fresh(self, now: datetime) -> None:
+        """Raise `ReauthenticationRequired` for a person who did not give their password in the last minutes."""
+        if self.authenticated_at is not None and now - self.authenticated_at > FRESH:
+            raise ReauthenticationRequired
 
 
 LabelId = Annotated[str, Path(max_length=64, examples=["lbl_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
@@ -157,7 +165,7 @@ async def access_to(
     if isinstance(claims, ClientClaims):
         await clients.check_access(parts.db, claims, label_id, permission, now=parts.clock())
         await parts.limiter.hit("client", claims.client_id, state["standings"])
-        access = Access(label_id, None, "", "", By("client", claims.client_id, *origin))
+        access = Access(label_id, None, "", "", None, By("client", claims.client_id, *origin))
     else:
         access = await _persons_access(request, parts, claims, label_id, permission)
     await parts.limiter.hit("label", label_id, state["standings"])
@@ -174,7 +182,7 @@ async def _persons_access(
     rule = PERMISSIONS[permission]
     if membership is None:
         by = await _supports_access(parts, person, label_id, permission)
-        return Access(label_id, None, person.user_id, person.session_id, by)
+        return Access(label_id, None, person.user_id, person.session_id, person.authenticated_at, by)
     role: Role = membership["role"]
     if role not in rule.roles:
         raise Forbidden
@@ -182,7 +190,7 @@ async def _persons_access(
         raise LabelDeleting
     if rule.dangerous:
         person.check_fresh(parts.clock())
-    return Access(label_id, role, person.user_id, person.session_id, person.by)
+    return Access(label_id, role, person.user_id, person.session_id, person.authenticated_at, person.by)
 
 
 async def _supports_access(parts: Parts, person: Person, label_id: str, permission: Permission) -> By:

@@ -1,7 +1,8 @@
-"""What an operator does to an account: `python -m app.accounts make-staff|end-staff|disable|enable EMAIL`.
+"""What an operator does to an account: `python -m app.accounts COMMAND EMAIL`.
 
-`make-staff` makes the account of this address one of our support: it can look into a label for a stated reason and at
-most an hour, and the label sees it (docs/audit.md). `disable` ends its sessions and lets it in no more.
+`make-staff`, `end-staff`: one of our support, who can look into a label for a stated reason and at most an hour, and
+the label sees it (docs/audit.md). `disable`, `enable`: logged out everywhere, API secrets too, and let in no more.
+`end-second-factor`: for who has lost theirs, or had a thief's put on. See who it is first.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from app.services.audit import Audit
 from app.services.people import accounts, staff
 from app.settings import Settings, load
 
-COMMANDS = ("make-staff", "end-staff", "disable", "enable")
+COMMANDS = ("make-staff", "end-staff", "disable", "enable", "end-second-factor")
 
 
 async def change(db: Database, audit: Audit, command: str, email: str) -> tuple[int, str]:
@@ -31,6 +32,9 @@ async def change(db: Database, audit: Audit, command: str, email: str) -> tuple[
     if command == "enable":
         await accounts.enable(db, audit, account, now=now)
         return 0, f"{user_id} can log in again."
+    if command == "end-second-factor":
+        had_one = await accounts.end_second_factor(db, audit, account, now=now)
+        return 0, f"{user_id} has no second factor {'any more' if had_one else 'and had none'}."
     if command == "end-staff":
         revoked, ended = await staff.revoke(db, audit, user_id, now=now)
         done = "is staff no more" if revoked else "was not staff"

@@ -1,6 +1,7 @@
 """Where a request comes from: the address that our outermost proxy saw, and what counts as one caller."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -34,8 +35,9 @@ def client_of(scope: Scope, *, trusted_hops: int) -> Client:
 
 
 def _client(text: str) -> Client:
+    bare = re.sub(r"^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$", r"\1\2", text)  # some proxies append the port
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
         return Client(UNKNOWN, None)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:

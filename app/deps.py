@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Query, Response
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 
@@ -19,6 +19,8 @@ from app.services import operations
 
 REFRESH_COOKIE = "__Host-soundops_refresh"
 DEVICE_COOKIE = "__Host-soundops_device"
+DEVICE_KNOWN_S = 400 * 24 * 3600
+"""The longest that browsers keep a cookie."""
 POLL_S = 0.1
 _VERSION = re.compile(r'"(\d{1,18})"')
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])", re.IGNORECASE)
@@ -30,6 +32,11 @@ refresh_cookie = APIKeyCookie(
     scheme_name="refresh_cookie",
     description="Set by `POST /v1/sessions`; changes at each refresh.",
 )
+
+
+def set_cookie(response: Response, name: str, value: str, lasts_s: int) -> None:
+    """Set a cookie that no script reads, no plain connection carries, and no other site's POST."""
+    response.set_cookie(name, value, max_age=lasts_s, path="/", secure=True, httponly=True, samesite="lax")
 
 
 async def check_origin(

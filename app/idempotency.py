@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access import access_to
+from app.access import access_to, get_person
 from app.db import Doc
 from app.deps import REFRESH_COOKIE
 from app.errors import FieldError, IdempotencyKeyReused, InvalidInput, RequestInProgress
@@ -55,8 +55,8 @@ class Idempotency:
         scope["state"]["intent"] = request.intent
         stored = await request.claim()
         if stored is not None:
-            if stored["access"] and claims:  # who may do it no longer, is not told any longer what came of it
-                await access_to(Request(scope), self._parts, claims, *stored["access"])
+            if claims:
+                await _check_still(Request(scope), self._parts, claims, stored)
             if stored.get("proven"):  # nor is a client whose secret works no longer
                 await clients.check_proven(self._parts.db, *stored["proven"], now=self._parts.clock())
             await _send_again(stored, send)
@@ -69,7 +69,7 @@ class Idempotency:
             await self._app(scope, receive, answer)
         finally:
             # kept although the caller may have hung up: the effect has happened
-            noted = {name: scope["state"].get(name) for name in ("access", "proven")}
+            noted = {name: scope["state"].get(name) for name in ("access", "fresh", "proven")}
             await asyncio.shield(request.end(answer, noted))
 
 
@@ -171,7 +171,8 @@ async def _send_again(stored: Doc, send: Send) -> None:
 
 
 async def _principal(parts: Parts, scope: Scope, body: bytes) -> tuple[str, Claims | ClientClaims | None]:
-    """Whose key it is: the account of a live session or an API client, else whoever shows the same token and cookie.
+    """Whose key it is: the account of a live session or an API client, else whoever shows the same token and cookie
+    from the same place.
 
     An API client that authenticates shows its secret, in a header or in the body.
     """
@@ -187,10 +188,18 @@ async def _principal(parts: Parts, scope: Scope, body: bytes) -> tuple[str, Clai
             return claims.client_id, claims
         if claims and await sessions.get_session(parts.db, claims.session_id, now=parts.clock()):
             return claims.user_id, claims
-    shown = f"{given}\0{request.cookies.get(REFRESH_COOKIE, '')}"
+    shown = f"{given}\0{request.cookies.get(REFRESH_COOKIE, '')}\0{scope['state']['client'].limit_key}"
     if scope["path"] in OAUTH_PATHS:
         return hashlib.sha256(shown.encode() + b"\0" + _client_in(body)).hexdigest(), None
     return hashlib.sha256(shown.encode()).hexdigest(), None
+
+
+async def _check_still(request: Request, parts: Parts, claims: Claims | ClientClaims, stored: Doc) -> None:
+    """Raise what a fresh request would: who may do it no longer, is not told any longer what came of it."""
+    if stored.get("access"):
+        await access_to(request, parts, claims, *stored["access"])
+    if stored.get("fresh"):
+        (await get_person(request, parts, claims)).check_fresh(parts.clock())
 
 
 def _client_in(body: bytes) -> bytes:

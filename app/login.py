@@ -64,11 +64,11 @@ async def prove(parts: Parts, attempt: Attempt, *, by_password_alone: bool = Fal
         right = await parts.passwords.verify(user["password_hash"] if user else None, attempt.password)
         if not right or user is None or user.get("disabled_at"):
             raise InvalidCredentials
+        await _check_limits(parts, attempt, account_key)  # others may have guessed at the same time
         used = None if by_password_alone else await _use_factor(parts, user, attempt)
     except (InvalidCredentials, InvalidTotp) as refusal:
         await _note_failure(parts, user, attempt, account_key, refusal)
         raise
-    await _check_limits(parts, attempt, account_key)  # others may have guessed at the same time
     return Proof(user, device is not None, used == "recovery_code")
 
 

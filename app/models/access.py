@@ -36,8 +36,8 @@ Scope = Literal[
     "operations:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
-MetaScope = Literal["connections:read", "inbox:read", "inbox:write", "comments:read"]
-"""Those of them that reach data from Meta: `META_SCOPES`."""
+MetaScope = Literal["members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read"]
+"""Those of them that need the owner's decision: `META_SCOPES`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Rule:
     partner: bool = False
     """A partner's API client may be given it, as a scope."""
     meta: bool = False
-    """It reaches data from Meta: partners need the owner's recorded decision that this operates the service."""
+    """It reaches data from Meta, or lets somebody in who does: partners need the owner's recorded decision that this
+    operates the service."""
     support: bool = False
     """Our support may use it, for a reason and a time that the label sees."""
     dangerous: bool = False
@@ -68,8 +69,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "label:own": Rule(_OWNER, dangerous=True, while_deleting=True),
     "label:leave": Rule(_ALL, while_deleting=True),
     "members:read": Rule(_ALL, partner=True, support=True),
-    "members:invite": Rule(_ADMINS, partner=True),
-    "members:write": Rule(_ADMINS),
+    "members:invite": Rule(_ADMINS, partner=True, meta=True),
+    "members:write": Rule(_ADMINS, dangerous=True),
     "clients:read": Rule(_ADMINS, support=True),
     "clients:write": Rule(_ADMINS, dangerous=True),
     "clients:decide": Rule(_OWNER, dangerous=True),

@@ -1,10 +1,11 @@
 """People and sessions, as the API shows and takes them."""
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 from unicodedata import category
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, SecretStr, StrictBool, model_validator
 
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 
@@ -28,6 +29,12 @@ def _long_enough(value: SecretStr) -> SecretStr:
     return value
 
 
+def _written_date(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"(19|20)\d\d-\d\d-\d\d", value):
+        raise ValueError("must be a date like 1990-04-01")
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=120, examples=["Nightjar Records"]), AfterValidator(_no_markup)]
 Email = Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
 NewPassword = Annotated[SecretStr, AfterValidator(_long_enough), Field(examples=["a long sentence only I know"])]
@@ -36,7 +43,7 @@ Totp = Annotated[SecretStr, Field(min_length=6, max_length=40, examples=["123456
 """A code of the authenticator app, or a recovery code."""
 MailToken = Annotated[SecretStr, Field(min_length=1, max_length=100)]
 """The token of a link in a mail."""
-BirthDate = Annotated[date, Field(examples=["1990-04-01"])]
+BirthDate = Annotated[date, BeforeValidator(_written_date), Field(examples=["1990-04-01"])]
 PolicyVersion = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-03-13"])]
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.access import FreshPersonDep, PartsDep, Person, PersonDep
+from app.access import FreshPersonDep, PartsDep, Person, PersonDep, state_of
 from app.db import Session
 from app.deps import VersionsDep, version_tag
 from app.errors import (
@@ -35,7 +35,7 @@ from app.problems import problems
 from app.routers.people import limit_mail
 from app.routers.sessions import attempt_of, granted
 from app.services.mail import outbox
-from app.services.people import accounts, email_change, recovery, second_factor
+from app.services.people import accounts, email_change, recovery, second_factor, sessions
 
 router = APIRouter(prefix="/v1/me", tags=["people"])
 
@@ -74,10 +74,17 @@ async def change_password(
     if new == body.current_password.get_secret_value():
         raise InvalidInput(errors=(FieldError("/password", "must be another one"),))
     attempt = attempt_of(request, user["email"], body.current_password, None)
-    await prove(parts, attempt, by_password_alone=True)  # the session itself has passed the second factor
+    user = (await prove(parts, attempt, by_password_alone=True)).user
     hashed, now = await parts.passwords.hash(new), parts.clock()
     grant, user = await recovery.change_password(
-        parts.db, parts.audit, user, hashed, device=attempt.device, by=person.by, now=now
+        parts.db,
+        parts.audit,
+        user,
+        hashed,
+        device=attempt.device,
+        authenticated_at=person.authenticated_at,
+        by=person.by,
+        now=now,
     )
     return granted(parts, request, grant, user, response)
 
@@ -94,6 +101,7 @@ async def change_email(parts: PartsDep, person: FreshPersonDep, request: Request
     if accounts.email_key(body.email) == user["email_key"]:
         raise InvalidInput(errors=(FieldError("/email", "is the account's address already"),))
     await limit_mail(request, parts, "change_email", body.email)
+    await parts.limiter.hit("mail_account", person.user_id, state_of(request)["standings"])
     await email_change.ask(parts.db, parts.audit, user, body.email, by=person.by, now=parts.clock())
     return MailAsked()
 
@@ -126,13 +134,17 @@ async def begin_totp(parts: PartsDep, person: FreshPersonDep) -> TotpStarted:
     responses=problems(InvalidInput, InvalidTotp, NotFound, TotpEnabled, ReauthenticationRequired),
 )
 async def confirm_totp(parts: PartsDep, person: FreshPersonDep, body: TotpConfirm) -> RecoveryCodes:
-    """Switch the second factor on by a code of it. The answer holds the recovery codes, this once."""
+    """Switch the second factor on by a code of it: the other sessions, which had none, end.
+
+    The answer holds the recovery codes, this once.
+    """
 
     async def on(session: Session) -> list[str]:
         code = body.code.get_secret_value()
         codes = await second_factor.confirm(
             parts.db, parts.account_ring, person.user_id, code, now=parts.clock(), session=session
         )
+        await sessions.end_all(parts.db, person.user_id, but=person.session_id, session=session)
         await _tell(parts, person, "second_factor.switched_on", "switched on", session)
         return codes
 

@@ -18,6 +18,7 @@ from app.errors import (
     InvalidToken,
     LastOwner,
     NotFound,
+    ReauthenticationRequired,
     StaleVersion,
     Unauthenticated,
     Unavailable,
@@ -39,7 +40,7 @@ from app.models.members import (
 )
 from app.parts import Parts
 from app.problems import problems
-from app.routers.people import AgeCookie, check_not_refused, prepared, somebody
+from app.routers.people import AgeCookie, check_not_refused, limit_mail, prepared, somebody
 from app.services.labels import invitations, members
 from app.services.labels.labels import need_label
 from app.services.people import accounts
@@ -134,16 +135,21 @@ async def leave_label(parts: PartsDep, access: Member) -> None:
     PATH + "/invitations",
     operation_id="createInvitation",
     status_code=201,
-    responses=problems(InvalidInput, AlreadyMember, Forbidden, NotFound, Unavailable),
+    responses=problems(InvalidInput, AlreadyMember, Forbidden, ReauthenticationRequired, NotFound, Unavailable),
 )
 async def create_invitation(
     parts: PartsDep, access: Inviter, request: Request, body: InvitationCreate, response: Response
 ) -> InvitationOut:
     """Ask somebody by mail to work for the label. An earlier invitation to the same address is void.
 
-    It holds for 7 days, once, and for this address alone. Whether the address has an account is not told.
+    It holds for 7 days, once, for this address alone, and as long as who asked may still ask. Whether the address has
+    an account is not told. To ask an owner or an admin needs a fresh log-in.
     """
+    if body.role in ("owner", "admin"):
+        access.check_fresh(parts.clock())
     standings = state_of(request)["standings"]
+    await limit_mail(request, parts, "invitation", body.email)
+    await parts.limiter.hit("mail_account", access.by.id, standings)
     await parts.limiter.hit("invite_label", access.label_id, standings)
     await parts.limiter.hit("mail_label", access.label_id, standings)
     label = await need_label(parts.db, access.label_id)
@@ -196,7 +202,7 @@ async def withdraw_invitation(parts: PartsDep, access: Inviter, invitation_id: s
     """Make an invitation void."""
     now = parts.clock()
     invitation = await invitations.need(parts.db, access.label_id, invitation_id, now=now)
-    await invitations.withdraw(parts.db, parts.audit, invitation, by=access.by, now=now)
+    await invitations.withdraw(parts.db, parts.audit, invitation, own_role=access.role, by=access.by, now=now)
 
 
 @router.post(

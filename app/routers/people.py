@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Request
+from fastapi import APIRouter, Cookie, Request, Response
 
 from app.access import ANYBODY, SIGNED, PartsDep, state_of
 from app.db import Doc
+from app.deps import DEVICE_COOKIE, DEVICE_KNOWN_S, set_cookie
 from app.errors import AgeRequirementNotMet, InvalidInput, InvalidToken, Unavailable
 from app.models.people import (
     EmailChangeConfirm,
@@ -21,7 +22,7 @@ from app.parts import Parts
 from app.problems import problems
 from app.services.audit import By
 from app.services.mail import outbox
-from app.services.people import accounts, email_change, recovery
+from app.services.people import accounts, devices, email_change, recovery
 from app.services.people.accounts import Applicant
 
 router = APIRouter(prefix="/v1", tags=["people"])
@@ -117,9 +118,14 @@ async def create_password_reset(parts: PartsDep, request: Request, body: Passwor
     status_code=204,
     responses=_LINK | problems(Unavailable),
 )
-async def confirm_password_reset(parts: PartsDep, request: Request, body: PasswordResetConfirm) -> None:
-    """Set a new password by the token of the mail. It works once; every session of the account ends."""
-    await recovery.reset_password(
+async def confirm_password_reset(
+    parts: PartsDep, request: Request, body: PasswordResetConfirm, response: Response
+) -> None:
+    """Set a new password by the token of the mail. It works once; every session of the account ends.
+
+    The browser counts as one that the account knows: nobody's guessing keeps it from logging in.
+    """
+    user = await recovery.reset_password(
         parts.db,
         parts.audit,
         parts.passwords,
@@ -129,6 +135,7 @@ async def confirm_password_reset(parts: PartsDep, request: Request, body: Passwo
         by=somebody(request),
         now=parts.clock(),
     )
+    set_cookie(response, DEVICE_COOKIE, devices.mark(parts.device_key, user), DEVICE_KNOWN_S)
 
 
 @router.post(

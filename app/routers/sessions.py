@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from app import cursors
 from app.access import ANYBODY, SIGNED, PartsDep, PersonDep, state_of
 from app.db import Doc, Session
-from app.deps import DEVICE_COOKIE, REFRESH_COOKIE, PagingDep, check_origin, refresh_cookie
+from app.deps import DEVICE_COOKIE, DEVICE_KNOWN_S, REFRESH_COOKIE, PagingDep, check_origin, refresh_cookie, set_cookie
 from app.errors import (
     InvalidCredentials,
     InvalidCursor,
@@ -29,8 +29,6 @@ from app.services.people.sessions import Device, Grant
 from app.services.tokens import LIFE, Claims
 
 router = APIRouter(prefix="/v1/sessions", tags=["people"])
-DEVICE_KNOWN_S = 400 * 24 * 3600
-"""The longest that browsers keep a cookie."""
 AGENT_LENGTH = 200
 _LOG_IN = problems(InvalidInput, InvalidCredentials, TotpRequired, InvalidTotp, Unavailable, WrongOrigin)
 
@@ -59,15 +57,11 @@ def attempt_of(request: Request, email: str, password: SecretStr, totp: SecretSt
 def granted(parts: Parts, request: Request, grant: Grant, user: Doc | None, response: Response) -> SessionOut:
     """The answer that gives a session, with its cookie; and, for a `user` who logged in, the known device's."""
     lasts_s = int((grant.expires_at - parts.clock()).total_seconds())
-    _set_cookie(response, REFRESH_COOKIE, grant.refresh_token, lasts_s)
+    set_cookie(response, REFRESH_COOKIE, grant.refresh_token, lasts_s)
     if user and not devices.known(parts.device_key, user, request.cookies.get(DEVICE_COOKIE)):
-        _set_cookie(response, DEVICE_COOKIE, devices.mark(parts.device_key, user), DEVICE_KNOWN_S)
+        set_cookie(response, DEVICE_COOKIE, devices.mark(parts.device_key, user), DEVICE_KNOWN_S)
     token = parts.signer.issue(Claims(grant.user_id, grant.session_id), now=parts.clock())
     return SessionOut(access_token=token, expires_in=int(LIFE.total_seconds()))
-
-
-def _set_cookie(response: Response, name: str, value: str, lasts_s: int) -> None:
-    response.set_cookie(name, value, max_age=lasts_s, path="/", secure=True, httponly=True, samesite="lax")
 
 
 @router.post(

@@ -99,8 +99,9 @@ class Desk:
         return {name: value for name, value in shown.items() if name not in ("id", "connection_id", "conversation_id")}
 
     async def stored(self, name: str, **query: Any) -> list[Doc]:
-        """Documents as they lie in the database."""
-        return await self.house.db.raw[name].find(query, comment="all-labels: a test looks").to_list(None)
+        """The label's documents as they lie in the database, and those that belong to no label or to no account."""
+        found = await self.house.db.raw[name].find(query, comment="all-labels: a test looks").to_list(None)
+        return [document for document in found if document.get("label_id", self.label_id) is not None]
 
     async def give(self, name: str) -> None:
         """Have Meta deliver an example, and drain it."""

@@ -33,7 +33,7 @@ FACTS: dict[str, dict[str, str]] = {
     "second_factor_changed": {"name": "Mara", "change": "switched on"},
     "invitation": {"label": "Nightjar", "role": "editor", "inviter": "Jonas"},
     "label_deleting": {"name": "Mara", "label": "Nightjar", "on": "2026-12-25"},
-    "owner_changed": {"name": "Mara", "label": "Nightjar", "owner": "Ines"},
+    "owner_changed": {"name": "Mara", "label": "Nightjar", "owners": "Ines, Teo"},
     "email_change_undone": {"name": "Mara"},
     "client_secret_made": {"name": "Mara", "label": "Nightjar", "client": "Tour planner"},
 }

@@ -56,7 +56,7 @@ async def restore(db: Database, audit: Audit, label: Doc, *, by: By, now: dateti
     label_id = label["_id"]
 
     async def all_of_it(session: Session) -> None:
-        query = {"_id": label_id, "deletion_due_at": {"$gt": now}}
+        query = {"_id": label_id, "deletion_due_at": {"$gt": now}, "deletion_begun": None}
         update = {"$unset": {"deletion_due_at": ""}, "$inc": {"version": 1}}
         if (await db.open("labels").update_one(query, update, session=session)).modified_count == 0:
             raise NotDeleting
@@ -79,6 +79,7 @@ async def delete_label(db: Database, audit: Audit, operation: Doc, *, clock: Clo
     label = await db.open("labels").find_one({"_id": label_id})
     if label is not None and not (label.get("deletion_due_at") and label["deletion_due_at"] <= now):
         raise GiveUp("restored", "The label is not going to be deleted any more.")
+    await db.open("labels").update_one({"_id": label_id}, {"$set": {"deletion_begun": True}})
     of_labels = [c.name for c in DATA_MAP.values() if c.tenant and c.erasure != "keep" and c.name not in LATER]
     found = 0
     for name in sorted(of_labels, key=lambda name: (name not in FIRST, name)):

@@ -12,6 +12,7 @@ from app.services import single_use
 from app.services.audit import Audit, By
 from app.services.labels import members
 from app.services.mail import outbox
+from app.services.partners import clients
 from app.services.people import accounts, recovery
 
 LIFE = single_use.LIVES["invitation"]
@@ -23,9 +24,9 @@ async def invite(
 ) -> Doc:
     """Ask an address, known or not; an earlier invitation to it is void. `own_role` is none for an API client.
 
-    Raises `Forbidden` for a role that the caller may not give, `AlreadyMember`.
+    Raises `Forbidden` for a role that the caller may not give, also that of the earlier one; `AlreadyMember`.
     """
-    if role not in (MAY_GRANT[own_role] if own_role else PARTNERS_MAY_GRANT):
+    if role not in _may_give(own_role):
         raise Forbidden
     label_id, key = label["_id"], accounts.email_key(email)
     invitation: Doc = {
@@ -40,6 +41,9 @@ async def invite(
     }
 
     async def ask(session: Session) -> None:
+        earlier = await db.open("invitations").find_one({"label_id": label_id, "email_key": key}, session=session)
+        if earlier and earlier["role"] not in _may_give(own_role):
+            raise Forbidden
         user = await db.open("users").find_one({"email_key": key}, session=session)
         if user and await members.membership_of(db, user["_id"], label_id, session=session):
             raise AlreadyMember
@@ -87,8 +91,12 @@ async def page_of(db: Database, label_id: str, *, after: str | None, limit: int,
     return await db.open("invitations").find(query).sort("_id", 1).limit(limit + 1).to_list()
 
 
-async def withdraw(db: Database, audit: Audit, invitation: Doc, *, by: By, now: datetime) -> None:
-    """Make it void. Raises `NotFound` when it has been accepted meanwhile."""
+async def withdraw(
+    db: Database, audit: Audit, invitation: Doc, *, own_role: Role | None, by: By, now: datetime
+) -> None:
+    """Make it void. Raises `NotFound` when it has been accepted meanwhile, `Forbidden` as `invite` does."""
+    if invitation["role"] not in _may_give(own_role):
+        raise Forbidden
 
     async def withdrawn(session: Session) -> None:
         query = {"label_id": invitation["label_id"], "_id": invitation["_id"]}
@@ -136,6 +144,8 @@ async def accept(
         )
         if gone.deleted_count == 0:
             raise InvalidToken
+        if not await _may_still_ask(db, invitation, now=now, session=session):
+            raise InvalidToken
         if is_new:
             await db.open("users").insert_one(user, session=session)
             await audit.record(by, "account.made", chain=user["_id"], target=user["_id"], now=now, session=session)
@@ -157,3 +167,18 @@ async def accept(
     except DuplicateKeyError:
         raise AccountExists from None
     return membership
+
+
+def _may_give(own_role: Role | None) -> frozenset[Role]:
+    return MAY_GRANT[own_role] if own_role else PARTNERS_MAY_GRANT
+
+
+async def _may_still_ask(db: Database, invitation: Doc, *, now: datetime, session: Session) -> bool:
+    """Whether who asked could ask the same today: a role that is gone, a disabled account or client lets nobody in."""
+    label_id, inviter = invitation["label_id"], invitation["invited_by"]
+    if inviter.startswith("cli_"):
+        return await clients.is_working(db, label_id, inviter, "members:invite", now=now)
+    membership = await members.membership_of(db, inviter, label_id, session=session)
+    user = await db.open("users").find_one({"_id": inviter}, session=session)
+    disabled = user is None or user.get("disabled_at") is not None
+    return membership is not None and not disabled and invitation["role"] in _may_give(membership["role"])

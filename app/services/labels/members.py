@@ -6,7 +6,6 @@ from app.db import Database, Doc, Session
 from app.errors import Conflict, Forbidden, LastOwner, NotFound, StaleVersion
 from app.ids import new_id
 from app.models.access import MAY_GRANT, Role
-from app.services import single_use
 from app.services.audit import Audit, By
 from app.services.mail import outbox
 
@@ -36,17 +35,9 @@ async def users_of(db: Database, memberships: list[Doc]) -> dict[str, Doc]:
     return {user["_id"]: user async for user in db.open("users").find({"_id": {"$in": ids}})}
 
 
-async def with_roles(
-    db: Database, label_id: str, roles: frozenset[Role], *, session: Session | None = None
-) -> list[Doc]:
-    """The memberships of these roles in the label."""
-    query = {"label_id": label_id, "role": {"$in": sorted(roles)}}
-    return await db.open("memberships").find(query, session=session).to_list()
-
-
 async def owners(db: Database, label_id: str, *, session: Session) -> list[Doc]:
     """The memberships of the label's owners."""
-    return await with_roles(db, label_id, frozenset(("owner",)), session=session)
+    return await db.open("memberships").find({"label_id": label_id, "role": "owner"}, session=session).to_list()
 
 
 def new_membership(label_id: str, user_id: str, role: Role, *, now: datetime) -> Doc:
@@ -82,6 +73,8 @@ async def change_role(
         await audit.record(
             by, "member.changed", label_id=label_id, target=member_id, details=details, now=now, session=session
         )
+        if "owner" in (found["role"], role):
+            await _tell_owners(db, label_id, found, now=now, session=session)
         return await need(db, label_id, member_id, session=session)
 
     return await db.in_transaction(change)
@@ -107,6 +100,8 @@ async def remove(
         action = "member.left" if found["user_id"] == by.id else "member.removed"
         details = {"user_id": found["user_id"], "role": found["role"]}
         await audit.record(by, action, label_id=label_id, target=member_id, details=details, now=now, session=session)
+        if found["role"] == "owner":
+            await _tell_owners(db, label_id, found, now=now, session=session)
 
     await db.in_transaction(take_out)
 
@@ -116,9 +111,8 @@ async def void_invitations(db: Database, query: Doc, *, now: datetime, session: 
     found = await db.open("invitations").find(query, session=session).to_list()
     ids = [invitation["_id"] for invitation in found]
     await db.open("invitations").delete_many({"label_id": query["label_id"], "_id": {"$in": ids}}, session=session)
-    for invitation_id in ids:
-        await single_use.withdraw(db, invitation_id, purposes=["invitation"], session=session)
-    await outbox.call_off(db, query["label_id"], subjects=ids, now=now, session=session)
+    for one in ids:
+        await outbox.void_links(db, one, ["invitation"], label_id=query["label_id"], now=now, session=session)
     return len(ids)
 
 
@@ -135,14 +129,11 @@ async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: 
             raise Conflict("The label is this member's already")
         await _set_role(db, new, "owner", session)
         await _set_role(db, own, "admin", session)
-        owner = await db.open("users").find_one({"_id": new["user_id"]}, session=session)
         details = {"from": own["_id"], "to": new["_id"]}
         await audit.record(
             by, "label.transferred", label_id=label_id, target=label_id, details=details, now=now, session=session
         )
-        for member in (new, own):
-            name = owner["name"] if owner else "somebody"
-            await tell(db, "owner_changed", member["user_id"], label, now=now, session=session, owner=name)
+        await _tell_owners(db, label_id, own, now=now, session=session)
         return await need(db, label_id, member_id, session=session)
 
     return await db.in_transaction(transfer)
@@ -158,6 +149,16 @@ async def tell(
     told = {"name": user["name"], "label": label["name"]} | facts
     label_id = label["_id"]
     return await outbox.queue(db, template, subject=user_id, facts=told, label_id=label_id, now=now, session=session)
+
+
+async def _tell_owners(db: Database, label_id: str, changed: Doc, *, now: datetime, session: Session) -> None:
+    """Word to every owner, and to who was one or has become one, of who the owners are."""
+    label = await db.open("labels").find_one({"_id": label_id}, session=session)
+    present = await owners(db, label_id, session=session)
+    users = await users_of(db, present)
+    names = ", ".join(sorted(user["name"] for user in users.values()))
+    for user_id in sorted({changed["user_id"], *users}):
+        await tell(db, "owner_changed", user_id, label or {}, now=now, session=session, owners=names)
 
 
 def _check_may_grant(own_role: Role, *roles: Role) -> None:

@@ -55,7 +55,7 @@ LETTERS: dict[Template, Letter] = {
     "second_factor_changed": Letter("Your second factor: {change}"),
     "invitation": Letter("An invitation to {label}", "invitation", "accept-invitation", "Accept the invitation"),
     "label_deleting": Letter("{label} will be deleted"),
-    "owner_changed": Letter("{label} has a new owner"),
+    "owner_changed": Letter("The owners of {label} have changed"),
     "client_secret_made": Letter("A new secret for {client}"),
 }
 """Every template that is sent to somebody."""

@@ -5,7 +5,8 @@ from typing import Literal
 
 from app.db import Database, Doc, Session
 from app.ids import new_id
-from app.services import operations
+from app.services import operations, single_use
+from app.services.single_use import Purpose
 
 Template = Literal[
     "verify_email",
@@ -84,8 +85,30 @@ async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
     await db.in_transaction(both)
 
 
-async def call_off(db: Database, label_id: str, *, subjects: list[str], now: datetime, session: Session) -> None:
-    """Do not send what waits for these persons or invitations."""
-    query = {"label_id": label_id, "user_id": {"$in": subjects}, "state": "queued"}
+LINKS: dict[Purpose, list[Template]] = {
+    "verify_email": ["verify_email"],
+    "reset_password": ["reset_password", "email_change_undone"],
+    "change_email": ["change_email"],
+    "undo_email_change": ["email_changed"],
+    "invitation": ["invitation"],
+}
+"""Which mails carry a link for what."""
+
+
+async def void_links(
+    db: Database,
+    subject: str,
+    purposes: list[Purpose],
+    *,
+    label_id: str | None = None,
+    now: datetime,
+    session: Session,
+) -> None:
+    """End the links of a person or invitation: those that were sent, and those of mails that wait to be."""
+    await single_use.withdraw(db, subject, purposes=purposes, session=session)
+    templates = [template for purpose in purposes for template in LINKS[purpose]]
+    query = {"label_id": label_id, "user_id": subject, "template": {"$in": templates}, "state": "queued"}
     waiting = [mail["_id"] async for mail in db.open("mails").find(query, {"_id": 1}, session=session)]
+    mine = {"label_id": label_id, "_id": {"$in": waiting}}
+    await db.open("mails").update_many(mine, {"$set": {"state": "called_off"}}, session=session)
     await operations.cancel(db, label_id, kind="send_mail", targets=waiting, now=now, session=session)

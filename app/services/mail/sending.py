@@ -34,6 +34,8 @@ async def send_mail(db: Database, mailer: Mailer, operation: Doc, *, app_url: st
     if mail["state"] in ("sending", "unknown"):
         await _move(db, mail, "unknown", was="sending")
         raise InDoubt(None, "The worker was interrupted while it sent the mail, which may have arrived.")
+    if mail["state"] == "called_off":
+        raise GiveUp("called_off", "What the mail was about is void; it is not sent.")
     if mail["state"] == "sent":  # who recorded it may have died before he told of it
         return _result(mail)
     if mail["template"] == "none":

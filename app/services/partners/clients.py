@@ -69,20 +69,36 @@ async def check_access(
 async def _living(db: Database, claims: ClientClaims, *, now: datetime) -> tuple[Doc, Doc]:
     """The client of a token that has not ended, and the membership that its secret hangs on.
 
-    Raises `Unauthenticated`. Three reads at once: every request of a partner's waits for them.
+    Raises `Unauthenticated`.
     """
-    client, responsible, revoked = await asyncio.gather(
-        db.open("api_clients").find_one({"label_id": claims.label_id, "_id": claims.client_id}),
-        members.with_roles(db, claims.label_id, RESPONSIBLE),
+    client = await db.open("api_clients").find_one({"label_id": claims.label_id, "_id": claims.client_id})
+    key = next((key for key in (client or {"secrets": []})["secrets"] if key["id"] == claims.key_id), None)
+    if client is None or key is None or key["expires_at"] <= now:
+        raise Unauthenticated
+    membership, revoked = await asyncio.gather(
+        _responsible(db, claims.label_id, key),
         db.open("revoked_tokens").find_one({"label_id": claims.label_id, "_id": claims.token_id}),
     )
-    key = next((key for key in (client or {"secrets": []})["secrets"] if key["id"] == claims.key_id), None)
-    if client is None or key is None or revoked is not None or key["expires_at"] <= now:
-        raise Unauthenticated
-    membership = next((found for found in responsible if found["user_id"] == key["created_by"]), None)
-    if membership is None:
+    if membership is None or revoked is not None:
         raise Unauthenticated
     return client, membership
+
+
+async def _responsible(db: Database, label_id: str, key: Doc) -> Doc | None:
+    """The membership of who made this secret, while they may answer for it; none when nobody does any more."""
+    membership, maker = await asyncio.gather(
+        members.membership_of(db, key["created_by"], label_id), db.open("users").find_one({"_id": key["created_by"]})
+    )
+    enabled = maker is not None and maker.get("disabled_at") is None
+    return membership if membership and enabled and membership["role"] in RESPONSIBLE else None
+
+
+async def is_working(db: Database, label_id: str, client_id: str, scope: Scope, *, now: datetime) -> bool:
+    """Whether a client could use this scope now: it is there, has the scope, and a secret that somebody answers for."""
+    client = await db.open("api_clients").find_one({"label_id": label_id, "_id": client_id})
+    if client is None or scope not in granted_scopes(client):
+        return False
+    return any([await _why_not(db, label_id, key, now=now) is None for key in client["secrets"]])
 
 
 async def prove(db: Database, client_id: str, secret: str, *, now: datetime) -> Proven:
@@ -110,8 +126,7 @@ def _log_refusal(client: Doc | None, reason: str) -> None:
 async def _why_not(db: Database, label_id: str, key: Doc, *, now: datetime) -> str | None:
     if key["expires_at"] <= now:
         return "expired"
-    membership = await members.membership_of(db, key["created_by"], label_id)
-    return None if membership and membership["role"] in RESPONSIBLE else "nobody is responsible"
+    return None if await _responsible(db, label_id, key) else "nobody is responsible"
 
 
 async def check_proven(db: Database, label_id: str, client_id: str, key_id: str, *, now: datetime) -> None:

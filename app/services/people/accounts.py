@@ -156,6 +156,23 @@ async def enable(db: Database, audit: Audit, user: Doc, *, now: datetime) -> Non
     await db.in_transaction(both)
 
 
+async def end_second_factor(db: Database, audit: Audit, user: Doc, *, now: datetime) -> bool:
+    """Take the second factor away, as an operator decided; whether there was one. Every session ends."""
+
+    async def both(session: Session) -> bool:
+        gone = await db.open("second_factors").delete_one({"_id": user["_id"]}, session=session)
+        if gone.deleted_count == 0:
+            return False
+        await sessions.end_all(db, user["_id"], session=session)
+        facts = {"name": user["name"], "change": "switched off"}
+        await outbox.queue(db, "second_factor_changed", subject=user["_id"], facts=facts, now=now, session=session)
+        action = "second_factor.switched_off"
+        await audit.record(SYSTEM, action, chain=user["_id"], target=user["_id"], now=now, session=session)
+        return True
+
+    return await db.in_transaction(both)
+
+
 def email_key(email: str) -> str:
     """What an address is compared by: its letters' case makes no other person of it."""
     return email.strip().lower()

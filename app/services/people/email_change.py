@@ -22,7 +22,7 @@ async def ask(db: Database, audit: Audit, user: Doc, email: str, *, by: By, now:
     taken, subject, name = await accounts.by_email(db, email), user["_id"], user["name"]
 
     async def all_of_it(session: Session) -> None:
-        await single_use.withdraw(db, subject, purposes=["change_email"], session=session)
+        await outbox.void_links(db, subject, ["change_email"], now=now, session=session)
         if taken:
             await outbox.queue(
                 db,
@@ -75,7 +75,7 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
     async def all_of_it(session: Session) -> None:
         await single_use.use_up(db, found, session=session)
         await _move(db, user, email, now=now, session=session)
-        await single_use.withdraw(db, user["_id"], purposes=["undo_email_change"], session=session)
+        await outbox.void_links(db, user["_id"], ["undo_email_change"], now=now, session=session)
         await _lock_out(db, user, now=now, session=session)
         facts = {"name": user["name"]}
         await outbox.queue(db, "email_change_undone", subject=user["_id"], facts=facts, now=now, session=session)
@@ -105,7 +105,7 @@ async def _move(db: Database, user: Doc, email: str, *, now: datetime, session: 
     await db.open("users").update_one({"_id": user["_id"]}, update, session=session)
     await sessions.end_all(db, user["_id"], session=session)
     links: list[single_use.Purpose] = ["verify_email", "reset_password", "change_email"]
-    await single_use.withdraw(db, user["_id"], purposes=links, session=session)
+    await outbox.void_links(db, user["_id"], links, now=now, session=session)
 
 
 async def _or_taken(db: Database, work: Callable[[Session], Coroutine[Any, Any, None]]) -> None:

@@ -6,6 +6,7 @@ Asking for a mail costs the same and is answered alike, whether or not the addre
 from datetime import datetime
 
 from app.db import Database, Doc, Session
+from app.errors import InvalidCredentials
 from app.services import single_use
 from app.services.audit import Audit, By
 from app.services.mail import outbox
@@ -46,7 +47,7 @@ async def mark_verified(db: Database, user_id: str, *, now: datetime, session: S
     """Note that this person has shown to read the mails to their address."""
     update = {"$set": {"email_verified_at": now}, "$inc": {"version": 1}}
     await db.open("users").update_one({"_id": user_id, "email_verified_at": None}, update, session=session)
-    await single_use.withdraw(db, user_id, purposes=["verify_email"], session=session)
+    await outbox.void_links(db, user_id, ["verify_email"], now=now, session=session)
 
 
 async def reset_password(
@@ -59,10 +60,12 @@ async def reset_password(
     password: str,
     by: By,
     now: datetime,
-) -> None:
+) -> Doc:
     """Set a new password by the token that was sent to the account's address, which is confirmed by it.
 
-    Every session ends, and every other link that was under way. Raises `InvalidToken`, `InvalidInput`.
+    Every session ends, and every other link that was under way. The account.
+
+    Raises `InvalidToken`, `InvalidInput`.
     """
     found = await single_use.look_up(db, "reset_password", token, now=now)
     user = await accounts.of_link(db, found)
@@ -78,6 +81,7 @@ async def reset_password(
         )
 
     await db.in_transaction(all_of_it)
+    return user | {"password_changed_at": now}
 
 
 async def set_password(db: Database, user: Doc, hashed: str, *, now: datetime, session: Session) -> None:
@@ -85,20 +89,35 @@ async def set_password(db: Database, user: Doc, hashed: str, *, now: datetime, s
     update = {"$set": {"password_hash": hashed, "password_changed_at": now}, "$inc": {"version": 1}}
     await db.open("users").update_one({"_id": user["_id"]}, update, session=session)
     await sessions.end_all(db, user["_id"], session=session)
-    await single_use.withdraw(db, user["_id"], purposes=["reset_password", "change_email"], session=session)
+    await outbox.void_links(db, user["_id"], ["reset_password", "change_email"], now=now, session=session)
     facts = {"name": user["name"]}
     await outbox.queue(db, "password_changed", subject=user["_id"], facts=facts, now=now, session=session)
 
 
 async def change_password(
-    db: Database, audit: Audit, user: Doc, hashed: str, *, device: Device, by: By, now: datetime
+    db: Database,
+    audit: Audit,
+    user: Doc,
+    hashed: str,
+    *,
+    device: Device,
+    authenticated_at: datetime,
+    by: By,
+    now: datetime,
 ) -> tuple[Grant, Doc]:
-    """Set a new password for who has just shown the present one; every session ends, and a new one begins."""
+    """Set a new password for who has just shown the present one; every session ends, and a new one begins.
+
+    It is as fresh as the one before: the password alone is not what an account with a second factor asks for. Raises
+    `InvalidCredentials` when the password has become another one meanwhile.
+    """
     user_id = user["_id"]
 
     async def all_of_it(session: Session) -> Grant:
+        same = {"_id": user_id, "password_changed_at": user["password_changed_at"]}
+        if await db.open("users").find_one(same, session=session) is None:
+            raise InvalidCredentials
         await set_password(db, user, hashed, now=now, session=session)
         await audit.record(by, "password.changed", chain=user_id, target=user_id, now=now, session=session)
-        return await sessions.start(db, user_id, device, now=now, session=session)
+        return await sessions.start(db, user_id, device, now=now, authenticated_at=authenticated_at, session=session)
 
     return await db.in_transaction(all_of_it), user | {"password_changed_at": now}

@@ -34,15 +34,23 @@ class Grant:
     expires_at: datetime
 
 
-async def start(db: Database, user_id: str, device: Device, *, now: datetime, session: Session) -> Grant:
-    """Log a person in, who has just shown that they are this person."""
+async def start(
+    db: Database,
+    user_id: str,
+    device: Device,
+    *,
+    now: datetime,
+    authenticated_at: datetime | None = None,
+    session: Session,
+) -> Grant:
+    """Log a person in, who has just shown that they are this person; or did at `authenticated_at`."""
     document: Doc = {
         "_id": new_id("ses"),
         "user_id": user_id,
         "network": device.network,
         "user_agent": device.user_agent,
         "created_at": now,
-        "authenticated_at": now,
+        "authenticated_at": authenticated_at or now,
         "last_used_at": now,
         "ends_at": now + LIFE,
         "expires_at": now + IDLE,
@@ -58,20 +66,29 @@ async def refresh(db: Database, refresh_token: str, device: Device, *, now: date
     its owner or a thief holds a stolen copy.
     """
     digest = _digest(refresh_token)
-    used = await db.open("refresh_tokens").update_one({"_id": digest, "used_at": None}, {"$set": {"used_at": now}})
-    token = await db.open("refresh_tokens").find_one({"_id": digest})
-    if token is None:
+
+    async def rotate(session: Session) -> Grant | None:
+        """The next token and the used mark together: whoever gets no answer may ask again with the same one."""
+        used = {"$set": {"used_at": now}}
+        unused = {"_id": digest, "used_at": None}
+        if (await db.open("refresh_tokens").update_one(unused, used, session=session)).modified_count == 0:
+            return None
+        token = await db.open("refresh_tokens").find_one({"_id": digest}, session=session)
+        found = await db.open("sessions").find_one({"_id": token["session_id"]}, session=session) if token else None
+        if found is None or found["expires_at"] <= now:
+            raise Unauthenticated
+        found["expires_at"] = min(now + IDLE, found["ends_at"])
+        lives_on = {"last_used_at": now, "network": device.network, "expires_at": found["expires_at"]}
+        await db.open("sessions").update_one({"_id": found["_id"]}, {"$set": lives_on}, session=session)
+        return await _grant(db, found, session=session)
+
+    grant = await db.in_transaction(rotate)
+    if grant is None:
+        token = await db.open("refresh_tokens").find_one({"_id": digest})
+        if token:
+            await end(db, token["session_id"])
         raise Unauthenticated
-    if used.modified_count == 0:
-        await end(db, token["session_id"])
-        raise Unauthenticated
-    found = await get_session(db, token["session_id"], now=now)
-    if found is None:
-        raise Unauthenticated
-    found["expires_at"] = min(now + IDLE, found["ends_at"])
-    lives_on = {"last_used_at": now, "network": device.network, "expires_at": found["expires_at"]}
-    await db.open("sessions").update_one({"_id": found["_id"]}, {"$set": lives_on})
-    return await _grant(db, found)
+    return grant
 
 
 async def session_of(db: Database, refresh_token: str, *, now: datetime) -> Doc | None:
@@ -126,14 +143,14 @@ async def end_all(db: Database, user_id: str, *, but: str | None = None, session
     return len(ended)
 
 
-async def _grant(db: Database, document: Doc, *, session: Session | None = None) -> Grant:
+async def _grant(db: Database, document: Doc, *, session: Session) -> Grant:
     refresh_token = REFRESH_PREFIX + secrets.token_urlsafe(32)
     await db.open("refresh_tokens").insert_one(
         {
             "_id": _digest(refresh_token),
             "session_id": document["_id"],
             "used_at": None,
-            "expires_at": document["expires_at"],
+            "expires_at": document["ends_at"],  # a used one is known as long as its session may live
         },
         session=session,
     )
