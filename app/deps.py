@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from app.access import PartsDep
 from app.db import Doc
-from app.errors import StaleVersion, WrongOrigin
+from app.errors import StaleVersion, UnsupportedMediaType, WrongOrigin
 from app.parts import Parts
 from app.services import operations
 
@@ -38,7 +38,10 @@ async def check_origin(
     sec_fetch_site: Annotated[str | None, Header(include_in_schema=False)] = None,
     content_type: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> None:
-    """Raise `WrongOrigin` when a browser uses the session's cookie from another site, or without declaring JSON.
+    """Raise `WrongOrigin` when a browser uses the session's cookie from another site.
+
+    Raise `UnsupportedMediaType` when it does so from ours, but without declaring JSON: no form can declare it, so the
+    browser asks us first.
 
     A request with neither `Origin` nor `Sec-Fetch-Site` is no browser's: nothing else attaches cookies by itself.
     docs/decisions/0013-csrf.md.
@@ -50,9 +53,10 @@ async def check_origin(
         ours = sec_fetch_site in ("same-origin", "none")
     else:
         ours = origin in (*parts.settings.origins, f"{own.scheme}://{own.netloc}")
-    is_json = (content_type or "").partition(";")[0].strip().lower() == "application/json"
-    if not (ours and is_json):  # JSON must be declared even without a body: no form can, so the browser asks us first
+    if not ours:
         raise WrongOrigin
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("Declare Content-Type: application/json, also without a body")
 
 
 @dataclass(frozen=True)
