@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import meta_webhook
+from app.deps import takes_no_others
 from app.errors import (
     BodyTooLarge,
     Forbidden,
@@ -145,7 +146,7 @@ def generate(app: FastAPI) -> dict[str, Any]:
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             if operation is not DELIVERY:
-                _complete(method, operation)
+                _complete(path, method, operation)
                 _tell_access(operation, app.state.access[path, method])
     return found
 
@@ -169,12 +170,12 @@ def _tell_access(operation: dict[str, Any], access: str) -> None:
         _add(operation["responses"], kind)
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add what every route of its kind takes and may answer, for the layers in front of the routes."""
     if operation["responses"].get("422", {}).get("description") == "Validation Error":
         del operation["responses"]["422"]
     kinds: list[type[Problem]] = [UriTooLong, HeadersTooLarge, TooManyRequests, Problem, Unavailable]
-    if operation.get("parameters"):
+    if operation.get("parameters") or takes_no_others(path):
         kinds.append(InvalidInput)
     if method == "post":
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)

@@ -3,17 +3,19 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 
 from app.access import PartsDep
 from app.db import Doc
-from app.errors import StaleVersion, UnsupportedMediaType, WrongOrigin
+from app.errors import FieldError, InvalidInput, StaleVersion, UnsupportedMediaType, WrongOrigin
 from app.parts import Parts
 from app.services import operations
 
@@ -57,6 +59,25 @@ async def check_origin(
         raise WrongOrigin
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("Declare Content-Type: application/json, also without a body")
+
+
+def takes_no_others(path: str) -> bool:
+    """Whether what this path is asked with must be in the contract. Who else links to us may add to an address."""
+    return path.startswith("/v1/") and not path.startswith(("/v1/oauth/", "/v1/webhooks/"))
+
+
+async def check_query(request: Request) -> None:
+    """Raise `InvalidInput` for a parameter that the route does not have: a filter that is misspelt would show all."""
+    asked = request.query_params.keys()
+    if asked and takes_no_others(request.url.path) and asked - set(_queries_of(request.scope["route"].dependant)):
+        detail = "holds a parameter that this request does not have"
+        raise InvalidInput(errors=(FieldError("/query", detail),))
+
+
+def _queries_of(dependant: Dependant) -> Iterator[str]:
+    yield from (param.alias for param in dependant.query_params)
+    for below in dependant.dependencies:
+        yield from _queries_of(below)
 
 
 @dataclass(frozen=True)
