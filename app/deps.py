@@ -89,7 +89,7 @@ class Paging:
 
 
 async def get_paging(
-    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many a page holds at most")] = 25,
     cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before")] = None,
 ) -> Paging:
     """The page asked for."""

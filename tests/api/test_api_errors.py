@@ -210,7 +210,7 @@ async def test_a_query_that_a_request_does_not_have_is_refused(house: House) -> 
         problem = await refused(owner, 422, "invalid_input", "GET", place)
         words = {"pointer": "/query", "detail": "holds a parameter that this request does not have"}
         assert problem["errors"] == [words]
-    for place in (f"{log}?limit=5&action=label.made", f"{label}?", "/healthz?x=1", "/docs?x=1"):
+    for place in (f"{label}/audit-log?limit=5&action=label.made", f"{label}?", "/healthz?x=1", "/docs?x=1"):
         assert (await owner.get(place)).status_code == 200, place
 
 
