@@ -99,6 +99,8 @@ async def test_what_is_over_the_limit_is_refused_and_says_for_how_long(limited: 
         assert refused.json()["code"] == "too_many_requests"
         retry_after_s = int(refused.headers["retry-after"])
         assert 2 <= retry_after_s <= 3
+        wanted = f"Too many requests by this account: try again in {retry_after_s} seconds"
+        assert refused.json()["detail"] == wanted
         assert f'"account";r=0;t={retry_after_s}' in refused.headers["ratelimit"]
         await asyncio.sleep(retry_after_s - 1)
         assert (await owner.get("/v1/me")).status_code == 429
