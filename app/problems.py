@@ -120,6 +120,7 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(request: Request, problem: Problem) -> Response:
+    request.scope["state"]["problem"] = problem.code
     body = problem_body(problem, request.scope["state"]["request_id"], request.scope["path"])
     return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 

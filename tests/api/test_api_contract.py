@@ -38,7 +38,7 @@ MAKERS = {
     "ClientMade": {"createApiClient"},
     "SecretMade": {"createApiClientSecret"},
 }
-ABOUT = {("ClientOut", "secrets"), ("ClientMade", "secrets")}
+ABOUT = {("ClientOut", "secrets"), ("ClientMade", "secrets"), ("ClientShown", "secrets")}
 """Lists of what there is to know about secrets, without them."""
 TIMES = {("ConnectionOut", "token_expires_at"), ("ConnectionStarted", "token_expires_at")}
 FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["ok", "missing"]}

@@ -99,6 +99,19 @@ async def test_a_request_id_is_ours_alone(house: House) -> None:
     assert (line["request_id"], line["path"]) == (answer.headers["x-request-id"], "/healthz")
     assert (line["method"], line["status"]) == ("GET", 200)
     assert "who" not in str(line)
+    assert not {"actor", "problem"} & set(line)
+
+
+async def test_the_log_says_who_was_refused_and_why(house: House) -> None:
+    """By the account's id and the problem's code; by the code alone where nobody is known."""
+    owner = await house.person()
+    with capture_logs() as logged:
+        me = (await owner.get("/v1/me")).json()["id"]
+        await owner.get("/v1/labels/lbl_none")
+        await house.http.post("/v1/users", content=b"{", headers=JSON)
+        await house.http.get("/v1/me")
+    told = [(line.get("actor"), line.get("problem")) for line in logged if line["event"] == "request"]
+    assert told == [(me, None), (me, "not_found"), (None, "invalid_json"), (None, "unauthenticated")]
 
 
 async def test_head_is_get_without_a_body(house: House) -> None:
