@@ -26,7 +26,7 @@ from app.services.audit import By
 from app.services.labels import members
 from app.services.partners import clients
 from app.services.people import sessions
-from app.services.tokens import BadToken, Claims, ClientClaims
+from app.services.tokens import ENDED, BadToken, Claims, ClientClaims
 
 FRESH = timedelta(minutes=15)
 """Dangerous work needs a log-in or a confirmed password that is no older."""
@@ -59,7 +59,7 @@ PartsDep = Annotated[Parts, Depends(get_parts)]
 
 
 def state_of(request: Request) -> dict[str, Any]:
-    """What the outer layers noted of this request: `request_id`, `client`, `standings`."""
+    """What is noted of this request: `request_id`, `client`, `standings`; for the log, `actor` and `problem`."""
     state: dict[str, Any] = request.scope["state"]
     return state
 
@@ -71,7 +71,7 @@ async def get_claims(parts: PartsDep, credentials: BearerDep) -> Claims | Client
     try:
         return parts.signer.verify(credentials.credentials, now=parts.clock())
     except BadToken:
-        raise Unauthenticated from None
+        raise Unauthenticated(ENDED) from None
 
 
 ClaimsDep = Annotated[Claims | ClientClaims, Depends(get_claims)]
@@ -97,9 +97,11 @@ async def get_person(request: Request, parts: PartsDep, claims: ClaimsDep) -> Pe
 
     Raises `Unauthenticated`, and `Forbidden` for a partner's token.
     """
-    if isinstance(claims, ClientClaims):
-        raise Forbidden("This is for people, not for API clients")
     state = state_of(request)
+    if isinstance(claims, ClientClaims):
+        state["actor"] = claims.client_id
+        raise Forbidden("This is for people, not for API clients")
+    state["actor"] = claims.user_id
     _, session = await asyncio.gather(
         parts.limiter.hit("account", claims.user_id, state["standings"]),
         sessions.need_session(parts.db, claims.session_id, claims.user_id, now=parts.clock()),
@@ -163,6 +165,7 @@ async def access_to(
     state = state_of(request)
     origin = (state["client"].network, state["request_id"])
     if isinstance(claims, ClientClaims):
+        state["actor"] = claims.client_id
         await clients.check_access(parts.db, claims, label_id, permission, now=parts.clock())
         await parts.limiter.hit("client", claims.client_id, state["standings"])
         access = Access(label_id, None, "", "", None, By("client", claims.client_id, *origin))
@@ -185,7 +188,7 @@ async def _persons_access(
         return Access(label_id, None, person.user_id, person.session_id, person.authenticated_at, by)
     role: Role = membership["role"]
     if role not in rule.roles:
-        raise Forbidden
+        raise Forbidden("Your role does not allow this")
     if membership.get("label_deleting") and not rule.while_deleting:
         raise LabelDeleting
     if rule.dangerous:

@@ -7,7 +7,8 @@ from typing import Any, cast, get_args
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import meta_webhook
+from app import errors, meta_webhook
+from app.deps import takes_no_others
 from app.errors import (
     BodyTooLarge,
     Forbidden,
@@ -47,8 +48,14 @@ and `RateLimit: "address";r=1199;t=60` (`r` are left; the oldest that counts end
 answer is `429`, and waiting for its `Retry-After` is enough. A browser's log-in, refresh and log-out must declare
 `Content-Type: application/json`, also without a body.
 
-`x-access` of an operation names the permission that it needs (`person`: to be logged in), `x-roles` the roles that have
-it, and `x-partner-scope` the scope by which an API client has it."""
+`x-access` of an operation names the permission that it needs, `x-roles` the roles that have it, and `x-partner-scope`
+the scope by which an API client has it. Where no permission is needed, `x-access` is `person` (to be logged in),
+`signed` (the caller proves itself by what it sends: a signature, a secret, the refresh cookie, the token of a mail) or
+`anybody`.
+
+Every problem, by its `code`:
+
+"""
 RETRY_AFTER = {"description": "Seconds to wait; then there is room again.", "schema": {"type": "integer", "minimum": 1}}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -130,7 +137,8 @@ DELIVERY: dict[str, Any] = {
 
 def generate(app: FastAPI) -> dict[str, Any]:
     """The contract of this app: its routes, the delivery route in front of them, and what holds for all of them."""
-    found = get_openapi(title="SoundOps", version=VERSION, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+    told = DESCRIPTION + _problem_table()
+    found = get_openapi(title="SoundOps", version=VERSION, description=told, routes=app.routes, tags=TAGS)
     schemas = found["components"]["schemas"]
     schemas |= ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}").pop("$defs")
     schemas["ProblemOut"] = {
@@ -145,9 +153,20 @@ def generate(app: FastAPI) -> dict[str, Any]:
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             if operation is not DELIVERY:
-                _complete(method, operation)
+                _complete(path, method, operation)
                 _tell_access(operation, app.state.access[path, method])
     return found
+
+
+def _problem_table() -> str:
+    """Every problem that there is, in Markdown."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Problem)]
+    rows = [f"| {kind.status} | `{kind.code}` | {kind.title} |" for kind in sorted(kinds, key=_status_and_code)]
+    return "\n".join(("| Status | Code | Title |", "| --- | --- | --- |", *rows))
+
+
+def _status_and_code(kind: type[Problem]) -> tuple[int, str]:
+    return kind.status, kind.code
 
 
 def _tell_access(operation: dict[str, Any], access: str) -> None:
@@ -169,12 +188,12 @@ def _tell_access(operation: dict[str, Any], access: str) -> None:
         _add(operation["responses"], kind)
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add what every route of its kind takes and may answer, for the layers in front of the routes."""
     if operation["responses"].get("422", {}).get("description") == "Validation Error":
         del operation["responses"]["422"]
     kinds: list[type[Problem]] = [UriTooLong, HeadersTooLarge, TooManyRequests, Problem, Unavailable]
-    if operation.get("parameters"):
+    if operation.get("parameters") or takes_no_others(path):
         kinds.append(InvalidInput)
     if method == "post":
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)

@@ -3,17 +3,19 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 
 from app.access import PartsDep
 from app.db import Doc
-from app.errors import StaleVersion, WrongOrigin
+from app.errors import FieldError, InvalidInput, StaleVersion, UnsupportedMediaType, WrongOrigin
 from app.parts import Parts
 from app.services import operations
 
@@ -45,7 +47,10 @@ async def check_origin(
     sec_fetch_site: Annotated[str | None, Header(include_in_schema=False)] = None,
     content_type: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> None:
-    """Raise `WrongOrigin` when a browser uses the session's cookie from another site, or without declaring JSON.
+    """Raise `WrongOrigin` when a browser uses the session's cookie from another site.
+
+    Raise `UnsupportedMediaType` when it does so from ours, but without declaring JSON: no form can declare it, so the
+    browser asks us first.
 
     A request with neither `Origin` nor `Sec-Fetch-Site` is no browser's: nothing else attaches cookies by itself.
     docs/decisions/0013-csrf.md.
@@ -57,9 +62,29 @@ async def check_origin(
         ours = sec_fetch_site in ("same-origin", "none")
     else:
         ours = origin in (*parts.settings.origins, f"{own.scheme}://{own.netloc}")
-    is_json = (content_type or "").partition(";")[0].strip().lower() == "application/json"
-    if not (ours and is_json):  # JSON must be declared even without a body: no form can, so the browser asks us first
+    if not ours:
         raise WrongOrigin
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("Declare Content-Type: application/json, also without a body")
+
+
+def takes_no_others(path: str) -> bool:
+    """Whether what this path is asked with must be in the contract. Who else links to us may add to an address."""
+    return path.startswith("/v1/") and not path.startswith(("/v1/oauth/", "/v1/webhooks/"))
+
+
+async def check_query(request: Request) -> None:
+    """Raise `InvalidInput` for a parameter that the route does not have: a filter that is misspelt would show all."""
+    asked = request.query_params.keys()
+    if asked and takes_no_others(request.url.path) and asked - set(_queries_of(request.scope["route"].dependant)):
+        detail = "holds a parameter that this request does not have"
+        raise InvalidInput(errors=(FieldError("/query", detail),))
+
+
+def _queries_of(dependant: Dependant) -> Iterator[str]:
+    yield from (param.alias for param in dependant.query_params)
+    for below in dependant.dependencies:
+        yield from _queries_of(below)
 
 
 @dataclass(frozen=True)
@@ -71,7 +96,7 @@ class Paging:
 
 
 async def get_paging(
-    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many a page holds at most")] = 25,
     cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before")] = None,
 ) -> Paging:
     """The page asked for."""

@@ -33,6 +33,8 @@ URI_BYTES, HEADER_BYTES, HEADERS = 8 * 1024, 16 * 1024, 100
 WEBHOOKS = "/v1/webhooks/"
 """Providers call these. They sign what they send, and come from few addresses: limiting those would lose messages."""
 ALWAYS_ANSWERED = ("/healthz", "/readyz")
+NOTED = ("actor", "problem")
+"""What the log tells of a request where it is known: the id of whoever asks, and the code of the refusal."""
 _CSP = b"default-src 'none'; frame-ancestors 'none'"
 PROTECTION = [
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
@@ -91,6 +93,7 @@ class Edge:
             path=scope["path"],
             status=status,
             ms=round((time.perf_counter() - began) * 1000, 1),
+            **{name: scope["state"][name] for name in NOTED if name in scope["state"]},
         )
 
 
@@ -125,8 +128,10 @@ class Guard:
                 return None
             at_most = oauth.BODY_BYTES if scope["path"] in oauth.PATHS else BODY_BYTES
             body = await read_body(receive, scope["headers"], at_most=at_most)
-            if scope["path"] in oauth.PATHS and _content_type(scope) == FORM:
-                scope, body = _without_form(scope, body)
+            if scope["path"] in oauth.PATHS and scope["method"] == "POST":
+                oauth.check_place(scope["query_string"], body)
+                if _content_type(scope) == FORM:
+                    scope, body = _without_form(scope, body)
             if body:
                 _check_body(scope, body)
             await self._app(scope, _replayed(body, receive), send)
@@ -171,6 +176,7 @@ def _vary_by_origin(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes,
 
 
 async def _send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+    scope["state"]["problem"] = problem.code
     body = problem_body(problem, scope["state"]["request_id"], scope["path"])
     headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | problem.headers
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -188,7 +194,7 @@ def _check_head(scope: Scope) -> None:
 
 def _check_body(scope: Scope, body: bytes) -> None:
     if _content_type(scope) != JSON:
-        raise UnsupportedMediaType
+        raise UnsupportedMediaType("Send a form or JSON" if scope["path"] in oauth.PATHS else "")
     check_json(body)
 
 

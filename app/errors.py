@@ -124,9 +124,9 @@ class InvalidSignature(Problem):
 
 
 class Forbidden(Problem):
-    """The caller's role does not allow it."""
+    """The person's role, or the API client's scopes, do not allow it."""
 
-    status, code, title = 403, "forbidden", "Your role does not allow this"
+    status, code, title = 403, "forbidden", "This is not allowed to you"
 
 
 class ReauthenticationRequired(Problem):

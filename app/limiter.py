@@ -69,6 +69,23 @@ DEFAULTS: dict[Name, Limit] = {
 """The log-in limits count failures alone. `mail_address` and `mail_caller` count the mails that anybody can cause: to
 an address, and to it from one caller, so that no single stranger keeps its owner from a new password."""
 
+WORDS: dict[Name, str] = {
+    "address": "Too many requests from this network address",
+    "account": "Too many requests by this account",
+    "label": "Too many requests for this label",
+    "client": "Too many requests by this API client",
+    "login_account": "Too many failed log-ins",
+    "login_address": "Too many failed log-ins from this network address",
+    "register_address": "Too many new accounts from this network address",
+    "mail_address": "Too many mails to this address",
+    "mail_caller": "Too many mails to this address from here",
+    "mail_account": "Too many mails by this account",
+    "token_client": "Too many requests for tokens by this API client",
+    "invite_label": "Too many invitations by this label",
+    "mail_label": "Too many mails by this label",
+}
+"""What whoever is over a limit is told: the same, whether there is such an account or not."""
+
 KEY_PREFIX = "soundops:limit:"
 
 
@@ -76,7 +93,7 @@ KEY_PREFIX = "soundops:limit:"
 class Standing:
     """Where somebody stands with a limit."""
 
-    name: str
+    name: Name
     quota: int
     window_s: int
     remaining: int
@@ -144,7 +161,14 @@ class _Found:
 
     def check(self) -> None:
         if not self.passed:
-            raise TooManyRequests(retry_after_s=max(1, self.standing.reset_s))
+            wait_s = max(1, self.standing.reset_s)
+            raise TooManyRequests(f"{WORDS[self.standing.name]}: try again in {in_words(wait_s)}", retry_after_s=wait_s)
+
+
+def in_words(wait_s: int) -> str:
+    """A wait as people say it: in seconds up to two minutes, else in minutes, rounded up."""
+    count, unit = (wait_s, "second") if wait_s <= 120 else (math.ceil(wait_s / 60), "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def open_limiter(settings: ApiSettings, *, clock: Clock) -> Limiter:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pymongo.errors import PyMongoError
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from app import problems
 from app.access import access_table
 from app.db import create_indexes
+from app.deps import check_query
 from app.edge import Edge, Guard
 from app.idempotency import Idempotency
 from app.logs import get_logger
@@ -80,7 +81,7 @@ def create_app(parts: Parts) -> ASGIApp:
 
 def create_routes(parts: Parts | None = None) -> FastAPI:
     """The routes, which the contract is made from; without parts, for the contract alone."""
-    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan, dependencies=[Depends(check_query)])
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)

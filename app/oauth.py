@@ -19,6 +19,14 @@ BODY_BYTES, FIELDS = 16 * 1024, 20
 _ERRORS = {"invalid_client", "invalid_scope", "unsupported_grant_type"}
 
 
+def check_place(query: bytes, body: bytes) -> None:
+    """Raise `InvalidRequest` unless everything is in the body: an address ends up in logs."""
+    if query:
+        raise InvalidRequest("Credentials do not belong into the address: send everything in the body")
+    if not body:
+        raise InvalidRequest("The body is missing")
+
+
 def form_as_json(path: str, body: bytes) -> bytes:
     """A form as the JSON that the route takes. Raises `InvalidRequest`.
 

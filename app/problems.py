@@ -20,13 +20,30 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://soundops.io/problems/"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MESSAGES = {
-    "extra_forbidden": "holds a field that this request does not have",
+    "extra_forbidden": "holds a field that this request does not have; the contract lists its fields",
     "missing": "is missing",
     "json_invalid": "is not JSON",
-    "string_too_short": "is too short",
-    "string_too_long": "is too long",
-    "string_pattern_mismatch": "does not have the right form",
+    **dict.fromkeys(("string_too_short", "too_short"), "must have a length of at least {min_length}"),
+    **dict.fromkeys(("string_too_long", "too_long"), "must have a length of at most {max_length}"),
+    "string_pattern_mismatch": "does not have the right form, {pattern}",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object"),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        "must be a date like 1990-04-01",
+    ),
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),
+        "must be an instant like 2026-11-23T08:00:00Z",
+    ),
 }
+"""By pydantic's type of error. What the sentences are filled with are the field's own limits: none of it was sent."""
 
 
 class FieldErrorOut(BaseModel):
@@ -103,6 +120,7 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(request: Request, problem: Problem) -> Response:
+    request.scope["state"]["problem"] = problem.code
     body = problem_body(problem, request.scope["state"]["request_id"], request.scope["path"])
     return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
@@ -152,11 +170,12 @@ def _pointer(error: dict[str, Any]) -> str:
 
 
 def _detail(error: dict[str, Any]) -> str:
-    """What is wrong, from a fixed list or from the type's own words; never the value."""
+    """What is wrong, from a fixed list or in the words of our own checks; never the value."""
+    if error["type"] == "missing" and error["loc"] == ("body",):
+        return "the body is missing"
     known = _MESSAGES.get(error["type"])
     if known:
-        return known
-    if error["type"] == "value_error":
-        ours = error["ctx"].get("error")  # a library's own words (of an e-mail address) may repeat the value
-        return str(ours) if isinstance(ours, ValueError) else "does not have the right form"
-    return str(error["msg"]).split(", input was")[0][:200]
+        return known.format_map(error.get("ctx") or {})
+    # a library's own words (of an e-mail address) may repeat the value
+    ours = error["ctx"].get("error") if error["type"] == "value_error" else None
+    return str(ours) if isinstance(ours, ValueError) else "does not have the right form"

@@ -171,7 +171,7 @@ _COLLECTIONS = (
     ),
     Collection(
         name="api_clients",
-        purpose="Partners' API clients: scopes, hashes of their secrets, and the owner's decision on data from Meta.",
+        purpose="Partners' API clients: scopes, hashes of their secrets, and the owner's decisions on data from Meta.",
         tenant=True,
         subject="team",
         personal="secret",

@@ -129,7 +129,20 @@ class ClientOut(ApiModel):
         )
 
 
-class ClientMade(ClientOut):
+class ClientShown(ClientOut):
+    """An API client, with what was decided on it."""
+
+    meta_decisions: list[MetaAccess]
+    """The last 20 of the owner's decisions, the newest last; also those that were withdrawn. Lists leave them out."""
+
+    @classmethod
+    def with_decisions(cls, client: Doc, granted: list[Scope]) -> "ClientShown":
+        """The client of this document, with the decisions in it."""
+        decisions = [MetaAccess(**decision) for decision in client.get("meta_decisions", [])]
+        return cls(**ClientOut.of(client, granted).model_dump(), meta_decisions=decisions)
+
+
+class ClientMade(ClientShown):
     """A new API client, and its first secret."""
 
     client_id: Annotated[str, Field(examples=["cli_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
@@ -140,7 +153,9 @@ class ClientMade(ClientOut):
     @classmethod
     def with_secret(cls, client: Doc, granted: list[Scope], secret: str) -> "ClientMade":
         """The client of this document, and its secret."""
-        return cls(**ClientOut.of(client, granted).model_dump(), client_id=client["_id"], client_secret=secret)
+        return cls(
+            **ClientShown.with_decisions(client, granted).model_dump(), client_id=client["_id"], client_secret=secret
+        )
 
 
 class ClientPage(Page[ClientOut]):

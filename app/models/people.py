@@ -37,7 +37,14 @@ def _written_date(value: object) -> object:
 
 Name = Annotated[str, Field(min_length=1, max_length=120, examples=["Nightjar Records"]), AfterValidator(_no_markup)]
 Email = Annotated[EmailStr, Field(max_length=254, examples=["mara@example.com"])]
-NewPassword = Annotated[SecretStr, AfterValidator(_long_enough), Field(examples=["a long sentence only I know"])]
+NewPassword = Annotated[
+    SecretStr,
+    AfterValidator(_long_enough),
+    Field(
+        examples=["a long sentence only I know"],
+        json_schema_extra={"minLength": PASSWORD_LENGTH[0], "maxLength": PASSWORD_LENGTH[1]},
+    ),
+]
 Password = Annotated[SecretStr, Field(max_length=128)]
 Totp = Annotated[SecretStr, Field(min_length=6, max_length=40, examples=["123456"])]
 """A code of the authenticator app, or a recovery code."""

@@ -93,10 +93,10 @@ async def get_connection(parts: PartsDep, access: Reader, connection_id: str, re
 async def finish_instagram_login(
     request: Request,
     parts: PartsDep,
-    state: Annotated[str, Query(min_length=1, max_length=200)],
+    state: Annotated[str, Query(min_length=1, max_length=200, description="What the login was begun with")],
     credentials: BearerDep,
     cookie: Annotated[str | None, Security(refresh_cookie)],
-    code: Annotated[str | None, Query(min_length=1, max_length=4000)] = None,
+    code: Annotated[str | None, Query(min_length=1, max_length=4000, description="From Instagram")] = None,
     error: Annotated[str | None, Query(max_length=200, description="`access_denied`: its owner said no")] = None,
 ) -> Response:
     """Where Instagram sends the browser back to: checks `state`, seals the code, and has a worker exchange it."""

@@ -27,10 +27,16 @@ MANUAL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>So
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/swagger-ui.css"></head><body><main id="manual"></main>
 <script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body></html>
 """
-MANUAL_START = (
-    'SwaggerUIBundle({url: "/openapi.json", dom_id: "#manual", validatorUrl: null, deepLinking: true, '
-    "tryItOutEnabled: true})\n"
-)
+MANUAL_START = """SwaggerUIBundle({
+  url: "/openapi.json", dom_id: "#manual", validatorUrl: null, deepLinking: true, tryItOutEnabled: true,
+  showExtensions: true,
+  requestInterceptor: request => { // a refresh or a log-out has no body, and must declare JSON all the same
+    const named = Object.keys(request.headers).some(name => name.toLowerCase() === "content-type")
+    if (!named && !/^get$/i.test(request.method || "get")) request.headers["Content-Type"] = "application/json"
+    return request
+  },
+})
+"""
 
 
 @router.get("/healthz", operation_id="getHealth", openapi_extra=ANYBODY)

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response, Security
+from pydantic import Field
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
@@ -38,7 +39,7 @@ Writer = Annotated[Access, Security(label_access, scopes=["inbox:write"])]
 CommentReader = Annotated[Access, Security(label_access, scopes=["comments:read"])]
 _READ = problems(Forbidden, NotFound, Unauthenticated)
 _LIST = problems(InvalidInput, InvalidCursor, Forbidden, NotFound, Unauthenticated)
-Filter = Annotated[str | None, Query(min_length=1, max_length=64)]
+Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 @router.get("/conversations", operation_id="listConversations", responses=_LIST)
@@ -46,10 +47,10 @@ async def list_conversations(
     parts: PartsDep,
     access: Reader,
     paging: PagingDep,
-    status: ConversationStatus | None = None,
-    assignee: Filter = None,
-    unread: bool | None = None,
-    connection_id: Filter = None,
+    status: Annotated[ConversationStatus | None, Query(description="Only those that stand so")] = None,
+    assignee: Annotated[Id | None, Query(description="Only those that this account is to answer")] = None,
+    unread: Annotated[bool | None, Query(description="Only those with something unread, or only the others")] = None,
+    connection_id: Annotated[Id | None, Query(description="Only those of this connection")] = None,
 ) -> ConversationPage:
     """Conversations, the one with the newest message first.
 
@@ -186,8 +187,10 @@ async def list_comments(
     parts: PartsDep,
     access: CommentReader,
     paging: PagingDep,
-    media_id: Filter = None,
-    status: Literal["visible", "hidden", "deleted"] | None = None,
+    media_id: Annotated[Id | None, Query(description="Only those on this post, by its id at the provider")] = None,
+    status: Annotated[
+        Literal["visible", "hidden", "deleted"] | None, Query(description="Only those that stand so")
+    ] = None,
 ) -> CommentPage:
     """Comments on the label's media, newest first; none that is older than 30 days."""
     place = f"comments:{access.label_id}:{media_id}:{status}"

@@ -110,8 +110,6 @@ async def _proven(request: Request, parts: Parts, body: ClientAuth) -> Proven:
     Counted by client and network: so nobody can use up a client's requests from elsewhere.
     """
     headers = request.headers.getlist("authorization")
-    if request.url.query:
-        raise InvalidRequest("Send everything in the body: an address ends up in logs")
     if len(headers) > 1 or (headers and body.client_secret is not None):
         raise InvalidRequest("Authenticate once, in one way")
     if headers:
@@ -124,7 +122,8 @@ async def _proven(request: Request, parts: Parts, body: ClientAuth) -> Proven:
         raise InvalidClient
     state = state_of(request)
     await parts.limiter.hit("token_client", f"{client_id} {state['client'].network}", state["standings"])
-    proven = await clients.prove(parts.db, client_id, secret, now=parts.clock())
+    proven = await clients.prove(parts.db, client_id, secret, now=parts.clock(), request_id=state["request_id"])
+    state["actor"] = client_id
     state["proven"] = (proven.client["label_id"], client_id, proven.key["id"])
     return proven
 

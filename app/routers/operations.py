@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 
 from app import cursors
 from app.access import BY_RESOURCE, Access, ClaimsDep, PartsDep, access_to, get_person, label_access
@@ -44,7 +44,10 @@ async def get_operation(
     PATH, operation_id="listOperations", responses=problems(InvalidInput, InvalidCursor, NotFound, Unauthenticated)
 )
 async def list_operations(
-    parts: PartsDep, access: Reader, paging: PagingDep, state: OperationState | None = None
+    parts: PartsDep,
+    access: Reader,
+    paging: PagingDep,
+    state: Annotated[OperationState | None, Query(description="Only those that stand so")] = None,
 ) -> OperationPage:
     """The label's operations, newest first."""
     place = f"operations:{access.label_id}:{state}"

@@ -16,6 +16,7 @@ from app.models.partners import (
     ClientMade,
     ClientOut,
     ClientPage,
+    ClientShown,
     MetaAccessChange,
     SecretCreate,
     SecretMade,
@@ -32,6 +33,8 @@ Reader = Annotated[Access, Security(label_access, scopes=["clients:read"])]
 Writer = Annotated[Access, Security(label_access, scopes=["clients:write"])]
 Decider = Annotated[Access, Security(label_access, scopes=["clients:decide"])]
 ClientId = Annotated[str, Path(max_length=64, examples=["cli_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
+_USUAL = SecretCreate()
+"""What a second secret is made from where the request has no body."""
 SecretId = Annotated[str, Path(max_length=64, examples=["key_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
 
 
@@ -61,8 +64,8 @@ async def list_api_clients(parts: PartsDep, access: Reader, paging: PagingDep) -
 
 
 @router.get("/{client_id}", operation_id="getApiClient", responses=problems(NotFound))
-async def get_api_client(parts: PartsDep, access: Reader, client_id: ClientId, response: Response) -> ClientOut:
-    """One API client. A secret is never shown."""
+async def get_api_client(parts: PartsDep, access: Reader, client_id: ClientId, response: Response) -> ClientShown:
+    """One API client, with the owner's decisions on it. A secret is never shown."""
     return _shown(await managing.need_client(parts.db, access.label_id, client_id), response)
 
 
@@ -76,7 +79,7 @@ async def change_api_client(
     body: ClientChange,
     versions: VersionsDep,
     response: Response,
-) -> ClientOut:
+) -> ClientShown:
     """Change an API client; what is left out stays.
 
     New scopes that reach data from Meta need the owner's decision; so does one that was taken away and is given back.
@@ -104,7 +107,7 @@ async def delete_api_client(parts: PartsDep, access: Writer, client_id: ClientId
     responses=problems(InvalidInput, NotFound, Conflict),
 )
 async def create_api_client_secret(
-    parts: PartsDep, access: Writer, client_id: ClientId, body: SecretCreate, response: Response
+    parts: PartsDep, access: Writer, client_id: ClientId, response: Response, body: SecretCreate = _USUAL
 ) -> SecretMade:
     """Make a second secret, to change over to; it is never shown again. With two live ones, delete one first."""
     made = await managing.add_secret(_desk(parts, access), client_id, life=timedelta(days=body.expires_in_days))
@@ -136,7 +139,7 @@ async def set_api_client_meta_access(
     body: MetaAccessChange,
     versions: VersionsDep,
     response: Response,
-) -> ClientOut:
+) -> ClientShown:
     """Record the owner's decision that the partner needs this data from Meta to operate the service.
 
     It takes the place of an earlier one.
@@ -168,9 +171,9 @@ def _place(access: Access) -> str:
     return PATH.format(label_id=access.label_id)
 
 
-def _shown(client: Doc, response: Response) -> ClientOut:
+def _shown(client: Doc, response: Response) -> ClientShown:
     response.headers["ETag"] = version_tag(client)
-    return ClientOut.of(client, granted_scopes(client))
+    return ClientShown.with_decisions(client, granted_scopes(client))
 
 
 async def _ring(parts: Parts, made: Made) -> None:

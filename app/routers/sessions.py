@@ -18,6 +18,7 @@ from app.errors import (
     TotpRequired,
     Unauthenticated,
     Unavailable,
+    UnsupportedMediaType,
     WrongOrigin,
 )
 from app.login import Attempt, log_in
@@ -85,7 +86,7 @@ async def create_session(parts: PartsDep, request: Request, body: SessionCreate,
     "/refresh",
     operation_id="refreshSession",
     openapi_extra=SIGNED,
-    responses=problems(Unauthenticated, WrongOrigin),
+    responses=problems(Unauthenticated, UnsupportedMediaType, WrongOrigin),
     dependencies=[Depends(check_origin)],
 )
 async def refresh_session(
@@ -156,7 +157,7 @@ async def end_other_sessions(parts: PartsDep, person: PersonDep) -> None:
     "/{session_id}",
     operation_id="endSession",
     status_code=204,
-    responses=problems(NotFound, WrongOrigin),
+    responses=problems(NotFound, UnsupportedMediaType, WrongOrigin),
     dependencies=[Depends(check_origin)],
 )
 async def end_session(parts: PartsDep, person: PersonDep, session_id: str, response: Response) -> None:

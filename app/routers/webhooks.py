@@ -23,9 +23,11 @@ router = APIRouter(tags=["webhooks"])
 )
 async def verify_meta_webhook(
     parts: PartsDep,
-    mode: Annotated[str, Query(alias="hub.mode", max_length=40)],
-    verify_token: Annotated[str, Query(alias="hub.verify_token", max_length=200)],
-    challenge: Annotated[str, Query(alias="hub.challenge", max_length=200, pattern=r"^[\w-]+$")],
+    mode: Annotated[str, Query(alias="hub.mode", max_length=40, description="`subscribe`")],
+    verify_token: Annotated[str, Query(alias="hub.verify_token", max_length=200, description="As set up at Meta")],
+    challenge: Annotated[
+        str, Query(alias="hub.challenge", max_length=200, pattern=r"^[\w-]+$", description="What the answer repeats")
+    ],
 ) -> PlainTextResponse:
     """Answer the challenge of a handshake that names our verify token (Meta, Webhooks, 2026-02)."""
     ours = parts.settings.meta_verify_token.get_secret_value()

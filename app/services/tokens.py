@@ -29,6 +29,8 @@ CLIENT_TYPE, CLIENT_AUDIENCE = "client+jwt", "soundops-partners"
 LIFE = timedelta(minutes=15)
 LONGEST = 4096
 LEEWAY_S = 10
+ENDED = "The token has ended or was revoked"
+"""What is told of one that is not good, whatever is wrong with it."""
 HEADER = {"alg", "typ", "kid"}
 CLAIMS = {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
 CLIENT_CLAIMS = {"iss", "aud", "sub", "label", "key", "scope", "iat", "exp", "jti"}

@@ -168,12 +168,18 @@ async def link_token(world: World, side: Side, call: Call) -> Call:
         "confirmEmailChange": ("change_email", side.user_ids["owner"]),
         "undoEmailChange": ("undo_email_change", side.user_ids["owner"]),
         "acceptInvitation": ("invitation", side.ids["invitation_id"][0]),
+        "lookUpInvitation": ("invitation", side.ids["invitation_id"][0]),
     }
     purpose, subject = purposes[call.operation.name]
     data = {"email": f"moved.{side.name}@example.com"}
     now = world.house.clock()
     token = await single_use.issue(world.house.db, purpose, subject=subject, data=data, now=now)
     return replace(call, body=call.body | {"token": token})
+
+
+async def another_password(world: World, side: Side, call: Call) -> Call:
+    """The present one is none."""
+    return replace(call, body=call.body | {"password": "another sentence of my own"})
 
 
 async def invitation_token(world: World, side: Side, call: Call) -> Call:
@@ -234,6 +240,8 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "confirmEmailChange": link_token,
     "undoEmailChange": link_token,
     "acceptInvitation": invitation_token,
+    "lookUpInvitation": link_token,
+    "changePassword": another_password,
     "refreshSession": own_cookie,
     "confirmTotp": app_code,
     "renewRecoveryCodes": second_factor,

@@ -38,7 +38,7 @@ MAKERS = {
     "ClientMade": {"createApiClient"},
     "SecretMade": {"createApiClientSecret"},
 }
-ABOUT = {("ClientOut", "secrets"), ("ClientMade", "secrets")}
+ABOUT = {("ClientOut", "secrets"), ("ClientMade", "secrets"), ("ClientShown", "secrets")}
 """Lists of what there is to know about secrets, without them."""
 TIMES = {("ConnectionOut", "token_expires_at"), ("ConnectionStarted", "token_expires_at")}
 FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["ok", "missing"]}
@@ -121,6 +121,20 @@ def test_every_operation_is_described(contract: Doc) -> None:
         assert set(operation["tags"]) <= tags and operation["tags"]
         in_path = {found["name"] for found in operation.get("parameters", []) if found["in"] == "path"}
         assert in_path == set(re.findall(r"{(\w+)}", path))
+        in_query = [found for found in operation.get("parameters", []) if found["in"] == "query"]
+        assert all(found.get("description") for found in in_query), (method, path)
+
+
+def test_what_else_a_reader_needs_is_told(contract: Doc) -> None:
+    """Every problem in one table, each word of `x-access`, and how long a password is."""
+    told = contract["info"]["description"]
+    kinds: set[type[Problem]] = {Problem, *subclasses(Problem)}
+    for kind in kinds:
+        assert f"| {kind.status} | `{kind.code}` | {kind.title} |" in told
+    assert all(f"`{word}`" in told for word in ("person", "signed", "anybody"))
+    for name in ("UserCreate", "PasswordChange"):
+        password = contract["components"]["schemas"][name]["properties"]["password"]
+        assert (password["minLength"], password["maxLength"]) == (15, 128)
 
 
 def test_every_refusal_is_a_problem(contract: Doc) -> None:

@@ -99,6 +99,19 @@ async def test_a_request_id_is_ours_alone(house: House) -> None:
     assert (line["request_id"], line["path"]) == (answer.headers["x-request-id"], "/healthz")
     assert (line["method"], line["status"]) == ("GET", 200)
     assert "who" not in str(line)
+    assert not {"actor", "problem"} & set(line)
+
+
+async def test_the_log_says_who_was_refused_and_why(house: House) -> None:
+    """By the account's id and the problem's code; by the code alone where nobody is known."""
+    owner = await house.person()
+    with capture_logs() as logged:
+        me = (await owner.get("/v1/me")).json()["id"]
+        await owner.get("/v1/labels/lbl_none")
+        await house.http.post("/v1/users", content=b"{", headers=JSON)
+        await house.http.get("/v1/me")
+    told = [(line.get("actor"), line.get("problem")) for line in logged if line["event"] == "request"]
+    assert told == [(me, None), (me, "not_found"), (None, "invalid_json"), (None, "unauthenticated")]
 
 
 async def test_head_is_get_without_a_body(house: House) -> None:
@@ -262,9 +275,10 @@ async def test_a_form_that_posts_json_as_text(shared_house: House) -> None:
         sent = {"Origin": "null", "Sec-Fetch-Site": "cross-site", "Content-Type": kind}
         answer = await shared_house.http.post("/v1/sessions", content=body, headers=sent)
         assert answer.status_code == 415 and "set-cookie" not in answer.headers
+    refresh = await shared_house.http.post("/v1/sessions/refresh", headers=sent)  # without a body, the origin decides
     sent |= JSON
-    answer = await shared_house.http.post("/v1/sessions", content=body, headers=sent)
-    assert (answer.status_code, answer.json()["code"]) == (403, "wrong_origin")
+    for answer in (refresh, await shared_house.http.post("/v1/sessions", content=body, headers=sent)):
+        assert (answer.status_code, answer.json()["code"]) == (403, "wrong_origin")
 
 
 @pytest.mark.parametrize("shown", [{"SOUNDOPS_DOCS": "false"}, {"SOUNDOPS_DOCS": "true"}, {}])
@@ -295,7 +309,8 @@ async def check_refused(house: House, bearer: dict[str, str], cookie: dict[str, 
         await house.http.post("/v1/sessions/refresh", headers=sent | cookie),
         await house.http.delete("/v1/sessions/current", headers=sent | bearer),
     ]
-    is_json = sent.get("Content-Type") == "application/json"  # what is not is refused before anybody looks at more
+    is_json = sent.get("Content-Type") == "application/json"  # what is not comes from a page of ours here
     codes = [answer.json()["code"] for answer in answers]
-    assert codes == ["wrong_origin" if is_json else "unsupported_media_type", "wrong_origin", "wrong_origin"], sent
+    assert codes == ["wrong_origin" if is_json else "unsupported_media_type"] * 3, sent
+    assert is_json or "application/json" in answers[1].json()["detail"]
     assert not any("set-cookie" in answer.headers for answer in answers)

@@ -24,7 +24,7 @@ FEARED: dict[str, Any] = {
 """With what they would be good for. Of other names, any text."""
 AT_ONCE = 40
 """An answer tells of 50 errors: each field of a batch has one of its own."""
-REFUSAL = "holds a field that this request does not have"
+REFUSAL = "holds a field that this request does not have; the contract lists its fields"
 
 
 def stored_names(dump: Dump) -> set[str]:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from app.clock import utc_now
 from app.errors import TooManyRequests, Unavailable
-from app.limiter import DEFAULTS, Limit, Limiter, Name, Standing, limits_of
+from app.limiter import DEFAULTS, Limit, Limiter, Name, Standing, in_words, limits_of
 from app.windows import AT_ONCE, Windows
 from tools import embedded
 
@@ -301,6 +301,14 @@ def test_the_setting_changes_limits_by_name() -> None:
     with pytest.raises(ValueError, match=r"^SOUNDOPS_LIMITS: must name only these limits: address, ") as refused:
         limits_of("account=5/6,canary=1/2")
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "words"), [(1, "1 second"), (120, "120 seconds"), (121, "3 minutes"), (840, "14 minutes")]
+)
+def test_a_wait_in_words(wait_s: int, words: str) -> None:
+    """Never less than it is."""
+    assert in_words(wait_s) == words
 
 
 def test_every_limit_has_a_default() -> None:

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from app.limiter import KEY_PREFIX
 from app.problems import MEDIA_TYPE
+from tests.api.people import with_second_factor
 from tests.house import NO_LIMITS, PASSWORD, PUBLIC_URL, House, delivery, message_change, open_house, settings_env
 
 Open = Callable[..., AbstractAsyncContextManager[House]]
@@ -99,6 +100,8 @@ async def test_what_is_over_the_limit_is_refused_and_says_for_how_long(limited: 
         assert refused.json()["code"] == "too_many_requests"
         retry_after_s = int(refused.headers["retry-after"])
         assert 2 <= retry_after_s <= 3
+        wanted = f"Too many requests by this account: try again in {retry_after_s} seconds"
+        assert refused.json()["detail"] == wanted
         assert f'"account";r=0;t={retry_after_s}' in refused.headers["ratelimit"]
         await asyncio.sleep(retry_after_s - 1)
         assert (await owner.get("/v1/me")).status_code == 429
@@ -231,3 +234,14 @@ async def test_refused_input_costs_no_mail(limited: Open) -> None:
             assert (await house.http.post("/v1/users", json=body | {"password": PASSWORD})).status_code == status
         resets = [await house.http.post("/v1/password-resets", json={"email": body["email"]}) for _ in range(3)]
         assert [answer.status_code for answer in resets] == [202, 202, 429]
+
+
+async def test_the_right_password_past_the_limit_is_not_told(limited: Open) -> None:
+    """Also where a second factor would be asked for: forty guesses at once, and the right one after them."""
+    async with limited("login_account=10/900") as house:
+        await with_second_factor(house, "mara@example.com")
+        guesses = [*(f"a wrong sentence {number}" for number in range(40)), PASSWORD]
+        bodies = [{"email": "mara@example.com", "password": guess} for guess in guesses]
+        answers = await asyncio.gather(*(house.http.post("/v1/sessions", json=body) for body in bodies))
+        codes = [answer.json()["code"] for answer in answers]
+        assert codes.count("invalid_credentials") == 10 and codes[-1] == "too_many_requests"

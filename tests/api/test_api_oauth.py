@@ -147,6 +147,29 @@ async def test_bad_bodies(house: House, body: bytes, kind: str, status: int) -> 
     assert refusal(answer)[::2] == (status, "invalid_request")
 
 
+async def test_a_partner_is_told_what_is_wrong(house: House) -> None:
+    """What may be sent and where; that a token has ended, rather than to log in; scopes, rather than a role."""
+    partner = await a_partner(house, "label:read")
+    token = (await partner.ask()).json()["access_token"]
+    text = await house.http.post(TOKEN, content=b"grant_type=x", headers={"Content-Type": "text/plain"})
+    nothing = await house.http.post(TOKEN, headers=basic(*partner.auth))
+    address = await house.http.post(f"{TOKEN}?client_secret={partner.auth[1]}")
+    told = bearer(house, token)
+    scope = await told.get(f"{partner.base}/members")
+    await house.http.post(REVOKE, data={"token": token}, auth=partner.auth)
+    revoked, unknown = await told.get(partner.base), await bearer(house, "x.y.z").get(partner.base)
+    for answer, code, detail in (
+        (text, "unsupported_media_type", "Send a form or JSON"),
+        (nothing, "invalid_request", "The body is missing"),
+        (address, "invalid_request", "Credentials do not belong into the address: send everything in the body"),
+        (scope, "forbidden", "This API client does not have the scope for this"),
+        (revoked, "unauthenticated", "The token has ended or was revoked"),
+        (unknown, "unauthenticated", "The token has ended or was revoked"),
+    ):
+        assert (answer.json()["code"], answer.json()["detail"]) == (code, detail)
+    assert "role" not in scope.json()["title"]
+
+
 async def test_only_these_routes_take_forms(house: House) -> None:
     """Everywhere else a form is no JSON."""
     await house.person()
@@ -209,6 +232,7 @@ async def test_an_unknown_client_and_a_wrong_secret_look_alike(house: House) -> 
     assert len(shown) == 1 and answers[0].status_code == 401
     told = [entry for entry in logged if entry["event"] == "an API client was refused"]
     assert [entry["client_id"] for entry in told] == [partner.client["id"], None, None, None]
+    assert [entry["request_id"] for entry in told] == [answer.json()["request_id"] for answer in answers[:4]]
     assert wrong not in str(logged)
 
 
@@ -237,11 +261,11 @@ async def test_an_unknown_client_costs_what_a_wrong_secret_does(house: House, mo
     db = Database(mongodb_url, listeners=(commands,))
     for client_id in (partner.client["id"], "cli_01k9zv3t5w8x2m4c6d7f9g1h3j"):
         with pytest.raises(InvalidClient):
-            await clients.prove(db, client_id, wrong, now=house.clock())
+            await clients.prove(db, client_id, wrong, now=house.clock(), request_id="req_1")
         assert commands.seen == ["find api_clients"]
         commands.seen.clear()
-    await clients.prove(db, *partner.auth, now=house.clock())
-    assert commands.seen == ["find api_clients", "find memberships"]
+    await clients.prove(db, *partner.auth, now=house.clock(), request_id="req_1")
+    assert commands.seen[0] == "find api_clients" and set(commands.seen[1:]) == {"find memberships", "find users"}
     db.close()
 
 

@@ -57,7 +57,10 @@ async def test_what_making_one_answers(house: House) -> None:
     shown = await partner.owner.get(partner.path)
     assert shown.json() == {k: v for k, v in made.items() if k not in ("client_id", "client_secret")}
     listed = (await partner.owner.get(f"{partner.base}/api-clients")).json()
-    assert listed == {"data": [shown.json()], "next_cursor": None}
+    assert listed == {
+        "data": [{k: v for k, v in shown.json().items() if k != "meta_decisions"}],
+        "next_cursor": None,
+    }
 
 
 async def test_no_later_answer_or_log_shows_a_secret(house: House) -> None:
@@ -225,6 +228,27 @@ async def test_a_wider_client_needs_a_wider_decision(house: House) -> None:
     shown = (await partner.owner.get(partner.path)).json()
     assert shown["granted_scopes"] == ["comments:read"]
     assert shown["meta_access"].items() >= {"scopes": ["comments:read"], "reason": REASON}.items()
+
+
+async def test_what_was_decided_is_kept(house: House) -> None:
+    """With its reason and whose it was, also when it is withdrawn: the last 20 decisions, the newest last."""
+    partner = await a_partner(house, "inbox:read", "comments:read")
+    place = f"{partner.path}/meta-access"
+    for number in range(22):
+        body = {"scopes": ["inbox:read"], "reason": f"{REASON} {number}"}
+        (await partner.owner.put(place, json=body)).raise_for_status()
+    (await partner.owner.delete(place)).raise_for_status()
+    shown = (await partner.owner.get(partner.path)).json()
+    assert shown["meta_access"] is None
+    assert [found["reason"] for found in shown["meta_decisions"]] == [f"{REASON} {number}" for number in range(2, 22)]
+    assert {found["decided_by"] for found in shown["meta_decisions"]} == {shown["created_by"]}
+
+
+async def test_a_second_secret_without_a_body(house: House) -> None:
+    """It lives as long as usual."""
+    partner = await a_partner(house)
+    made = (await partner.owner.post(f"{partner.path}/secrets")).raise_for_status().json()
+    assert made["expires_at"][:10] == f"{house.clock() + timedelta(days=90):%Y-%m-%d}"
 
 
 @pytest.mark.parametrize(

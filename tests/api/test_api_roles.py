@@ -106,11 +106,17 @@ async def test_outsiders_find_nothing(world: World) -> None:
     assert not troubles, "\n".join(troubles)
 
 
+BY_ROLE = {"createInvitation"}
+"""Dangerous for the roles of owner and admin alone: tests/api/test_api_breaks.py."""
+
+
 async def test_dangerous_work_needs_a_fresh_log_in(world: World) -> None:
     """The password 15 minutes ago is too long ago, where the table or the contract says so, and nowhere else."""
     troubles, refused = [], set()
     people = [one for one in operations() if one.access == "person"]
     for operation in (*of_permissions(), *people):
+        if operation.name in BY_ROLE:
+            continue
         await world.restore(world.base)
         call = await world.good_call(world.a, operation)
         await make_sessions_old(world)
@@ -155,7 +161,7 @@ async def test_a_label_that_is_going_to_be_deleted(world: World) -> None:
             if role_of(name) not in rule.roles:
                 expected = [FORBIDDEN]
             elif rule.while_deleting:
-                expected = [(409, "conflict") if operation.name == "deleteLabel" else (answer.status_code, "")]
+                expected = [(409, "label_deleting") if operation.name == "deleteLabel" else (answer.status_code, "")]
             else:
                 expected = [(409, "label_deleting")]
             if outcome(answer) not in expected:
@@ -164,7 +170,7 @@ async def test_a_label_that_is_going_to_be_deleted(world: World) -> None:
             if (await world.dump()) != before:
                 troubles += [] if answer.status_code < 400 else [f"{operation} by {name} changes something"]
                 await world.restore(before)
-        if ("label_deleting" in operation.codes()) == rule.while_deleting:
+        if operation.name != "deleteLabel" and ("label_deleting" in operation.codes()) == rule.while_deleting:
             troubles.append(f"{operation}: the contract does not tell")
     assert not troubles, "\n".join(troubles)
     assert min(counted.values()) > 20

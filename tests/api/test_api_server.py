@@ -258,7 +258,8 @@ async def test_the_operator_is_told_what_happens_and_no_secrets(served: Served) 
         with pymongo.MongoClient[Doc](served.env["SOUNDOPS_MONGODB_URL"]) as client:
             broken = {"created_at": f"{CANARY} IGAA{CANARY}"}
             client.get_default_database()["labels"].update_one({"_id": label}, {"$set": broken})
-        failed = await http.get(f"/v1/labels/{label}?q={CANARY}", headers={"X-Odd": CANARY})
+        await http.get("/v1/labels", params={"q": CANARY})
+        failed = await http.get(f"/v1/labels/{label}", headers={"X-Odd": CANARY})
         assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
     line = await served.said_of(failed.headers["x-request-id"])
     assert (line["method"], line["path"], line["status"]) == ("GET", f"/v1/labels/{label}", 500)

@@ -28,6 +28,17 @@ async def test_the_manual_works(web: Web, visitor: BrowserContext) -> None:
     assert {host for host in hosts if host} == {urlsplit(web.front.url(API)).netloc}
 
 
+async def test_the_manual_declares_json(web: Web, visitor: BrowserContext) -> None:
+    """A refresh, which has no body, comes as far as the missing cookie; and who may call it is shown beside it."""
+    page = await visitor.new_page()
+    await page.goto(f"{web.front.url(API)}/docs")
+    refresh = page.locator(".opblock", has=page.locator("[data-path='/v1/sessions/refresh']"))
+    await refresh.locator(".opblock-summary-control").click()
+    await expect(refresh).to_contain_text("x-access")
+    await refresh.locator(".execute").click()
+    await expect(refresh.locator(".live-responses-table")).to_contain_text("unauthenticated")
+
+
 async def test_nobody_frames_the_manual(web: Web, visitor: BrowserContext) -> None:
     """A page of somebody else shows an error where it would have liked the API, so that no click can be led there."""
     page = await visitor.new_page()

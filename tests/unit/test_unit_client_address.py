@@ -78,7 +78,7 @@ def test_what_is_stored_is_no_address(address: ipaddress.IPv4Address | ipaddress
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "junk", "192.0.2.1:80", "[2001:db8::1]", "[2001:db8::1]:80", "192.0.2.1/32", "1", "::g", "\xff", "%eth0"],
+    ["", " ", "junk", "192.0.2.1:x", "[2001:db8::1", "[junk]:80", "192.0.2.1/32", "1", "::g", "\xff", "%eth0"],
 )
 def test_junk_is_one_caller(text: str) -> None:
     """What is no address, also where a proxy of ours should have written one."""
@@ -94,3 +94,10 @@ def test_a_zone_makes_no_other_caller() -> None:
 def test_who_it_is_is_not_shown() -> None:
     """Printed, a caller shows the network alone."""
     assert "192.0.2.9" not in f"{seen(hops=0)!r}"
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1:80", "[2001:db8::1]:443", "[2001:db8::1]"])
+def test_a_port_beside_the_address_does_not_count(text: str) -> None:
+    """Some proxies append it: each port would be another caller, or all be nobody."""
+    bare = text.removesuffix(":80").removesuffix(":443").strip("[]")
+    assert seen(bare, hops=1) == seen(text, hops=1) and seen(text, hops=1).network

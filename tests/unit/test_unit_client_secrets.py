@@ -58,9 +58,9 @@ async def test_a_slip_asks_no_database() -> None:
     db = Database("mongodb://127.0.0.1:9/none")
     for slip in (SECRET[:-1], SECRET + "0", "sok_" + "0" * 46, "", "x" * 10_000, SECRET.swapcase()):
         with pytest.raises(InvalidClient):
-            await clients.prove(db, "cli_1", slip, now=NOW)
+            await clients.prove(db, "cli_1", slip, now=NOW, request_id="req_1")
     with pytest.raises(PyMongoError):
-        await clients.prove(db, "cli_1", SECRET, now=NOW)
+        await clients.prove(db, "cli_1", SECRET, now=NOW, request_id="req_1")
     db.close()
 
 

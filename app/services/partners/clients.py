@@ -25,7 +25,7 @@ from app.logs import get_logger
 from app.models.access import META_SCOPES, PERMISSIONS, Permission, Scope
 from app.services.labels import members
 from app.services.partners import client_secrets
-from app.services.tokens import LEEWAY_S, LIFE, ClientClaims, new_token_id
+from app.services.tokens import ENDED, LEEWAY_S, LIFE, ClientClaims, new_token_id
 
 log = get_logger(__name__)
 RESPONSIBLE = PERMISSIONS["clients:write"].roles
@@ -74,13 +74,13 @@ async def _living(db: Database, claims: ClientClaims, *, now: datetime) -> tuple
     client = await db.open("api_clients").find_one({"label_id": claims.label_id, "_id": claims.client_id})
     key = next((key for key in (client or {"secrets": []})["secrets"] if key["id"] == claims.key_id), None)
     if client is None or key is None or key["expires_at"] <= now:
-        raise Unauthenticated
+        raise Unauthenticated(ENDED)
     membership, revoked = await asyncio.gather(
         _responsible(db, claims.label_id, key),
         db.open("revoked_tokens").find_one({"label_id": claims.label_id, "_id": claims.token_id}),
     )
     if membership is None or revoked is not None:
-        raise Unauthenticated
+        raise Unauthenticated(ENDED)
     return client, membership
 
 
@@ -101,26 +101,30 @@ async def is_working(db: Database, label_id: str, client_id: str, scope: Scope, 
     return any([await _why_not(db, label_id, key, now=now) is None for key in client["secrets"]])
 
 
-async def prove(db: Database, client_id: str, secret: str, *, now: datetime) -> Proven:
-    """The client whose secret this is. Raises `InvalidClient`, alike for an unknown client and a wrong secret."""
+async def prove(db: Database, client_id: str, secret: str, *, now: datetime, request_id: str) -> Proven:
+    """The client whose secret this is; a refusal is logged with the `request_id`.
+
+    Raises `InvalidClient`, alike for an unknown client and a wrong secret.
+    """
     if not client_secrets.is_well_formed(secret):
         raise InvalidClient
     client = await db.open("api_clients").find_one({"_id": client_id}, comment=f"{ALL_LABELS}a client that logs in")
     key = client_secrets.match(client["secrets"] if client else [], secret)
     if client is None or key is None:
-        _log_refusal(client, "secret")
+        _log_refusal(client, "secret", request_id)
         raise InvalidClient
     reason = await _why_not(db, client["label_id"], key, now=now)
     if reason:
-        _log_refusal(client, reason)
+        _log_refusal(client, reason, request_id)
         raise InvalidClient
     return Proven(client, key)
 
 
-def _log_refusal(client: Doc | None, reason: str) -> None:
+def _log_refusal(client: Doc | None, reason: str, request_id: str) -> None:
     """One line for each, of unknown clients too: else the time that it takes would tell them apart."""
     known = client or {"_id": None, "label_id": None}
-    log.warning("an API client was refused", label_id=known["label_id"], client_id=known["_id"], reason=reason)
+    ids = {"label_id": known["label_id"], "client_id": known["_id"], "request_id": request_id}
+    log.warning("an API client was refused", reason=reason, **ids)
 
 
 async def _why_not(db: Database, label_id: str, key: Doc, *, now: datetime) -> str | None:

@@ -16,6 +16,9 @@ from app.services.audit import Audit, By
 from app.services.labels import labels, members
 from app.services.partners import client_secrets
 
+DECISIONS = 20
+"""How many of the owner's decisions are kept with a client."""
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -69,6 +72,7 @@ async def create_client(desk: Desk, *, name: str, scopes: list[str], life: timed
         "name": name,
         "scopes": scopes,
         "meta_access": None,
+        "meta_decisions": [],
         "secrets": [key],
         "created_by": desk.user_id,
         "created_at": desk.now,
@@ -112,7 +116,8 @@ async def decide(desk: Desk, client_id: str, *, scopes: list[str], reason: str, 
             raise InvalidInput(errors=(FieldError("/scopes", "must be scopes of this client"),))
         await desk.record("meta_access.granted", client_id, {"scopes": " ".join(scopes)}, session)
         decision = {"scopes": scopes, "reason": reason, "decided_by": desk.user_id, "decided_at": desk.now}
-        return {"meta_access": decision}
+        kept = [*client.get("meta_decisions", []), decision][-DECISIONS:]  # their reasons outlive a withdrawal
+        return {"meta_access": decision, "meta_decisions": kept}
 
     return await _change(desk, client_id, versions, work)
 
