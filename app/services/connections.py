@@ -88,6 +88,10 @@ async def begin(
         )
 
     await db.in_transaction(both)
+    return connection, _authorize_url(settings, scopes, state)
+
+
+def _authorize_url(settings: Settings, scopes: list[str], state: str) -> str:
     query = {
         "client_id": settings.instagram_app_id,
         "redirect_uri": settings.instagram_redirect_uri,
@@ -95,7 +99,7 @@ async def begin(
         "scope": ",".join(scopes),
         "state": state,
     }
-    return connection, f"{settings.instagram_www_url}/oauth/authorize?{urlencode(query)}"
+    return f"{settings.instagram_www_url}/oauth/authorize?{urlencode(query)}"
 
 
 def _pending(label_id: str, features: list[Feature], scopes: list[str], *, now: datetime) -> Doc:

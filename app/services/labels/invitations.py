@@ -40,40 +40,52 @@ async def invite(
         "expires_at": now + LIFE,
     }
 
-    async def ask(session: Session) -> None:
-        earlier = await db.open("invitations").find_one({"label_id": label_id, "email_key": key}, session=session)
-        if earlier and earlier["role"] not in _may_give(own_role):
-            raise Forbidden
-        user = await db.open("users").find_one({"email_key": key}, session=session)
-        if user and await members.membership_of(db, user["_id"], label_id, session=session):
-            raise AlreadyMember
-        await members.void_invitations(db, {"label_id": label_id, "email_key": key}, now=now, session=session)
-        await db.open("invitations").insert_one(invitation, session=session)
-        inviter = await db.open("users").find_one({"_id": by.id}, session=session)
-        facts = {"label": label["name"], "role": role, "inviter": inviter["name"] if inviter else label["name"]}
-        await outbox.queue(
-            db,
-            "invitation",
-            subject=invitation["_id"],
-            to=email,
-            facts=facts,
-            label_id=label_id,
-            now=now,
-            session=session,
-        )
-        details = {"role": role}
-        await audit.record(
-            by,
-            "invitation.made",
-            label_id=label_id,
-            target=invitation["_id"],
-            details=details,
-            now=now,
-            session=session,
-        )
-
-    await db.in_transaction(ask)
+    await db.in_transaction(lambda session: _ask(db, audit, label, invitation, own_role, by, now, session))
     return invitation
+
+
+async def _ask(
+    db: Database,
+    audit: Audit,
+    label: Doc,
+    invitation: Doc,
+    own_role: Role | None,
+    by: By,
+    now: datetime,
+    session: Session,
+) -> None:
+    label_id, email, role, key = label["_id"], invitation["email"], invitation["role"], invitation["email_key"]
+    of_address = {"label_id": label_id, "email_key": key}
+    earlier = await db.open("invitations").find_one(of_address, session=session)
+    if earlier and earlier["role"] not in _may_give(own_role):
+        raise Forbidden
+    user = await db.open("users").find_one({"email_key": key}, session=session)
+    if user and await members.membership_of(db, user["_id"], label_id, session=session):
+        raise AlreadyMember
+    await members.void_invitations(db, of_address, now=now, session=session)
+    await db.open("invitations").insert_one(invitation, session=session)
+    inviter = await db.open("users").find_one({"_id": by.id}, session=session)
+    facts = {"label": label["name"], "role": role, "inviter": inviter["name"] if inviter else label["name"]}
+    await outbox.queue(
+        db,
+        "invitation",
+        subject=invitation["_id"],
+        to=email,
+        facts=facts,
+        label_id=label_id,
+        now=now,
+        session=session,
+    )
+    details = {"role": role}
+    await audit.record(
+        by,
+        "invitation.made",
+        label_id=label_id,
+        target=invitation["_id"],
+        details=details,
+        now=now,
+        session=session,
+    )
 
 
 async def need(db: Database, label_id: str, invitation_id: str, *, now: datetime) -> Doc:
