@@ -132,7 +132,11 @@ class Audit:
             found: Doc = head["last"]
             return found
         log = self.db.open("audit_log")
-        last = await log.find_one(place | {"seq": {"$type": "number"}}, sort=[("seq", -1)], session=session)
+        last = None
+        async for row in log.find(place, session=session).sort("seq", -1):  # by the index alone: a new account waits
+            if isinstance(row["seq"], int | float):
+                last = row
+                break
         if last is None and head is None:
             return FIRST
         return {"seq": int(last["seq"]) if last else 0, "mac": BROKEN, "expires_at": None}
