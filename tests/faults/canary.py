@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pymongo
+import redis
 from bson.raw_bson import RawBSONDocument
 
 from tests.faults.plant import Plant
@@ -75,6 +76,7 @@ def find(secrets: Iterable[str], places: dict[str, bytes]) -> list[str]:
 
 def places(plant: Plant) -> dict[str, bytes]:
     """Everything that the database, Redis, the logs and the answers hold."""
+    _written(plant)
     files = {name: plant.folder / name for name in ("mongodb", "valkey")}
     return {
         "the database's documents": _documents(plant),
@@ -84,6 +86,14 @@ def places(plant: Plant) -> dict[str, bytes]:
         "the worker's log": plant.worker.log.read_bytes(),
         "the answers": b"\n".join(plant.answers),
     }
+
+
+def _written(plant: Plant) -> None:
+    """Wait until Redis has its log on disk: it holds a write back while an earlier fsync still runs."""
+    with redis.Redis.from_url(plant.redis.url) as client:
+        client.incr("canary")
+        client.delete("canary")
+        assert client.execute_command("WAITAOF", 1, 0, 10_000)[0] == 1
 
 
 def _documents(plant: Plant) -> bytes:
