@@ -243,6 +243,12 @@ class ConnectionNotActive(Problem):
     status, code, title = 409, "connection_not_active", "The connection cannot be used for this now"
 
 
+class ProviderNotAvailable(Problem):
+    """This deployment has no app at the provider."""
+
+    status, code, title = 409, "provider_not_available", "This provider is not available here"
+
+
 class RequestInProgress(Problem):
     """The first request with this `Idempotency-Key` is still running."""
 

@@ -12,12 +12,19 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 from redis.asyncio.connection import parse_url
 
+from app.models.features import Provider
+
 PREFIX = "SOUNDOPS_"
 BLIND = {
     *("tls=false", "ssl=false", "tlsinsecure=true", "tlsallowinvalidcertificates=true"),
     *("tlsallowinvalidhostnames=true", "ssl_cert_reqs=none", "ssl_cert_reqs=optional", "ssl_check_hostname=false"),
 }
 """Options of MongoDB's and Redis's addresses that leave TLS out, or do not look at whom they speak with."""
+OUTSIDE = (
+    *("instagram_www_url", "instagram_api_url", "instagram_graph_url"),
+    *("facebook_www_url", "facebook_graph_url", "spotify_accounts_url", "spotify_api_url"),
+)
+"""Where the providers are."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -100,6 +107,10 @@ def _limits(text: str) -> str:
     return text
 
 
+def _first(secrets: SecretStr) -> str:
+    return secrets.get_secret_value().split(",")[0].strip()
+
+
 def _strong(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if len(text) < 32 or len(set(text)) < 10:
@@ -154,8 +165,19 @@ class Settings(BaseSettings):
     instagram_app_id: str = Field(min_length=1)
     instagram_app_secret: SecretList
     """Newest first; several during a rotation."""
+    facebook_www_url: HttpUrl = "https://www.facebook.com"
+    facebook_graph_url: HttpUrl = "https://graph.facebook.com"
+    meta_app_id: str = ""
+    """The Meta app, for Facebook log-ins; without it, Pages cannot be connected."""
     meta_app_secret: SecretList | None = None
-    """The Facebook app's; webhooks signed with it are taken too."""
+    """The Meta app's; newest first. Webhooks signed with it are taken too."""
+    meta_access: Literal["standard", "advanced"] = "standard"
+    """What Meta's app review has granted. With standard access only people with a role in our apps can be reached."""
+    spotify_accounts_url: HttpUrl = "https://accounts.spotify.com"
+    spotify_api_url: HttpUrl = "https://api.spotify.com/v1"
+    spotify_client_id: str = ""
+    """Our app at Spotify; without it, Spotify accounts cannot be connected."""
+    spotify_client_secret: SecretStr | None = None
     meta_verify_token: SecretStr = Field(min_length=1)
     """What Meta's webhook handshake must name."""
 
@@ -176,6 +198,9 @@ class Settings(BaseSettings):
         values = [value.get_secret_value() for value in named.values()] + self.webhook_secrets
         if len(set(values)) < len(values):
             raise ValueError("secret_key: secret_key, meta_verify_token and the app secrets must all differ")
+        for name, secret in {"meta_app_id": "meta_app_secret", "spotify_client_id": "spotify_client_secret"}.items():
+            if bool(getattr(self, name)) and getattr(self, secret) is None:
+                raise ValueError(f"{secret}: must be set together with {name}")
         if not all(_is_plain_http(origin) and not urlsplit(origin).path for origin in self.origins):
             raise ValueError("app_origins: each must be an origin like https://app.example.com")
         if self.environment == "production":
@@ -183,9 +208,11 @@ class Settings(BaseSettings):
         return self
 
     def _good_for_production(self) -> None:
-        for name in ("public_url", "instagram_www_url", "instagram_api_url", "instagram_graph_url"):
+        for name in ("public_url", *OUTSIDE):
             if not getattr(self, name).startswith("https://"):
                 raise ValueError(f"{name}: must be https in production")
+        if not self.meta_app_id:
+            raise ValueError("meta_app_id: must be set in production")
         if not self.origins or not all(origin.startswith("https://") for origin in self.origins):
             raise ValueError("app_origins: must be set, and https, in production")
         if len(self.meta_verify_token.get_secret_value()) < 16:
@@ -216,12 +243,20 @@ class Settings(BaseSettings):
     @property
     def instagram_signing_secret(self) -> str:
         """The newest Instagram app secret: the one we authenticate with."""
-        return self.instagram_app_secret.get_secret_value().split(",")[0].strip()
+        return _first(self.instagram_app_secret)
 
     @property
-    def instagram_redirect_uri(self) -> str:
-        """Where Instagram sends a person back to. It must be registered there, character by character."""
-        return f"{self.public_url}/v1/oauth/callback/instagram"
+    def meta_signing_secret(self) -> str:
+        """The newest Meta app secret; empty where there is no Meta app."""
+        return _first(self.meta_app_secret) if self.meta_app_secret else ""
+
+    def has_app_at(self, provider: Provider) -> bool:
+        """Whether accounts of this provider can be connected here."""
+        return bool({"facebook": self.meta_app_id, "spotify": self.spotify_client_id}.get(provider, "always"))
+
+    def redirect_uri(self, provider: Provider) -> str:
+        """Where the provider sends a person back to. It must be registered there, character by character."""
+        return f"{self.public_url}/v1/oauth/callback/{provider}"
 
 
 class ApiSettings(Settings):

@@ -1,13 +1,36 @@
 """What an older release left in the database, brought to what this one expects. A step may be done again."""
 
-from app.db import Database
+from app.db import ALL_LABELS, Database
 
 OLDER_USERS = {"password_changed_at": {"$exists": False}}
 OLDER_SESSIONS = {"authenticated_at": {"$exists": False}}
+OLDER_CONNECTIONS = {"network": {"$exists": False}}
 
 
 async def upgrade(db: Database) -> None:
-    """Complete accounts of the first release; its sessions end, so that their people log in once more."""
+    """Complete what the first releases made: accounts, whose people must log in once more, and connections."""
     fields = {"password_changed_at": "$created_at", "email_verified_at": None}
     await db.open("users").update_many(OLDER_USERS, [{"$set": fields}])
     await db.open("sessions").delete_many(OLDER_SESSIONS)
+    await _upgrade_connections(db)
+
+
+async def _upgrade_connections(db: Database) -> None:
+    """All of them were Instagram's: one log-in for one account, whose token is about to be refreshed."""
+    why = f"{ALL_LABELS}the upgrade of connections"
+    async for found in db.open("connections").find(OLDER_CONNECTIONS, comment=why):
+        account = found["account"]
+        changes = {
+            "network": "instagram",
+            "account": account and account | {"kind": "instagram"},
+            "person_ids": found["account_ids"],
+            "subscription_id": account and account["provider_id"],
+            "subscribed_fields": found.get("subscribed_fields", []),
+            "token_version": 1,
+            "token_issued_at": found["created_at"],
+            "access_ends_at": found["token_expires_at"],
+            "renews": None,
+        }
+        changes |= {"refresh_at": found["created_at"]} if found["token_expires_at"] else {}
+        key = {"_id": found["_id"], "label_id": found["label_id"]}
+        await db.open("connections").update_one(key, {"$set": changes})

@@ -1,6 +1,7 @@
 """What workers do: thin functions around services. Jobs carry ids only; rung twice, a thing is done once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,14 +10,17 @@ from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 
 from app.bell import Bell
+from app.clients.facebook import Facebook
 from app.clients.graph import Graph
 from app.clients.mail import Mailer
+from app.clients.spotify import Spotify
 from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
-from app.services.exchange import exchange
+from app.services.connections.exchange import exchange
+from app.services.connections.hands import Hands
 from app.services.inbox import sending
 from app.services.inbox.drain import drain_batch
 from app.services.labels import deletion
@@ -29,6 +33,10 @@ from app.settings import WorkerSettings
 log = get_logger(__name__)
 DUE_AT_ONCE = 200
 OPERATIONS_AT_ONCE = 20
+OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
+    "exchange_code": exchange,
+}
+"""What keeps connections in order, by the kind of operation."""
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
 
@@ -41,6 +49,8 @@ class Parts:
     db: Database
     bell: Bell
     graph: Graph
+    facebook: Facebook
+    spotify: Spotify
     mailer: Mailer
     rings: tuple[PublicRing, PrivateRing]
     audit: Audit
@@ -51,6 +61,21 @@ class Parts:
     running: set[str] = field(default_factory=set)
     begun: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
+
+    @property
+    def hands(self) -> Hands:
+        """What services act with."""
+        return Hands(
+            db=self.db,
+            settings=self.settings,
+            graph=self.graph,
+            facebook=self.facebook,
+            spotify=self.spotify,
+            ring=self.rings[0],
+            private_ring=self.rings[1],
+            audit=self.audit,
+            clock=self.clock,
+        )
 
 
 async def drain_inbox(ctx: dict[str, Any]) -> None:
@@ -109,11 +134,8 @@ async def _run(parts: Parts, operation_id: str) -> None:
 
 
 async def _do(parts: Parts, operation: Doc) -> Doc:
-    if operation["kind"] == "exchange_code":
-        uri = parts.settings.instagram_redirect_uri
-        return await exchange(
-            parts.db, parts.graph, parts.rings, parts.audit, operation, redirect_uri=uri, clock=parts.clock
-        )
+    if operation["kind"] in OF_CONNECTIONS:
+        return await OF_CONNECTIONS[operation["kind"]](parts.hands, operation)
     if operation["kind"] == "send_reply":
         return await sending.send_reply(
             parts.db, parts.graph, parts.rings[1], parts.audit, operation, clock=parts.clock

@@ -15,8 +15,10 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from app import bell, logs
+from app.clients.facebook import Facebook
 from app.clients.graph import Graph
 from app.clients.mail import open_mailer
+from app.clients.spotify import Spotify
 from app.clock import utc_now
 from app.db import Database, create_indexes
 from app.derived_keys import derive
@@ -70,19 +72,34 @@ async def run(settings: WorkerSettings) -> None:
 def open_parts(settings: WorkerSettings) -> Parts:
     """Open everything a worker needs. Raises `BadRing`."""
     db = Database(settings.mongodb_url.get_secret_value())
+    http = httpx.AsyncClient(timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False)
+    outside: dict[str, Any] = {"http": http, "version": settings.graph_version, "timeout_s": settings.graph_timeout_s}
     return Parts(
         worker_id=new_id("wrk"),
         settings=settings,
         db=db,
         bell=bell.open_bell(settings.redis_url.get_secret_value()),
         graph=Graph(
-            http=httpx.AsyncClient(timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False),
-            www_url=settings.instagram_www_url,
-            api_url=settings.instagram_api_url,
+            **outside,
             graph_url=settings.instagram_graph_url,
-            version=settings.graph_version,
             app_id=settings.instagram_app_id,
             app_secret=settings.instagram_signing_secret,
+            www_url=settings.instagram_www_url,
+            api_url=settings.instagram_api_url,
+        ),
+        facebook=Facebook(
+            **outside,
+            graph_url=settings.facebook_graph_url,
+            app_id=settings.meta_app_id,
+            app_secret=settings.meta_signing_secret,
+            www_url=settings.facebook_www_url,
+        ),
+        spotify=Spotify(
+            http=http,
+            accounts_url=settings.spotify_accounts_url,
+            api_url=settings.spotify_api_url,
+            client_id=settings.spotify_client_id,
+            client_secret=settings.spotify_client_secret.get_secret_value() if settings.spotify_client_secret else "",
             timeout_s=settings.graph_timeout_s,
         ),
         mailer=open_mailer(

@@ -2,33 +2,42 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.features import AccountKind, Feature, Provider, asked_scopes
 
-Feature = Literal["messages", "comments", "publishing", "insights"]
 Status = Literal["pending", "active", "needs_reauth", "revoked", "error"]
+
+
+def _each_once(features: list[Feature]) -> list[Feature]:
+    return sorted(set(features))
+
+
+Features = Annotated[
+    list[Feature],
+    Field(min_length=1, max_length=5, examples=[["messages", "comments"]]),
+    AfterValidator(_each_once),
+]
+"""What to switch on. `catalogue` is Spotify's only; the others are Instagram's and Facebook's."""
+ReturnTo = Annotated[str, Field(max_length=2000, examples=["https://app.example.com/settings"])]
 
 
 class ConnectionCreate(ApiModel):
     """An account to connect."""
 
-    provider: Literal["instagram"]
-    features: Annotated[list[Feature], Field(min_length=1, max_length=4, examples=[["messages", "comments"]])]
+    provider: Provider
+    features: Features
     """Only the scopes that these need are asked for."""
-    return_to: Annotated[str, Field(max_length=2000, examples=["https://app.example.com/settings"])] | None = None
+    return_to: ReturnTo | None = None
     """Where the browser goes after the log-in at the provider."""
-
-    @field_validator("features")
-    @classmethod
-    def _each_once(cls, features: list[Feature]) -> list[Feature]:
-        return sorted(set(features))
 
 
 class AccountOut(ApiModel):
     """The account at the provider."""
 
     provider_id: str
+    kind: AccountKind
     username: str
     name: str | None
     picture_url: str | None
@@ -39,19 +48,27 @@ class ConnectionOut(ApiModel):
     """A connection and how it is."""
 
     id: Annotated[str, Field(examples=["con_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    provider: Literal["instagram"]
+    provider: Provider
     provider_id: str | None
     status: Status
     problem: str | None
     """Why it is not active, as a stable code."""
+    renews: str | None
+    """The connection that this log-in was begun to renew."""
     replaced_by: str | None
     """The connection that a new log-in to the same account has renewed instead of this one."""
     account: AccountOut | None
     features: list[Feature]
     active_features: list[Feature]
-    """Those whose scopes were granted."""
+    """Those whose scopes were granted. Nothing else is done with the account, or taken in from it."""
+    asked_scopes: list[str]
     granted_scopes: list[str]
+    missing_scopes: list[str]
+    """What the features need and was not granted: log in again to grant it."""
     token_expires_at: Instant | None
+    """When the present token ends. It is refreshed long before."""
+    access_ends_at: Instant | None
+    """When the account's owner must have logged in again; null when the provider names no end."""
     created_at: Instant
 
     @classmethod
@@ -73,19 +90,17 @@ class ConnectionStarted(ConnectionOut):
 
 def _shown(connection: Doc) -> Doc:
     account = connection["account"]
-    return {
+    kind = account["kind"] if account else None
+    needed = asked_scopes(connection["provider"], connection["features"], kind)
+    granted = set(connection["granted_scopes"])
+    copied = ("provider", "status", "problem", "renews", "features", "active_features", "asked_scopes")
+    times = ("token_expires_at", "access_ends_at", "created_at")
+    return {name: connection[name] for name in (*copied, *times, "granted_scopes")} | {
         "id": connection["_id"],
-        "provider": connection["provider"],
         "provider_id": account["provider_id"] if account else None,
-        "status": connection["status"],
-        "problem": connection["problem"],
         "replaced_by": connection.get("replaced_by"),
         "account": AccountOut(**account) if account else None,
-        "features": connection["features"],
-        "active_features": connection["active_features"],
-        "granted_scopes": connection["granted_scopes"],
-        "token_expires_at": connection["token_expires_at"],
-        "created_at": connection["created_at"],
+        "missing_scopes": [scope for scope in needed if scope not in granted] if account else [],
     }
 
 

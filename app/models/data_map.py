@@ -232,8 +232,14 @@ _COLLECTIONS = (
         ground=_CONTRACT,
         export=("provider", "account", "features", "granted_scopes", "status", "created_at"),
         indexes=(
-            Index(_up("label_id", "provider", "active_account_id"), unique=True, present="active_account_id"),
+            Index(_up("label_id", "network", "active_account_id"), unique=True, present="active_account_id"),
             Index(_up("account_ids")),
+            Index(_up("person_ids")),
+            Index(_up("subscription_id")),
+            Index(_up("refresh_at"), present="refresh_at"),
+            Index(_up("warn_at"), present="warn_at"),
+            Index(_up("check_at"), present="check_at"),
+            Index(_up("abandon_at"), present="abandon_at"),
         ),
     ),
     Collection(
@@ -344,6 +350,7 @@ _COLLECTIONS = (
         indexes=(
             Index(_up("label_id", "key"), unique=True),
             Index(_up("label_id", "queue", "_id"), present="queue"),
+            Index(_up("label_id", "connection_id", "state"), present="connection_id"),
             Index(_up("due_at"), present="due_at"),
             _EXPIRES,
         ),

@@ -11,13 +11,23 @@ from app import cursors
 from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access, state_of
 from app.db import Doc
 from app.deps import PagingDep, refresh_cookie, version_tag
-from app.errors import Forbidden, InvalidCursor, InvalidInput, InvalidState, NotFound, Unauthenticated
+from app.errors import (
+    Forbidden,
+    InvalidCursor,
+    InvalidInput,
+    InvalidState,
+    NotFound,
+    ProviderNotAvailable,
+    Unauthenticated,
+)
 from app.models.access import PERMISSIONS
 from app.models.connections import ConnectionCreate, ConnectionOut, ConnectionPage, ConnectionStarted
+from app.models.features import Provider
 from app.parts import Parts
 from app.problems import problems
-from app.services import connections
 from app.services.audit import By
+from app.services.connections import beginning, store
+from app.services.connections.beginning import Beginner, Wish
 from app.services.labels import members
 from app.services.people import sessions
 
@@ -34,25 +44,17 @@ DONE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Soun
     PATH,
     operation_id="createConnection",
     status_code=201,
-    responses=problems(InvalidInput, Forbidden, NotFound, Unauthenticated),
+    responses=problems(InvalidInput, Forbidden, NotFound, ProviderNotAvailable, Unauthenticated),
 )
 async def create_connection(
     parts: PartsDep, access: Writer, body: ConnectionCreate, response: Response
 ) -> ConnectionStarted:
     """Begin to connect an account: send its owner's browser to `authorize_url`, which works once, for ten minutes."""
     if body.return_to is not None:
-        connections.check_return_to(parts.settings, body.return_to)
-    connection, authorize_url = await connections.begin(
-        parts.db,
-        parts.settings,
-        parts.audit,
-        label_id=access.label_id,
-        user_id=access.user_id,
-        session_id=access.session_id,
-        features=body.features,
-        return_to=body.return_to,
-        by=access.by,
-        now=parts.clock(),
+        beginning.check_return_to(parts.settings, body.return_to)
+    wish = Wish(body.provider, body.features, body.return_to)
+    connection, authorize_url = await beginning.begin(
+        parts.db, parts.settings, parts.audit, wish, _beginner(access), now=parts.clock()
     )
     response.headers["Location"] = f"/v1/labels/{access.label_id}/connections/{connection['_id']}"
     response.headers["ETag"] = version_tag(connection)
@@ -66,7 +68,7 @@ async def list_connections(parts: PartsDep, access: Reader, paging: PagingDep) -
     """The label's connections, the oldest first."""
     place = f"connections:{access.label_id}"
     after = cursors.decode_id(parts.cursor_key, place, paging.cursor)
-    found = await connections.page_of(parts.db, access.label_id, after=after, limit=paging.limit)
+    found = await store.page_of(parts.db, access.label_id, after=after, limit=paging.limit)
     page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
     return ConnectionPage(data=[ConnectionOut.of(connection) for connection in page], next_cursor=following)
 
@@ -74,51 +76,59 @@ async def list_connections(parts: PartsDep, access: Reader, paging: PagingDep) -
 @router.get(PATH + "/{connection_id}", operation_id="getConnection", responses=problems(NotFound, Unauthenticated))
 async def get_connection(parts: PartsDep, access: Reader, connection_id: str, response: Response) -> ConnectionOut:
     """One connection and how it is. A token is never shown."""
-    connection = await connections.need(parts.db, access.label_id, connection_id)
+    connection = await store.need(parts.db, access.label_id, connection_id)
     response.headers["ETag"] = version_tag(connection)
     return ConnectionOut.of(connection)
 
 
 @router.get(
-    "/v1/oauth/callback/instagram",
-    operation_id="finishInstagramLogin",
+    "/v1/oauth/callback/{provider}",
+    operation_id="finishLogin",
     openapi_extra=SIGNED,
     response_class=Response,
-    responses=problems(InvalidInput, InvalidState, Unauthenticated)
+    responses=problems(InvalidInput, InvalidState, NotFound, Unauthenticated)
     | {
         200: {"description": "Done, where no `return_to` was given", "content": {"text/html": {}}},
         302: {"description": "Back to `return_to`, with `connection_id` and `status` added to its query"},
     },
 )
-async def finish_instagram_login(
+async def finish_login(
     request: Request,
     parts: PartsDep,
+    provider: Provider,
     state: Annotated[str, Query(min_length=1, max_length=200, description="What the login was begun with")],
     credentials: BearerDep,
     cookie: Annotated[str | None, Security(refresh_cookie)],
-    code: Annotated[str | None, Query(min_length=1, max_length=4000, description="From Instagram")] = None,
+    code: Annotated[str | None, Query(min_length=1, max_length=4000, description="From the provider")] = None,
     error: Annotated[str | None, Query(max_length=200, description="`access_denied`: its owner said no")] = None,
 ) -> Response:
-    """Where Instagram sends the browser back to: checks `state`, seals the code, and has a worker exchange it."""
+    """Where a provider sends the browser back to: checks `state`, seals the code, and has a worker exchange it."""
     if code is None and error is None:
         raise InvalidInput("Neither a code nor an error came back")
     session_id = await _session_of(request, parts, credentials, cookie)
-    pending = await connections.consume_state(
-        parts.db, state, provider="instagram", session_id=session_id, now=parts.clock()
+    pending = await beginning.consume_state(
+        parts.db, state, provider=provider, session_id=session_id, now=parts.clock()
     )
     membership = await members.membership_of(parts.db, pending["user_id"], pending["label_id"])
     if membership is None or membership["role"] not in PERMISSIONS["connections:write"].roles:
         raise InvalidState
     if code is None:
-        connection = await connections.need(parts.db, pending["label_id"], pending["connection_id"])
+        connection = await store.need(parts.db, pending["label_id"], pending["connection_id"])
         by = By("person", pending["user_id"], state_of(request)["client"].network, state_of(request)["request_id"])
-        await connections.mark(
+        await store.mark(
             parts.db, parts.audit, connection, status="error", problem="access_denied", by=by, now=parts.clock()
         )
         return _back(pending, "error")
-    operation = await connections.accept_code(parts.db, parts.ring, pending, code=code, now=parts.clock())
+    verifier = beginning.verifier_of(parts.settings, state) if provider == "spotify" else None
+    operation = await beginning.accept_code(
+        parts.db, parts.ring, pending, code=code, verifier=verifier, now=parts.clock()
+    )
     await parts.bell.ring(operation["_id"])
     return _back(pending, "pending")
+
+
+def _beginner(access: Access) -> Beginner:
+    return Beginner(access.label_id, access.user_id, access.session_id, access.by)
 
 
 async def _session_of(request: Request, parts: Parts, credentials: BearerDep, cookie: str | None) -> str | None:

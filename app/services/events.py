@@ -22,6 +22,9 @@ Type = Literal[
     "conversation.changed",
     "comment.received",
     "connection.changed",
+    "connection.expiring",
+    "connection.disconnected",
+    "vault.envelope_broken",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

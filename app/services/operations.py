@@ -11,7 +11,17 @@ from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import Conflict, NotFound
 from app.ids import new_id
 
-Kind = Literal["exchange_code", "send_reply", "send_mail", "delete_label"]
+Kind = Literal[
+    "exchange_code",
+    "choose_accounts",
+    "refresh_token",
+    "check_connection",
+    "sync_webhooks",
+    "disconnect",
+    "send_reply",
+    "send_mail",
+    "delete_label",
+]
 State = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 ENDED: frozenset[State] = frozenset(("succeeded", "failed", "cancelled"))
 
@@ -52,11 +62,13 @@ async def add(
     now: datetime,
     due_at: datetime | None = None,
     queue: str | None = None,
+    connection_id: str | None = None,
     session: Session | None = None,
 ) -> Doc:
     """Write down work to do, at once or at `due_at`. Raises `DuplicateKeyError` when the same intent (`key`) is there.
 
     `label_id` is none for what concerns an account alone. Operations of one `queue` begin in the order they were added.
+    What needs a connection names it, and ends with it.
     """
     operation: Doc = {
         "_id": new_id("op"),
@@ -75,7 +87,9 @@ async def add(
         "updated_at": now,
         "expires_at": now + LIFE,
     }
-    await db.open("operations").insert_one(operation | ({"queue": queue} if queue else {}), session=session)
+    operation |= {"queue": queue} if queue else {}
+    operation |= {"connection_id": connection_id} if connection_id else {}
+    await db.open("operations").insert_one(operation, session=session)
     return operation
 
 
@@ -204,6 +218,29 @@ async def cancel(
         ended: Doc = {"state": "cancelled", "problem": None, "fence": operation["fence"] + 1}
         await _settle(db, operation, ended, due_at=None, now=now, session=session)
     return all(one["state"] == "queued" for one in found)
+
+
+async def end_of_connection(
+    db: Database,
+    label_id: str,
+    connection_id: str,
+    *,
+    but: str,
+    code: str,
+    detail: str,
+    now: datetime,
+    session: Session,
+) -> list[Doc]:
+    """End every operation of a connection that has not begun, except the one named `but`; which ones they were.
+
+    One that runs at this moment ends by itself: the vault opens nothing for it any more.
+    """
+    query = {"label_id": label_id, "connection_id": connection_id, "state": "queued", "_id": {"$ne": but}}
+    found = await db.open("operations").find(query, session=session).to_list()
+    for operation in found:
+        ended = {"state": "failed", "problem": {"code": code, "detail": detail}, "fence": operation["fence"] + 1}
+        await _settle(db, operation, ended, due_at=None, now=now, session=session)
+    return found
 
 
 async def _settle(

@@ -15,8 +15,8 @@ from app.db import Doc
 from app.ids import new_id
 from app.main import create_routes
 from app.models.access import Role
-from app.services import connections
 from app.services.audit import ACTION, SYSTEM, By
+from app.services.connections import store
 from tests.api.audit_chain import LABEL, add, check
 from tests.house import House
 from tools.child import ROOT
@@ -169,10 +169,10 @@ async def test_a_dead_token_is_told_once(house: House) -> None:
 
     async def mark(found: Doc) -> bool:
         told: Doc = {"status": "needs_reauth", "problem": "token_dead", "by": SYSTEM, "now": house.clock()}
-        return await connections.mark(house.db, house.api.audit, found, **told)
+        return await store.mark(house.db, house.api.audit, found, **told)
 
     assert sorted(await asyncio.gather(*(mark(connection) for _ in range(5)))) == [False] * 4 + [True]
-    assert await mark(await connections.need(house.db, label_id, connection["_id"])) is False
+    assert await mark(await store.need(house.db, label_id, connection["_id"])) is False
     rows = (await owner.get(f"/v1/labels/{label_id}/audit-log?action=connection.needs_reauth")).json()["data"]
     assert [row["target"] for row in rows] == [connection["_id"]]
 

@@ -11,6 +11,12 @@ from app.models.data_map import DATA_MAP, EXPIRING, Collection, Index
 ACROSS_LABELS = {
     ("memberships", "user_id_1"): "a person's own labels",
     ("connections", "account_ids_1"): "whose account a webhook is about",
+    ("connections", "person_ids_1"): "whose connections a provider's callback is about",
+    ("connections", "subscription_id_1"): "who else receives by a subscription at a provider",
+    ("connections", "refresh_at_1"): "which tokens are due to be refreshed, whoever's",
+    ("connections", "warn_at_1"): "whose access is about to end",
+    ("connections", "check_at_1"): "which connections are due to be looked at",
+    ("connections", "abandon_at_1"): "which log-ins nobody finished",
     ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
     ("operations", "due_at_1"): "the workers' due list",
 }

@@ -25,6 +25,8 @@ PRODUCTION = {
     "INSTAGRAM_WWW_URL": "https://www.instagram.com",
     "INSTAGRAM_API_URL": "https://api.instagram.com",
     "INSTAGRAM_GRAPH_URL": "https://graph.instagram.com",
+    "META_APP_ID": "1000000000000001",
+    "META_APP_SECRET": "the-meta-app-secret-0123456789",
     "MONGODB_URL": "mongodb://db.label.example/soundops?tls=true",
     "REDIS_URL": "rediss://redis.label.example",
     "MAIL_FROM": "Label <no-reply@label.example>",
@@ -259,7 +261,7 @@ def test_addresses_may_carry_a_path(environment: pytest.MonkeyPatch) -> None:
     """A slash at the end makes no difference, and the redirect URI is exact."""
     put(environment, PUBLIC_URL="https://label.example:8443/api/", APP_ORIGINS="https://a.example, http://[::1]:3000")
     settings = Settings(_env_file=None)
-    assert settings.instagram_redirect_uri == "https://label.example:8443/api/v1/oauth/callback/instagram"
+    assert settings.redirect_uri("instagram") == "https://label.example:8443/api/v1/oauth/callback/instagram"
     assert settings.origins == ["https://a.example", "http://[::1]:3000"]
 
 

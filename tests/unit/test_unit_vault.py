@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import keys
+from app.clients.credentials import Opened, WrongUse
 from app.services.vault.account_ring import load_account_ring
-from app.services.vault.envelope import Binding, SealBroken, seal
-from app.services.vault.opening import Opened, open_envelope
+from app.services.vault.envelope import Binding, SealBroken, seal, unseal
 from app.services.vault.private_ring import PrivateRing, load_private
 from app.services.vault.ring import BadRing, CannotUnwrap, PublicRing, load_public, new_ring
 
@@ -59,7 +59,7 @@ def other_pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 def stays_shut(ring: PrivateRing, envelope: dict[str, Any], binding: Binding = BINDING) -> bool:
     """Whether it does not open, and says so in the one way that there is, without a cause that tells more."""
     try:
-        open_envelope(ring, envelope, binding)
+        unseal(ring, envelope, binding)
     except SealBroken as broken:
         return broken.__cause__ is None and (broken.__context__ is None or broken.__suppress_context__)
     return False
@@ -70,7 +70,7 @@ def test_what_is_sealed_opens(pair: Pair, secret: str, binding: Binding) -> None
     """Any text, for anybody; and it is not in the envelope."""
     envelope = seal(pair[0], secret, binding)
     assert sorted(envelope) == sorted(FIELDS)
-    assert open_envelope(pair[1], envelope, binding).reveal() == secret
+    assert unseal(pair[1], envelope, binding) == secret
     assert len(secret) < 3 or secret.encode() not in b"".join(envelope[name] for name in BYTE_FIELDS)
 
 
@@ -88,7 +88,7 @@ def test_any_changed_byte(pair: Pair, name: str) -> None:
     changed = [raw[:index] + bytes([raw[index] ^ 1 << index % 8]) + raw[index + 1 :] for index in range(len(raw))]
     changed += [b"", raw[1:], raw[:-1], raw + b"\0", b"\0" + raw, raw + raw]
     assert [value for value in changed if not stays_shut(pair[1], envelope | {name: value})] == []
-    assert open_envelope(pair[1], envelope, BINDING).reveal() == SECRET
+    assert unseal(pair[1], envelope, BINDING) == SECRET
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -164,11 +164,11 @@ def test_rotation(tmp_path: Path) -> None:
     after = seal(load_public(write(tmp_path / "b", both_public)), "new", BINDING)
     assert (before["key_id"], after["key_id"]) == ("k1", "k2")
     ring = load_private(write(tmp_path / "c", both_private))
-    assert [open_envelope(ring, found, BINDING).reveal() for found in (before, after)] == ["old", "new"]
+    assert [unseal(ring, found, BINDING) for found in (before, after)] == ["old", "new"]
     assert stays_shut(ring, before | {"key_id": "k2"})
     retired = PrivateRing({"k2": ring.keys["k2"]})
     assert stays_shut(retired, before)
-    assert open_envelope(retired, after, BINDING).reveal() == "new"
+    assert unseal(retired, after, BINDING) == "new"
 
 
 def keys_of(ring: dict[str, object]) -> dict[str, str]:
@@ -259,7 +259,7 @@ def test_the_command_makes_keys(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     ring = load_private(folder / "ring.private.json")
     envelope = seal(load_public(folder / "ring.public.json"), SECRET, BINDING)
-    assert open_envelope(ring, envelope, BINDING).reveal() == SECRET
+    assert unseal(ring, envelope, BINDING) == SECRET
     assert keys.main(["create", str(folder)]) == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
     assert [keys.main(arguments) for arguments in ([], ["create"], ["destroy", str(folder)])] == [2, 2, 2]
@@ -271,7 +271,7 @@ def test_the_command_makes_keys(tmp_path: Path) -> None:
 
 def test_an_opened_secret_stays_where_it_is() -> None:
     """It is not shown, copied, pickled, or found among its attributes by name."""
-    opened = Opened(SECRET)
+    opened = Opened(SECRET, "check")
     assert SECRET not in f"{opened} {opened!r} {opened!s} {[opened]} {dir(opened)}"
     for leave in (copy.copy, copy.deepcopy, pickle.dumps, lambda found: pickle.dumps([found], protocol=0)):
         with pytest.raises(TypeError, match="stays where it was opened"):
@@ -280,7 +280,9 @@ def test_an_opened_secret_stays_where_it_is() -> None:
     for way_out in ways_out:
         with pytest.raises(TypeError):
             way_out(opened)
-    assert opened.reveal() == SECRET
+    with pytest.raises(WrongUse):
+        opened.reveal("messages", "refresh")
+    assert opened.reveal("refresh", "check") == SECRET
 
 
 def test_rings_do_not_show_their_keys(pair: Pair) -> None:

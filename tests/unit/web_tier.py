@@ -59,23 +59,20 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 def attempts(settings: Any, public: Any, held: Any) -> dict[str, str]:
     """Ways to open what was sealed with the ring `public`, holding `held`; also with the vault's own code."""
-    from app.services.vault.envelope import Binding, seal
+    from app.services.vault.envelope import Binding, seal, unseal
     from app.services.vault.ring import SUITE
 
     binding = Binding("sec_1", "lbl_1", "con_1", "instagram", "access_token")
     bound, envelope = binding.additional_data(), seal(public, "a token", binding)
-    opening = importlib.import_module("app.services.vault.opening")
     private_ring = importlib.import_module("app.services.vault.private_ring")
     guessed = private_ring.X25519PrivateKey.from_private_bytes(public.keys["k1"].public_bytes_raw())
     return {
         "unwrap": outcome(lambda: held.unwrap("k1", envelope["wrapped_key"], binding=bound)),
-        "open": outcome(lambda: opening.open_envelope(held, envelope, binding)),
+        "open": outcome(lambda: unseal(held, envelope, binding)),
         "decrypt": outcome(lambda: SUITE.decrypt(envelope["wrapped_key"], held.keys["k1"], bound)),
         "setting": outcome(lambda: settings.vault_private_ring_file),
         "public file": outcome(lambda: private_ring.load_private(settings.vault_public_ring_file)),
-        "public bytes": outcome(
-            lambda: opening.open_envelope(private_ring.PrivateRing({"k1": guessed}), envelope, binding)
-        ),
+        "public bytes": outcome(lambda: unseal(private_ring.PrivateRing({"k1": guessed}), envelope, binding)),
     }
 
 

@@ -17,7 +17,7 @@ from app.db import ALL_LABELS, Database, Doc
 from app.logs import get_logger
 from app.models.data_map import DEDUPE_LIFE
 from app.services import events
-from app.services.connections import live_connections
+from app.services.connections.store import live_connections
 from app.services.events import DUPLICATE_KEY, Event
 from app.services.inbox import writes
 from app.services.inbox.meta import Kind, NotForUs, understand

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from pymongo.errors import DuplicateKeyError
 
 from app.clients import graph as meta
+from app.clients.credentials import Opened
 from app.clients.graph import Graph
 from app.db import Database, Doc, Session
 from app.models.data_map import CONTENT_LIFE
-from app.services.vault.opening import Opened
 
 EARLIER, LATER = timedelta(seconds=5), timedelta(minutes=10)
 """How far Meta's time of a message may lie from our time of the call."""
@@ -49,7 +49,7 @@ async def find_sent(db: Database, graph: Graph, token: Opened, message: Doc, *, 
     if conversation is None:
         return None
     fan_id = conversation["participant"]["provider_id"]
-    shown = await meta.newest_messages(graph, token.reveal(), account_id=account_id, fan_id=fan_id)
+    shown = await meta.newest_messages(graph, token, account_id=account_id, fan_id=fan_id)
     for remote in sorted(shown, key=lambda item: item.created_at):
         ours = remote.from_id == account_id and remote.text == text
         if ours and earliest <= remote.created_at <= latest and not await _is_taken(db, message, remote.mid):

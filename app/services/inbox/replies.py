@@ -9,7 +9,8 @@ from app.errors import ConnectionNotActive, ReplyWindowClosed
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.models.reply_window import human_agent_until, window_closes_at
-from app.services import connections, operations
+from app.services import operations
+from app.services.connections import store
 from app.services.inbox.conversations import need_conversation
 
 
@@ -36,8 +37,8 @@ async def queue_reply(
     Raises `NotFound`, `ConnectionNotActive`, `ReplyWindowClosed`.
     """
     conversation = await need_conversation(db, label_id, conversation_id, now=now)
-    connection = await connections.need(db, label_id, conversation["connection_id"])
-    if connection["status"] != "active" or "messages" not in connection["active_features"]:
+    connection = await store.need(db, label_id, conversation["connection_id"])
+    if not store.is_usable(connection, "messages"):
         raise ConnectionNotActive
     check_window(conversation, human_agent=human_agent, now=now)
     message = _queued(conversation, text=text, reply_to=reply_to, human_agent=human_agent, now=now)
@@ -51,6 +52,7 @@ async def queue_reply(
             target=message["_id"],
             key=key,
             queue=conversation_id,
+            connection_id=connection["_id"],
             now=now,
             session=session,
         )

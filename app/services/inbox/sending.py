@@ -13,8 +13,9 @@ from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Re
 from app.clock import Clock
 from app.db import Database, Doc, Session
 from app.errors import ReplyWindowClosed
-from app.services import connections, faults
+from app.services import faults
 from app.services.audit import SYSTEM, Audit
+from app.services.connections import store
 from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
@@ -22,7 +23,7 @@ from app.services.inbox.replies import check_window
 from app.services.inbox.unread import recount
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.envelope import SealBroken
-from app.services.vault.opening import NoSecret, open_secret
+from app.services.vault.opening import NoSecret, NotAllowed, open_secret
 from app.services.vault.private_ring import PrivateRing
 
 RETRY = timedelta(seconds=10)
@@ -55,9 +56,15 @@ async def send_reply(
     if message["state"] == "sent":
         await _sent(db, message, clock)  # who recorded it may have died before he told of it
         return _result(message)
-    connection = await connections.need(db, label_id, message["connection_id"])
+    connection = await store.need(db, label_id, message["connection_id"])
     try:
         return await _send_or_find(db, graph, ring, audit, operation, message, connection, clock=clock)
+    except NotAllowed as exc:
+        if message.get("calling_at"):
+            await _set_state(db, message, "unknown")
+            raise InDoubt(None, "The account is not connected any more, so that Meta cannot be asked.") from exc
+        await _failed(db, message, "connection_not_active", clock)
+        raise GiveUp("connection_not_active", "The account is not connected any more, or messages are off.") from exc
     except (NoSecret, SealBroken) as exc:
         await _needs_reauth(db, audit, connection, "token_unreadable", clock)
         if message.get("calling_at"):
@@ -109,9 +116,8 @@ async def _send_or_find(
 
 async def _checked(db: Database, message: Doc, connection: Doc, *, clock: Clock) -> Doc:
     """The conversation, if the reply may go out at this moment: it has waited, and everything may have changed."""
-    if connection["status"] != "active" or "messages" not in connection["active_features"]:
-        await _failed(db, message, "connection_not_active", clock)
-        raise GiveUp("connection_not_active", "The account is not connected any more.")
+    if not store.is_usable(connection, "messages"):
+        raise NotAllowed("messages")
     conversation = await need_conversation(db, message["label_id"], message["conversation_id"], now=clock())
     try:
         check_window(conversation, human_agent=message["human_agent"], now=clock())
@@ -133,7 +139,7 @@ async def _call(
     clock: Clock,
 ) -> Doc:
     token = await open_secret(
-        db, ring, connection=connection, purpose="access_token", used_for="send", job=operation["_id"], now=clock()
+        db, ring, connection=connection, purpose="access_token", used_for="messages", job=operation["_id"], now=clock()
     )
     await faults.reach("before_intent")
     await _mark(db, operation, message, now=clock())
@@ -142,7 +148,7 @@ async def _call(
     call = asyncio.create_task(
         meta.send_text(
             graph,
-            token.reveal(),
+            token,
             account_id=connection["active_account_id"],
             fan_id=conversation["participant"]["provider_id"],
             text=original["text"],
@@ -172,7 +178,7 @@ async def _what_happened(
 ) -> Doc:
     """A call began and nobody knows its end: look for the message among the echoes, then in the conversation itself."""
     token = await open_secret(
-        db, ring, connection=connection, purpose="access_token", used_for="reconcile", job=operation["_id"], now=clock()
+        db, ring, connection=connection, purpose="access_token", used_for="messages", job=operation["_id"], now=clock()
     )
     try:
         found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
@@ -192,7 +198,7 @@ async def _what_happened(
 
 
 async def _needs_reauth(db: Database, audit: Audit, connection: Doc, problem: str, clock: Clock) -> None:
-    await connections.mark(db, audit, connection, status="needs_reauth", problem=problem, by=SYSTEM, now=clock())
+    await store.mark(db, audit, connection, status="needs_reauth", problem=problem, by=SYSTEM, now=clock())
 
 
 async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) -> None:

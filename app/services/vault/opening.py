@@ -1,66 +1,71 @@
-"""Opening sealed secrets: for workers alone. Each opening is on record before it happens."""
+"""Opening sealed secrets: for workers alone. Each opening, and each that is refused, is on record before it happens."""
 
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import get_args
 
+from app.clients.credentials import Opened
 from app.db import Database, Doc
 from app.ids import new_id
-from app.services.vault.envelope import Binding, unseal
+from app.models.features import Duty, Feature, UsedFor
+from app.services.vault.envelope import unseal
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.secrets import binding_of
 
 OPENINGS_LIFE = timedelta(days=365)
+FEATURES = get_args(Feature)
+WHILE: dict[Duty, tuple[str, ...]] = {
+    "connect": ("pending",),
+    "choose": ("pending",),
+    "subscribe": ("pending", "active", "needs_reauth"),
+    "refresh": ("active", "needs_reauth"),
+    "check": ("active", "needs_reauth"),
+    "disconnect": ("revoked",),
+}
+"""In which states of its connection a secret may be opened for what keeps the connection itself in order."""
 
 
 class NoSecret(Exception):
     """Nothing is sealed for this connection and purpose."""
 
 
-class Opened:
-    """A secret in the clear, for the one function that uses it. It cannot be printed, copied or pickled."""
-
-    __slots__ = ("__value",)
-
-    def __init__(self, value: str) -> None:
-        self.__value = value
-
-    def reveal(self) -> str:
-        """The secret itself."""
-        return self.__value
-
-    def __repr__(self) -> str:
-        return "Opened(**********)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an opened secret stays where it was opened")
+class NotAllowed(Exception):
+    """The connection is not there for this now: the feature is off, or it was disconnected."""
 
 
 async def open_secret(
-    db: Database, ring: PrivateRing, *, connection: Doc, purpose: str, used_for: str, job: str, now: datetime
+    db: Database, ring: PrivateRing, *, connection: Doc, purpose: str, used_for: UsedFor, job: str, now: datetime
 ) -> Opened:
-    """Open a connection's secret, and record that it was opened, what for and by which job.
+    """Open a connection's secret, and record what for and by which job.
 
-    Raises `NoSecret` when there is none, `SealBroken` when the envelope is not this connection's.
+    The connection is read anew, so that what was switched off a moment ago is refused. Raises `NotAllowed` then,
+    `NoSecret` when there is none, `SealBroken` when the envelope is not this connection's.
     """
-    key = {"label_id": connection["label_id"], "connection_id": connection["_id"], "purpose": purpose}
-    stored = await db.open("secrets").find_one(key)
-    if stored is None:
+    ids = {"label_id": connection["label_id"], "connection_id": connection["_id"]}
+    stored = await db.open("secrets").find_one(ids | {"purpose": purpose})
+    allowed = await _is_allowed(db, connection, used_for)
+    if stored is None and allowed:
         raise NoSecret(purpose)
-    opening: Doc = {
+    opening: Doc = ids | {
         "_id": new_id("opn"),
-        "label_id": connection["label_id"],
-        "connection_id": connection["_id"],
-        "secret_id": stored["_id"],
-        "key_id": str(stored["envelope"].get("key_id")),
+        "secret_id": stored["_id"] if stored else None,
+        "key_id": str(stored["envelope"].get("key_id")) if stored else None,
         "used_for": used_for,
         "job": job,
+        "refused": not allowed,
         "at": now,
         "expires_at": now + OPENINGS_LIFE,
     }
     await db.open("vault_openings").insert_one(opening)
-    return open_envelope(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
+    if stored is None or not allowed:
+        raise NotAllowed(used_for)
+    return Opened(unseal(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose)), used_for)
 
 
-def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding) -> Opened:
-    """The secret. Raises `SealBroken`, whatever is wrong."""
-    return Opened(unseal(ring, envelope, binding))
+async def _is_allowed(db: Database, connection: Doc, used_for: UsedFor) -> bool:
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
+    found = await db.open("connections").find_one(key, {"status": 1, "active_features": 1})
+    if found is None:
+        return False
+    if used_for in FEATURES:
+        return found["status"] == "active" and used_for in found["active_features"]
+    return any(used_for == duty and found["status"] in states for duty, states in WHILE.items())

@@ -1,0 +1,154 @@
+"""From a log-in that a provider has confirmed to an active connection, whichever provider it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from app.clients.credentials import Opened
+from app.clock import Clock
+from app.db import Database, Doc
+from app.models.features import AccountKind, granted_features
+from app.services.audit import SYSTEM, Audit
+from app.services.connections import store, webhooks
+from app.services.connections.hands import Hands
+from app.services.events import Event, append
+from app.services.operations import GiveUp
+from app.services.vault.secrets import destroy_secret, put_secret
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a log-in has led to: an account, and the secrets by which it can be used."""
+
+    kind: AccountKind
+    provider_id: str
+    username: str
+    name: str | None
+    picture_url: str | None
+    account_ids: tuple[str, ...]
+    """Every id by which webhooks may name the account."""
+    person_ids: tuple[str, ...]
+    """Every id by which the provider may name the person who logged in, in our app."""
+    subscription_id: str | None
+    """What is subscribed at the provider to get the account's webhooks; none where there are none."""
+    tokens: Mapping[str, Opened] = field(repr=False)
+    """By their purpose in the vault. Those of the connection that logged in are sealed already."""
+    token_expires_at: datetime | None
+    refresh_at: datetime | None
+    """When to refresh, long before the end."""
+    access_ends_at: datetime | None
+    """When the owner must have logged in again, unless a refresh moves it; none when the provider names no end."""
+
+
+async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool) -> None:
+    """Make the pending connection active, or give its tokens to the one that the label has of the account already.
+
+    `sealed` says that the tokens lie in the vault under this connection. Raises `GiveUp`, and what the provider's
+    client raises while webhooks are switched on; it may be done again.
+    """
+    fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
+    network = store.NETWORKS[fresh["provider"], grant.kind]
+    ready = _ready(fresh, grant) | {"network": network}
+    if fresh["renews"]:
+        await _renew_chosen(hands, fresh, grant, ready)
+        return
+    try:  # before the provider sends the first webhook, which would otherwise be nobody's
+        await store.update(hands.db, fresh, ready)
+    except DuplicateKeyError as exc:
+        known = await store.of_account(hands.db, fresh["label_id"], network, grant.provider_id)
+        if known and known["provider"] == fresh["provider"] and _may_renew(known, fresh):
+            await _renew(hands, fresh, known, grant, ready)
+            return
+        await end(hands, fresh, "account_already_connected")
+        raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
+    if not sealed:
+        await _seal(hands, fresh, grant)
+    fields = await webhooks.sync(hands, fresh | ready, grant.tokens["access_token"])
+    changes = {
+        "status": "active",
+        "problem": None,
+        "subscribed_fields": fields,
+        "active_features": ready["active_features"],
+    }
+    await _make_active(hands.db, hands.audit, fresh, changes, hands.clock, only_if={"status": "pending"})
+    await tell(hands.db, fresh, "active", hands.clock)
+
+
+def _may_renew(known: Doc, fresh: Doc) -> bool:
+    return bool(known["status"] == "needs_reauth" or known.get("renewed_by") == fresh["_id"])
+
+
+def _ready(fresh: Doc, grant: Grant) -> Doc:
+    """What a connection needs to receive webhooks and to be kept alive."""
+    account = {"provider_id": grant.provider_id, "username": grant.username, "name": grant.name}
+    return {
+        "account": account | {"picture_url": grant.picture_url, "kind": grant.kind},
+        "account_ids": sorted(set(grant.account_ids)),
+        "person_ids": sorted(set(grant.person_ids)),
+        "subscription_id": grant.subscription_id,
+        "active_account_id": grant.provider_id,
+        "active_features": granted_features(fresh["provider"], grant.kind, fresh["features"], fresh["granted_scopes"]),
+        "token_issued_at": fresh["token_issued_at"],
+        "token_expires_at": grant.token_expires_at,
+        "refresh_at": grant.refresh_at,
+        "access_ends_at": grant.access_ends_at,
+    }
+
+
+async def _renew_chosen(hands: Hands, fresh: Doc, grant: Grant, ready: Doc) -> None:
+    """Renew the connection that the log-in was begun for, if it is the same account. Raises `GiveUp`."""
+    known = await hands.db.open("connections").find_one({"_id": fresh["renews"], "label_id": fresh["label_id"]})
+    if known is None or known["status"] not in store.LIVE:
+        await end(hands, fresh, "connection_gone")
+        raise GiveUp("connection_gone", "The connection to be renewed is not there any more.")
+    if known["network"] != ready["network"] or known["account"]["provider_id"] != grant.provider_id:
+        await end(hands, fresh, "wrong_account")
+        raise GiveUp("wrong_account", "The log-in was to another account. Nothing was changed.")
+    await _renew(hands, fresh, known, grant, ready)
+
+
+async def _renew(hands: Hands, fresh: Doc, known: Doc, grant: Grant, ready: Doc) -> None:
+    """Give the fresh tokens to the connection that the account has already, with all its conversations."""
+    await _seal(hands, known, grant)
+    fields = await webhooks.sync(hands, known | ready, grant.tokens["access_token"])
+    kept = {name: fresh[name] for name in ("features", "asked_scopes", "granted_scopes")}
+    changes = ready | kept | {"status": "active", "problem": None, "subscribed_fields": fields}
+    changes |= {"renewed_by": fresh["_id"], "token_version": known["token_version"] + 1}
+    before = {"renewed_by": {"$ne": fresh["_id"]}, "status": {"$in": list(store.LIVE)}}
+    await _make_active(hands.db, hands.audit, known, changes, hands.clock, only_if=before)
+    for purpose in ("code", "verifier", *grant.tokens):
+        await destroy_secret(hands.db, connection=fresh, purpose=purpose)
+    replaced = {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"]}
+    await store.update(hands.db, fresh, replaced)
+    await tell(hands.db, known, f"renewed:{fresh['_id']}", hands.clock)
+
+
+async def _seal(hands: Hands, connection: Doc, grant: Grant) -> None:
+    for purpose, token in grant.tokens.items():
+        secret = token.reveal("connect", "choose")
+        await put_secret(hands.db, hands.ring, secret, connection=connection, purpose=purpose, now=hands.clock())
+
+
+async def _make_active(
+    db: Database, audit: Audit, connection: Doc, changes: Doc, clock: Clock, *, only_if: Doc
+) -> None:
+    query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
+    update = {"$set": changes, "$unset": {"abandon_at": "", "denied": ""}, "$inc": {"version": 1}}
+    told = {"features": " ".join(changes["active_features"])}
+    await store.change_once(db, audit, query, update, "connection.connected", details=told, by=SYSTEM, now=clock())
+
+
+async def end(hands: Hands, connection: Doc, problem: str) -> None:
+    """End a log-in that led to nothing: no secret of it stays."""
+    key = {"label_id": connection["label_id"], "connection_id": connection["_id"]}
+    await hands.db.open("secrets").delete_many(key)
+    await store.mark(hands.db, hands.audit, connection, status="error", problem=problem, by=SYSTEM, now=hands.clock())
+    await tell(hands.db, connection, "error", hands.clock)
+
+
+async def tell(db: Database, connection: Doc, status: str, clock: Clock) -> None:
+    """Append the event that the connection has changed to this."""
+    key = f"connection:{connection['_id']}:{status}"
+    await append(db, [Event(connection["label_id"], key, "connection.changed", connection["_id"], clock())])

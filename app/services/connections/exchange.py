@@ -1,0 +1,38 @@
+"""The worker's half of connecting: the code that came back becomes tokens, and the pending connection an active one.
+
+Each step is kept when it is done, so that a worker that takes over goes on where the last one stopped.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable
+from app.db import Doc
+from app.models.features import Provider
+from app.services.connections import instagram_login, store
+from app.services.connections.activation import end
+from app.services.connections.hands import Hands
+from app.services.operations import GiveUp, TryAgain
+from app.services.vault.envelope import SealBroken
+from app.services.vault.opening import NoSecret, NotAllowed
+
+RETRY = timedelta(seconds=10)
+LOG_INS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[None]]] = {"instagram": instagram_login.complete}
+"""What completes a log-in, given the operation and the pending connection."""
+
+
+async def exchange(hands: Hands, operation: Doc) -> Doc:
+    """Make a pending connection active. The result names it. Raises `TryAgain`, `GiveUp`."""
+    connection = await store.need(hands.db, operation["label_id"], operation["target"])
+    try:
+        if connection["status"] == "pending":
+            await LOG_INS[connection["provider"]](hands, operation, connection)
+    except (Unavailable, RateLimited) as exc:
+        wait = exc.wait if isinstance(exc, RateLimited) else RETRY
+        raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
+    except (GraphError, NoSecret, NotAllowed, SealBroken, KeyError, ValueError) as exc:
+        code = "exchange_interrupted" if isinstance(exc, OutcomeUnknown) else "exchange_refused"
+        await end(hands, connection, code)
+        raise GiveUp(code, "The provider did not complete the log-in. Connect the account again.") from exc
+    now_there = await store.need(hands.db, connection["label_id"], connection["_id"])
+    return {"connection_id": now_there.get("replaced_by", connection["_id"])}

@@ -1,0 +1,43 @@
+"""What a worker needs to act for a connection: the store, the providers, the vault, and the time."""
+
+from dataclasses import dataclass, field
+
+from app.clients.credentials import Opened
+from app.clients.facebook import Facebook
+from app.clients.graph import Graph
+from app.clients.spotify import Spotify
+from app.clock import Clock
+from app.db import Database, Doc
+from app.models.features import UsedFor
+from app.services.audit import Audit
+from app.services.vault.opening import open_secret
+from app.services.vault.private_ring import PrivateRing
+from app.services.vault.ring import PublicRing
+from app.settings import WorkerSettings
+
+
+@dataclass(frozen=True)
+class Hands:
+    """A worker's hands. Only workers have them: they open what the vault holds."""
+
+    db: Database
+    settings: WorkerSettings
+    graph: Graph
+    facebook: Facebook
+    spotify: Spotify
+    ring: PublicRing
+    private_ring: PrivateRing = field(repr=False)
+    audit: Audit
+    clock: Clock
+
+    async def open(self, connection: Doc, purpose: str, *, used_for: UsedFor, job: str) -> Opened:
+        """Open a secret of the connection. Raises `NotAllowed`, `NoSecret`, `SealBroken`."""
+        return await open_secret(
+            self.db,
+            self.private_ring,
+            connection=connection,
+            purpose=purpose,
+            used_for=used_for,
+            job=job,
+            now=self.clock(),
+        )

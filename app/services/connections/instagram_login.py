@@ -1,0 +1,67 @@
+"""Completing a log-in with Instagram: code, short token, long token, account. Source: meta-platform.md, section 1.1."""
+
+from datetime import timedelta
+
+from app.clients import graph as meta
+from app.clients.credentials import Opened
+from app.db import Doc
+from app.services.connections import store
+from app.services.connections.activation import Grant, activate
+from app.services.connections.hands import Hands
+from app.services.vault.opening import NoSecret
+from app.services.vault.secrets import destroy_secret, put_secret
+
+REFRESH_AFTER = timedelta(days=30)
+"""Half of the token's life (Instagram refreshes what is a day old and has not ended)."""
+
+
+async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
+    """Make the pending connection active. Raises `GraphError`, `NoSecret`, `SealBroken`, `GiveUp`."""
+    token = await _long_token(hands, operation, connection)
+    account = await meta.get_account(hands.graph, token)
+    fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
+    ids = (account.provider_id, account.scoped_id)
+    grant = Grant(
+        kind="instagram",
+        provider_id=account.provider_id,
+        username=account.username,
+        name=account.name,
+        picture_url=account.picture_url,
+        account_ids=ids,
+        person_ids=ids,
+        subscription_id=account.provider_id,
+        tokens={"access_token": token},
+        token_expires_at=fresh["token_expires_at"],
+        refresh_at=fresh["token_issued_at"] + REFRESH_AFTER,
+        access_ends_at=fresh["token_expires_at"],
+    )
+    await activate(hands, fresh, grant, sealed=True)
+
+
+async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
+    """The long-lived token: from the vault, or by whichever steps are still to do."""
+
+    async def opened(purpose: str) -> Opened:
+        return await hands.open(connection, purpose, used_for="connect", job=operation["_id"])
+
+    async def keep(secret: str, purpose: str, instead_of: str) -> Opened:
+        await put_secret(hands.db, hands.ring, secret, connection=connection, purpose=purpose, now=hands.clock())
+        await destroy_secret(hands.db, connection=connection, purpose=instead_of)
+        return Opened(secret, "connect")
+
+    try:
+        return await opened("access_token")
+    except NoSecret:
+        pass
+    try:
+        short = await opened("short_token")
+    except NoSecret:
+        uri = hands.settings.redirect_uri("instagram")
+        found = await meta.exchange_code(hands.graph, await opened("code"), redirect_uri=uri)
+        granted = list(found.scopes) or connection["asked_scopes"]  # it does not always say
+        await store.update(hands.db, connection, {"granted_scopes": granted})
+        short = await keep(found.token, "short_token", "code")
+    long = await meta.exchange_for_long(hands.graph, short)
+    now = hands.clock()
+    await store.update(hands.db, connection, {"token_issued_at": now, "token_expires_at": now + long.lifetime})
+    return await keep(long.token, "access_token", "short_token")

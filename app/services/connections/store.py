@@ -1,0 +1,118 @@
+"""Connections as they are stored: finding them, and moving them from one state to another."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from app.db import ALL_LABELS, Database, Doc, Session
+from app.errors import NotFound
+from app.models.features import Provider
+from app.services.audit import Audit, By
+
+Ending = Literal["needs_reauth", "error"]
+AUDITED: dict[Ending, str] = {"needs_reauth": "connection.needs_reauth", "error": "connection.refused"}
+"""What the audit log calls it when a connection comes to this status."""
+NETWORKS: dict[tuple[Provider, str], str] = {
+    ("instagram", "instagram"): "instagram",
+    ("facebook", "instagram"): "instagram",
+    ("facebook", "page"): "facebook",
+    ("spotify", "spotify_user"): "spotify",
+}
+"""Where an account lives, however its owner logs in: a label has it once."""
+LIVE = ("pending", "active", "needs_reauth")
+
+
+def is_usable(connection: Doc, feature: str) -> bool:
+    """Whether the connection may be used for this now."""
+    return connection["status"] == "active" and feature in connection["active_features"]
+
+
+async def need(db: Database, label_id: str, connection_id: str) -> Doc:
+    """The connection. Raises `NotFound`."""
+    connection = await db.open("connections").find_one({"_id": connection_id, "label_id": label_id})
+    if connection is None:
+        raise NotFound
+    return connection
+
+
+async def page_of(db: Database, label_id: str, *, after: str | None, limit: int) -> list[Doc]:
+    """Oldest first, one more than `limit` if there are more."""
+    query: Doc = {"label_id": label_id} | ({"_id": {"$gt": after}} if after else {})
+    return await db.open("connections").find(query).sort("_id", 1).limit(limit + 1).to_list()
+
+
+async def mark(
+    db: Database, audit: Audit, connection: Doc, *, status: Ending, problem: str, by: By, now: datetime
+) -> bool:
+    """Move a connection to another status, unless it has moved already; whether it was this call that did.
+
+    One that needs a new log-in keeps its account, and receives what fans write meanwhile.
+    """
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
+    query = key | {"status": {"$eq": connection["status"], "$ne": status}}
+    update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
+    if status == "error":
+        update["$unset"] = {"active_account_id": ""}
+        update["$set"]["active_features"] = []
+    told = {"problem": problem}
+    return await change_once(db, audit, query, update, AUDITED[status], details=told, by=by, now=now)
+
+
+async def change_once(
+    db: Database, audit: Audit, query: Doc, update: Doc, action: str, *, details: dict[str, str], by: By, now: datetime
+) -> bool:
+    """Change the connection, if it still is as the `query` says, and tell the audit log; whether it was this call."""
+
+    async def both(session: Session) -> bool:
+        changed = await db.open("connections").update_one(query, update, session=session)
+        if changed.modified_count:
+            where = {"label_id": query["label_id"], "target": query["_id"]}
+            await audit.record(by, action, **where, details=details, now=now, session=session)
+        return changed.modified_count == 1
+
+    return await db.in_transaction(both)
+
+
+async def of_account(db: Database, label_id: str, network: str, account_id: str) -> Doc | None:
+    """The label's connection that has this account, or none."""
+    query = {"label_id": label_id, "network": network, "active_account_id": account_id}
+    return await db.open("connections").find_one(query)
+
+
+async def live_connections(db: Database, account_ids: Iterable[str]) -> dict[str, list[Doc]]:
+    """The connections that receive for these accounts, whoever's they are, by each id that Meta may call the account.
+
+    One whose webhooks are being switched on receives already, and one whose token is dead receives still.
+    """
+    wanted = {account_id for account_id in account_ids if account_id}
+    query = {"account_ids": {"$in": sorted(wanted)}, "status": {"$in": list(LIVE)}}
+    found: dict[str, list[Doc]] = {}
+    async for doc in db.open("connections").find(query, comment=f"{ALL_LABELS}whose account a webhook is about"):
+        for account_id in wanted.intersection(doc["account_ids"]):
+            found.setdefault(account_id, []).append(doc)
+    return found
+
+
+async def sharing(db: Database, connection: Doc) -> list[Doc]:
+    """The other live connections, whoever's, that receive by the same subscription at the provider."""
+    query = {
+        "provider": connection["provider"],
+        "subscription_id": connection["subscription_id"],
+        "status": {"$in": list(LIVE)},
+        "_id": {"$ne": connection["_id"]},
+    }
+    why = f"{ALL_LABELS}who else receives by a subscription at a provider"
+    return await db.open("connections").find(query, comment=why).to_list()
+
+
+async def of_person(db: Database, provider: Provider, person_id: str) -> list[Doc]:
+    """The live connections, whoever's, that this person has made by logging in at the provider."""
+    query = {"provider": provider, "person_ids": person_id, "status": {"$in": list(LIVE)}}
+    why = f"{ALL_LABELS}what a person at a provider has connected"
+    return await db.open("connections").find(query, comment=why).to_list()
+
+
+async def update(db: Database, connection: Doc, changes: Doc, *, session: Session | None = None) -> None:
+    """Set these fields."""
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
+    await db.open("connections").update_one(key, {"$set": changes, "$inc": {"version": 1}}, session=session)
