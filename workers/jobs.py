@@ -19,6 +19,7 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
+from app.services.connections.choosing import choose_accounts
 from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.inbox import sending
@@ -35,6 +36,7 @@ DUE_AT_ONCE = 200
 OPERATIONS_AT_ONCE = 20
 OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "exchange_code": exchange,
+    "choose_accounts": choose_accounts,
 }
 """What keeps connections in order, by the kind of operation."""
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])

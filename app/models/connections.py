@@ -8,6 +8,8 @@ from app.models.base import ApiModel, Doc, Instant, Page
 from app.models.features import AccountKind, Feature, Provider, asked_scopes
 
 Status = Literal["pending", "active", "needs_reauth", "revoked", "error"]
+Step = Literal["log_in", "exchange", "choose_accounts"]
+"""How far a pending connection is."""
 
 
 def _each_once(features: list[Feature]) -> list[Feature]:
@@ -51,6 +53,8 @@ class ConnectionOut(ApiModel):
     provider: Provider
     provider_id: str | None
     status: Status
+    step: Step | None
+    """What a pending connection waits for: its owner's log-in, us, or somebody who chooses among its accounts."""
     problem: str | None
     """Why it is not active, as a stable code."""
     renews: str | None
@@ -91,16 +95,18 @@ class ConnectionStarted(ConnectionOut):
 def _shown(connection: Doc) -> Doc:
     account = connection["account"]
     kind = account["kind"] if account else None
+    chooses = connection["status"] == "pending" and connection.get("step") == "choose_accounts"
     needed = asked_scopes(connection["provider"], connection["features"], kind)
     granted = set(connection["granted_scopes"])
     copied = ("provider", "status", "problem", "renews", "features", "active_features", "asked_scopes")
     times = ("token_expires_at", "access_ends_at", "created_at")
     return {name: connection[name] for name in (*copied, *times, "granted_scopes")} | {
         "id": connection["_id"],
+        "step": connection.get("step", "log_in") if connection["status"] == "pending" else None,
         "provider_id": account["provider_id"] if account else None,
         "replaced_by": connection.get("replaced_by"),
         "account": AccountOut(**account) if account else None,
-        "missing_scopes": [scope for scope in needed if scope not in granted] if account else [],
+        "missing_scopes": [scope for scope in needed if scope not in granted] if account or chooses else [],
     }
 
 

@@ -77,3 +77,35 @@ def granted_features(
     """Those of the features whose scopes were granted."""
     needs = NEEDS[provider, kind].features
     return [feature for feature in features if feature in needs and set(needs[feature]) <= set(granted)]
+
+
+BY_TASKS: dict[Feature, str] = {
+    "messages": "MESSAGING",
+    "comments": "MODERATE",
+    "publishing": "CREATE_CONTENT",
+    "insights": "ANALYZE",
+}
+"""What a person must be allowed to do on a Page before a token of theirs can do it, there or on Instagram behind it."""
+SUBSCRIBES = ("MODERATE", "CREATE_CONTENT", "MANAGE")
+"""Any one of these lets a person switch a Page's webhooks on."""
+NEW_PAGES = "PROFILE_PLUS_"
+EVERYTHING = "FULL_CONTROL"
+
+
+def missing_scopes(provider: Provider, kind: AccountKind, feature: Feature, granted: Collection[str]) -> list[str]:
+    """The scopes that this feature of such an account takes and that were not granted."""
+    return [scope for scope in asked_scopes(provider, [feature], kind) if scope not in granted]
+
+
+def missing_tasks(feature: Feature, tasks: Collection[str]) -> list[str]:
+    """The tasks that a person would need on the Page for this feature, and does not have.
+
+    On Pages of the new kind, tasks are called `PROFILE_PLUS_…` (Meta, Page tasks, 2026-02).
+    """
+    have = {task.removeprefix(NEW_PAGES) for task in tasks}
+    if EVERYTHING in have:
+        return []
+    needed = [BY_TASKS[feature]] if feature in BY_TASKS else []
+    if feature in WITH_WEBHOOKS and not have.intersection(SUBSCRIBES):
+        needed.append(SUBSCRIBES[0])
+    return [task for task in dict.fromkeys(needed) if task not in have]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.connection_accounts import ChoiceResult
 
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 
@@ -20,14 +21,24 @@ class OperationOut(ApiModel):
     """Deferred work and what came of it."""
 
     id: Annotated[str, Field(examples=["op_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    kind: Literal["exchange_code", "send_reply", "send_mail", "delete_label"]
+    kind: Literal[
+        "exchange_code",
+        "choose_accounts",
+        "refresh_token",
+        "check_connection",
+        "sync_webhooks",
+        "disconnect",
+        "send_reply",
+        "send_mail",
+        "delete_label",
+    ]
     state: OperationState
     """`unknown`: it may have happened; it is being reconciled, or a person decides (`due_at` is null)."""
     target: str
     """The id of what it is about."""
     due_at: Instant | None
     attempts: int
-    result: dict[str, str | None] | None
+    result: dict[str, str | list[ChoiceResult] | None] | None
     problem: OperationProblem | None
     created_at: Instant
     updated_at: Instant

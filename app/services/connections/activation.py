@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NoReturn
 
 from pymongo.errors import DuplicateKeyError
 
 from app.clients.credentials import Opened
 from app.clock import Clock
 from app.db import Database, Doc
-from app.models.features import AccountKind, granted_features
+from app.models.features import AccountKind, Feature, granted_features
 from app.services.audit import SYSTEM, Audit
 from app.services.connections import store, webhooks
 from app.services.connections.hands import Hands
@@ -40,6 +41,8 @@ class Grant:
     """When to refresh, long before the end."""
     access_ends_at: datetime | None
     """When the owner must have logged in again, unless a refresh moves it; none when the provider names no end."""
+    verified: tuple[Feature, ...] | None = None
+    """The features that were tried out with these tokens; none where what was granted is all that counts."""
 
 
 async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool) -> None:
@@ -58,7 +61,7 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
         await store.update(hands.db, fresh, ready)
     except DuplicateKeyError as exc:
         known = await store.of_account(hands.db, fresh["label_id"], network, grant.provider_id)
-        if known and known["provider"] == fresh["provider"] and _may_renew(known, fresh):
+        if known and known["provider"] == fresh["provider"] and may_renew(known, fresh):
             await _renew(hands, fresh, known, grant, ready)
             return
         await end(hands, fresh, "account_already_connected")
@@ -76,20 +79,22 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
     await tell(hands.db, fresh, "active", hands.clock)
 
 
-def _may_renew(known: Doc, fresh: Doc) -> bool:
+def may_renew(known: Doc, fresh: Doc) -> bool:
+    """Whether a log-in of its own accord may give fresh tokens to what the label has: it must wait for them."""
     return bool(known["status"] == "needs_reauth" or known.get("renewed_by") == fresh["_id"])
 
 
 def _ready(fresh: Doc, grant: Grant) -> Doc:
     """What a connection needs to receive webhooks and to be kept alive."""
     account = {"provider_id": grant.provider_id, "username": grant.username, "name": grant.name}
+    wanted = [name for name in fresh["features"] if grant.verified is None or name in grant.verified]
     return {
         "account": account | {"picture_url": grant.picture_url, "kind": grant.kind},
         "account_ids": sorted(set(grant.account_ids)),
         "person_ids": sorted(set(grant.person_ids)),
         "subscription_id": grant.subscription_id,
         "active_account_id": grant.provider_id,
-        "active_features": granted_features(fresh["provider"], grant.kind, fresh["features"], fresh["granted_scopes"]),
+        "active_features": granted_features(fresh["provider"], grant.kind, wanted, fresh["granted_scopes"]),
         "token_issued_at": fresh["token_issued_at"],
         "token_expires_at": grant.token_expires_at,
         "refresh_at": grant.refresh_at,
@@ -99,14 +104,24 @@ def _ready(fresh: Doc, grant: Grant) -> Doc:
 
 async def _renew_chosen(hands: Hands, fresh: Doc, grant: Grant, ready: Doc) -> None:
     """Renew the connection that the log-in was begun for, if it is the same account. Raises `GiveUp`."""
+    known = await need_renewed(hands, fresh)
+    if known["network"] != ready["network"] or known["account"]["provider_id"] != grant.provider_id:
+        await give_up(hands, fresh, "wrong_account", "The log-in was to another account. Nothing was changed.")
+    await _renew(hands, fresh, known, grant, ready)
+
+
+async def need_renewed(hands: Hands, fresh: Doc) -> Doc:
+    """The connection that the log-in was begun to renew. Raises `GiveUp`, and ends the log-in, when it is gone."""
     known = await hands.db.open("connections").find_one({"_id": fresh["renews"], "label_id": fresh["label_id"]})
     if known is None or known["status"] not in store.LIVE:
-        await end(hands, fresh, "connection_gone")
-        raise GiveUp("connection_gone", "The connection to be renewed is not there any more.")
-    if known["network"] != ready["network"] or known["account"]["provider_id"] != grant.provider_id:
-        await end(hands, fresh, "wrong_account")
-        raise GiveUp("wrong_account", "The log-in was to another account. Nothing was changed.")
-    await _renew(hands, fresh, known, grant, ready)
+        await give_up(hands, fresh, "connection_gone", "The connection to be renewed is not there any more.")
+    return known
+
+
+async def give_up(hands: Hands, fresh: Doc, problem: str, detail: str) -> NoReturn:
+    """End a log-in that led to nothing. Raises `GiveUp`."""
+    await end(hands, fresh, problem)
+    raise GiveUp(problem, detail)
 
 
 async def _renew(hands: Hands, fresh: Doc, known: Doc, grant: Grant, ready: Doc) -> None:
@@ -120,7 +135,7 @@ async def _renew(hands: Hands, fresh: Doc, known: Doc, grant: Grant, ready: Doc)
     await _make_active(hands.db, hands.audit, known, changes, hands.clock, only_if=before)
     for purpose in ("code", "verifier", *grant.tokens):
         await destroy_secret(hands.db, connection=fresh, purpose=purpose)
-    replaced = {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"]}
+    replaced = {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"], "choices": []}
     await store.update(hands.db, fresh, replaced)
     await tell(hands.db, known, f"renewed:{fresh['_id']}", hands.clock)
 
@@ -135,7 +150,7 @@ async def _make_active(
     db: Database, audit: Audit, connection: Doc, changes: Doc, clock: Clock, *, only_if: Doc
 ) -> None:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
-    update = {"$set": changes, "$unset": {"abandon_at": "", "denied": ""}, "$inc": {"version": 1}}
+    update = {"$set": changes, "$unset": {"abandon_at": "", "denied": "", "choices": ""}, "$inc": {"version": 1}}
     told = {"features": " ".join(changes["active_features"])}
     await store.change_once(db, audit, query, update, "connection.connected", details=told, by=SYSTEM, now=clock())
 

@@ -150,6 +150,7 @@ def _pending(label_id: str, wish: Wish, *, now: datetime) -> Doc:
         "token_expires_at": None,
         "access_ends_at": None,
         "renews": wish.renews,
+        "step": "log_in",
         "abandon_at": now + PENDING_LIFE,
         "created_at": now,
         "version": 1,
@@ -184,6 +185,7 @@ async def accept_code(
     sealed = {"code": code.removesuffix("#_").removesuffix("#_=_")} | ({"verifier": verifier} if verifier else {})
 
     async def all_of_it(session: Session) -> Doc:
+        await store.update(db, connection, {"step": "exchange"}, session=session)
         for purpose, secret in sealed.items():
             await put_secret(db, ring, secret, connection=connection, purpose=purpose, now=now, session=session)
         return await operations.add(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable
 from app.db import Doc
 from app.models.features import Provider
-from app.services.connections import instagram_login, store
+from app.services.connections import facebook_login, instagram_login, store
 from app.services.connections.activation import end
 from app.services.connections.hands import Hands
 from app.services.operations import GiveUp, TryAgain
@@ -17,12 +17,18 @@ from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
 RETRY = timedelta(seconds=10)
-LOG_INS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[None]]] = {"instagram": instagram_login.complete}
+LOG_INS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[None]]] = {
+    "instagram": instagram_login.complete,
+    "facebook": facebook_login.complete,
+}
 """What completes a log-in, given the operation and the pending connection."""
 
 
 async def exchange(hands: Hands, operation: Doc) -> Doc:
-    """Make a pending connection active. The result names it. Raises `TryAgain`, `GiveUp`."""
+    """Make a pending connection active, or let its accounts be chosen. The result names it.
+
+    Raises `TryAgain`, `GiveUp`.
+    """
     connection = await store.need(hands.db, operation["label_id"], operation["target"])
     try:
         if connection["status"] == "pending":

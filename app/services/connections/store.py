@@ -52,7 +52,7 @@ async def mark(
     query = key | {"status": {"$eq": connection["status"], "$ne": status}}
     update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
     if status == "error":
-        update["$unset"] = {"active_account_id": ""}
+        update["$unset"] = {"active_account_id": "", "choices": ""}
         update["$set"]["active_features"] = []
     told = {"problem": problem}
     return await change_once(db, audit, query, update, AUDITED[status], details=told, by=by, now=now)

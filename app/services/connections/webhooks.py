@@ -1,13 +1,14 @@
 """Which webhooks an account sends us: switched on and off at the provider.
 
 A provider knows one subscription of our app for an account, whichever labels have connected it: what is subscribed is
-what all of them together have switched on.
+what all of them together have switched on. An Instagram account behind a Page is subscribed through the Page.
 """
 
+from app.clients import facebook
 from app.clients import graph as instagram
 from app.clients.credentials import Opened
 from app.db import Doc
-from app.models.features import WITH_WEBHOOKS
+from app.models.features import WITH_WEBHOOKS, AccountKind, Feature
 from app.services.connections import store
 from app.services.connections.hands import Hands
 
@@ -17,11 +18,20 @@ async def sync(hands: Hands, connection: Doc, token: Opened) -> list[str]:
 
     `connection` counts with its `active_features`, whatever its status. Raises what the provider's client raises.
     """
-    wanted = await wanted_features(hands, connection)
-    if connection["provider"] != "instagram" or connection["subscription_id"] is None:
+    page_id = connection["subscription_id"]
+    if page_id is None:
+        return []
+    wanted = await _wanted(hands, connection)
+    if connection["provider"] == "facebook":
+        if wanted:
+            return await facebook.subscribe(hands.facebook, token, page_id=page_id, wanted=wanted)
+        if connection["subscribed_fields"]:
+            await facebook.unsubscribe(hands.facebook, token, page_id=page_id)
+        return []
+    if connection["provider"] != "instagram":
         return []
     if wanted:
-        return await instagram.subscribe(hands.graph, token, wanted)
+        return await instagram.subscribe(hands.graph, token, sorted({feature for _, feature in wanted}))
     if connection["subscribed_fields"]:
         await instagram.unsubscribe(hands.graph, token)
     return []
@@ -31,6 +41,13 @@ async def wanted_features(hands: Hands, connection: Doc) -> list[str]:
     """The features with webhooks that any live connection of the account has switched on, this one included."""
     if connection["subscription_id"] is None:
         return []
+    return sorted({feature for _, feature in await _wanted(hands, connection)})
+
+
+async def _wanted(hands: Hands, connection: Doc) -> set[tuple[AccountKind, Feature]]:
+    """With the kind of account, as a Page and the Instagram account behind it share their subscription."""
     others = await store.sharing(hands.db, connection)
-    found = {feature for one in [connection, *others] for feature in one["active_features"]}
-    return sorted(found & WITH_WEBHOOKS)
+    found: set[tuple[AccountKind, Feature]] = {
+        (one["account"]["kind"], feature) for one in [connection, *others] for feature in one["active_features"]
+    }
+    return {pair for pair in found if pair[1] in WITH_WEBHOOKS}

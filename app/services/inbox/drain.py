@@ -48,6 +48,9 @@ EVENT_TYPES: dict[Kind, events.Type] = {
     "comment": "comment.received",
 }
 
+OF_PAGES = {"messaging": "messages", "standby": "messages", "feed": "comments", "mention": "comments"}
+"""The feature that a Page's change belongs to, by its channel."""
+
 
 async def drain_batch(db: Database, *, now: datetime) -> int:
     """Work off one batch; 0 when nothing waits."""
@@ -96,6 +99,8 @@ async def _claim(db: Database, *, now: datetime) -> list[Doc]:
 def _read(row: Doc, connection: Doc, now: datetime) -> Received | NotForUs:
     if row["attempts"] > PARK_AFTER:
         return NotForUs("poison", parked=True)
+    if row["object"] == "page" and _is_off(OF_PAGES.get(row["channel"]), connection):
+        return NotForUs("feature_off", parked=False)
     if row["object"] != "instagram":
         return NotForUs("unknown_object", parked=True)
     item: Any = parse_raw(row["change"])
@@ -106,6 +111,11 @@ def _read(row: Doc, connection: Doc, now: datetime) -> Received | NotForUs:
         return NotForUs("feature_off", parked=False)
     received = Received(row["_id"], connection, incoming)
     return received if received.expires_at > now else NotForUs("expired", parked=False)
+
+
+def _is_off(feature: str | None, connection: Doc) -> bool:
+    """Whether the change belongs to a feature that is off; what belongs to none is for an engineer to look at."""
+    return feature is not None and feature not in connection["active_features"]
 
 
 async def _store(db: Database, received: Sequence[Received], *, now: datetime) -> None:
