@@ -57,12 +57,12 @@ class Login(Desk):
 
     async def operation(self, kind: str) -> Doc:
         """The newest operation of this kind."""
-        found = [one for one in await self.stored("operations") if one["kind"] == kind]
+        found = await self.stored("operations", label_id=self.label_id, kind=kind)
         return max(found, key=lambda one: str(one["_id"]))
 
     async def secrets(self) -> set[tuple[str, str]]:
         """Which connection has which secret in the vault."""
-        return {(one["connection_id"], one["purpose"]) for one in await self.stored("secrets")}
+        return {(one["connection_id"], one["purpose"]) for one in await self.stored("secrets", label_id=self.label_id)}
 
 
 async def begin(house: House, owner: httpx.AsyncClient, label_id: str, features: list[str] = ALL) -> Doc:

@@ -26,6 +26,8 @@ async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
     """
     if connection.get("step") != "choose_accounts":
         token = await _long_token(hands, operation, connection)
+        for purpose in ("code", "short_token"):
+            await destroy_secret(hands.db, connection=connection, purpose=purpose)
         facts = await _own_facts(hands, connection, token)
         changes = await _what_can_be_chosen(hands, token, facts)
         if connection["renews"]:
@@ -98,9 +100,8 @@ async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
     async def opened(purpose: str) -> Opened:
         return await hands.open(connection, purpose, used_for="connect", job=operation["_id"])
 
-    async def keep(secret: str, purpose: str, instead_of: str) -> Opened:
+    async def keep(secret: str, purpose: str) -> Opened:
         await put_secret(hands.db, hands.ring, secret, connection=connection, purpose=purpose, now=hands.clock())
-        await destroy_secret(hands.db, connection=connection, purpose=instead_of)
         return Opened(secret, "connect")
 
     try:
@@ -112,7 +113,7 @@ async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
     except NoSecret:
         uri = hands.settings.redirect_uri("facebook")
         found = await meta.exchange_code(hands.facebook, await opened("code"), redirect_uri=uri)
-        short = await keep(found.token, "short_token", "code")
+        short = await keep(found.token, "short_token")
     long = await meta.lengthen(hands.facebook, short)
     await store.update(hands.db, connection, {"token_issued_at": hands.clock()})
-    return await keep(long.token, "user_token", "short_token")
+    return await keep(long.token, "user_token")
