@@ -68,7 +68,7 @@ class Label:
 @contextmanager
 def open_stage(home: Path) -> Iterator[Stage]:
     """Start everything, one process of each; end it in the end."""
-    plan = make_plan(embedded.instagram_urls(NOWHERE), home)
+    plan = make_plan(embedded.meta_urls(NOWHERE) | embedded.spotify_urls(NOWHERE), home)
     secrets = {"SOUNDOPS_INSTAGRAM_APP_ID": "1", "SOUNDOPS_INSTAGRAM_APP_SECRET": "only-for-the-bench"}
     limits = {"SOUNDOPS_LIMITS": ",".join(f"{name}=100000000/60" for name in get_args(Name))}  # none is reached
     keys.create(home / "keys")

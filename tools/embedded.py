@@ -39,6 +39,10 @@ FACEBOOK_HOSTS = {
     "SOUNDOPS_FACEBOOK_GRAPH_URL": "graph.facebook.com",
     "SOUNDOPS_FACEBOOK_UPLOAD_URL": "rupload.facebook.com",
 }
+SPOTIFY_HOSTS = {
+    "SOUNDOPS_SPOTIFY_ACCOUNTS_URL": "accounts.spotify.com",
+    "SOUNDOPS_SPOTIFY_API_URL": "api.spotify.com/v1",
+}
 META_APP_ID = "2000000000000001"
 META_APP_SECRET = "sandbox-meta-secret-for-development-only"
 """The sandbox's own defaults."""
@@ -176,6 +180,11 @@ def meta_urls(sandbox_url: str) -> dict[str, str]:
     """The settings that lead our own processes to all of this sandbox's hosts."""
     hosts = INSTAGRAM_HOSTS | FACEBOOK_HOSTS
     return {name: f"{sandbox_url}/{host}" for name, host in hosts.items()}
+
+
+def spotify_urls(sandbox_url: str) -> dict[str, str]:
+    """The settings that lead our own processes to this sandbox's Spotify."""
+    return {name: f"{sandbox_url}/{host}" for name, host in SPOTIFY_HOSTS.items()}
 
 
 def api_child(env: Mapping[str, str], *, log: Path) -> Child:

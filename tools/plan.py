@@ -10,7 +10,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from tools.child import OURS
-from tools.embedded import INSTAGRAM_HOSTS
+from tools.embedded import FACEBOOK_HOSTS, INSTAGRAM_HOSTS, SPOTIFY_HOSTS
 
 DEMO_PASSWORD = "SOUNDOPS_DEMO_PASSWORD"
 PRIVATE_RING = "SOUNDOPS_VAULT_PRIVATE_RING_FILE"
@@ -33,11 +33,35 @@ GENERATED: dict[str, Callable[[], str]] = {
     "SOUNDOPS_META_VERIFY_TOKEN": lambda: secrets.token_urlsafe(24),
     DEMO_PASSWORD: lambda: secrets.token_urlsafe(18),
 }
-OF_THE_SANDBOX: dict[str, Callable[[], str]] = {
-    "SOUNDOPS_INSTAGRAM_APP_ID": lambda: str(10**15 + secrets.randbelow(9 * 10**15)),
-    "SOUNDOPS_INSTAGRAM_APP_SECRET": lambda: secrets.token_hex(16),
+PROVIDERS: tuple[tuple[Mapping[str, str], Mapping[str, Callable[[], str]]], ...] = (
+    (
+        INSTAGRAM_HOSTS,
+        {
+            "SOUNDOPS_INSTAGRAM_APP_ID": lambda: str(10**15 + secrets.randbelow(9 * 10**15)),
+            "SOUNDOPS_INSTAGRAM_APP_SECRET": lambda: secrets.token_hex(16),
+        },
+    ),
+    (
+        FACEBOOK_HOSTS,
+        {
+            "SOUNDOPS_META_APP_ID": lambda: str(10**15 + secrets.randbelow(9 * 10**15)),
+            "SOUNDOPS_META_APP_SECRET": lambda: secrets.token_hex(16),
+        },
+    ),
+    (
+        SPOTIFY_HOSTS,
+        {
+            "SOUNDOPS_SPOTIFY_CLIENT_ID": lambda: secrets.token_hex(16),
+            "SOUNDOPS_SPOTIFY_CLIENT_SECRET": lambda: secrets.token_hex(16),
+        },
+    ),
+)
+"""The hosts of each provider, and our app there, made up for the embedded sandbox: no real app is known by it."""
+PASSED_ON = {
+    "SOUNDOPS_SPOTIFY_CLIENT_ID": "SANDBOX_SPOTIFY_CLIENT_ID",
+    "SOUNDOPS_SPOTIFY_CLIENT_SECRET": "SANDBOX_SPOTIFY_CLIENT_SECRET",
 }
-"""Only for the embedded sandbox: no real app is known by these."""
+"""What the sandbox is told of our app at Spotify."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,11 @@ class Plan:
     """All that `secrets.env` shall hold."""
     embeds: frozenset[str]
     """Which of `mongodb`, `valkey`, `sandbox`, `postbox` and `keys` are not configured."""
+
+    @property
+    def has_foreign_instagram(self) -> bool:
+        """Whether Instagram's part is somebody else's: nothing can be shown there by ourselves."""
+        return any(name in self.env for name in INSTAGRAM_HOSTS)
 
 
 def api_env(env: Mapping[str, str]) -> dict[str, str]:
@@ -82,9 +111,10 @@ def make_plan(told: Mapping[str, str], home: Path) -> Plan:
     if told.get("SOUNDOPS_ENVIRONMENT") == "production":
         return Plan(home, env, sandbox_env, postbox_port, read_secrets(home), frozenset())
     embeds = _not_configured(told)
-    foreign_meta = any(name in told for name in INSTAGRAM_HOSTS)
     kept = read_secrets(home)
-    makers = GENERATED if foreign_meta else GENERATED | OF_THE_SANDBOX
+    makers = dict(GENERATED)
+    for hosts, app in PROVIDERS:
+        makers |= {} if hosts.keys() & told.keys() else app
     needed = {name: kept.get(name) or make() for name, make in makers.items() if name not in env}
     keys = {name: str(home / "keys" / file) for name, file in KEY_FILES.items()}
     defaults = {"SOUNDOPS_PUBLIC_URL": f"http://127.0.0.1:{env['SOUNDOPS_PORT']}"} | keys | needed
@@ -96,7 +126,7 @@ def _not_configured(told: Mapping[str, str]) -> frozenset[str]:
     settings = {
         "mongodb": ["SOUNDOPS_MONGODB_URL"],
         "valkey": ["SOUNDOPS_REDIS_URL"],
-        "sandbox": list(INSTAGRAM_HOSTS),
+        "sandbox": [name for hosts, _ in PROVIDERS for name in hosts],
         "postbox": [SMTP_URL],
         "keys": list(KEY_FILES),
     }

@@ -22,6 +22,7 @@ from tools.child import OURS, ROOT, Child, ChildFailed
 from tools.plan import (
     ACCOUNT_RING,
     KEY_FILES,
+    PASSED_ON,
     SMTP_URL,
     Plan,
     api_env,
@@ -110,7 +111,8 @@ def run(plan: Plan) -> NoReturn:
         start_all(worker, api)
         ready_s = time.monotonic() - begun
         sandbox_url, postbox_url = (services[name].url if name in services else None for name in ("sandbox", "postbox"))
-        shown = demo.try_out(api.url, env["SOUNDOPS_PUBLIC_URL"].rstrip("/"), sandbox_url, plan.secrets)
+        of_demo = None if plan.has_foreign_instagram else sandbox_url
+        shown = demo.try_out(api.url, env["SOUNDOPS_PUBLIC_URL"].rstrip("/"), of_demo, plan.secrets)
         write_private(plan.home / "operator.env", {name: shlex.quote(value) for name, value in api.env.items()})
         write_private(plan.home / "demo.env", table.for_the_shell(api.url, sandbox_url, postbox_url, shown))
         pages = {"sandbox_url": sandbox_url, "postbox_url": postbox_url}
@@ -136,16 +138,24 @@ def make_services(plan: Plan) -> dict[str, Child]:
             f"http://127.0.0.1:{plan.env['SOUNDOPS_PORT']}/v1/webhooks/meta",
             app_id=plan.env.get("SOUNDOPS_INSTAGRAM_APP_ID", ""),
             app_secret=plan.env.get("SOUNDOPS_INSTAGRAM_APP_SECRET", ""),
+            meta_app_id=plan.env.get("SOUNDOPS_META_APP_ID", ""),
+            meta_app_secret=plan.env.get("SOUNDOPS_META_APP_SECRET", ""),
             verify_token=plan.env.get("SOUNDOPS_META_VERIFY_TOKEN", ""),
             port=_port("SANDBOX_PORT", plan.sandbox_env.get("SANDBOX_PORT", "8100")),
-            redirect_uris=f"{plan.env['SOUNDOPS_PUBLIC_URL'].rstrip('/')}/v1/oauth/callback/instagram",
-            env=plan.sandbox_env,
+            redirect_uris=",".join(redirect_uris(plan)),
+            env={**plan.sandbox_env, **{theirs: plan.env.get(ours, "") for ours, theirs in PASSED_ON.items()}},
             log=logs / "sandbox.log",
         )
     if "postbox" in plan.embeds:
         port = _port("POSTBOX_PORT", plan.postbox_port)
         services["postbox"] = embedded.postbox_child(home / "postbox", port, log=logs / "postbox.log")
     return services
+
+
+def redirect_uris(plan: Plan) -> list[str]:
+    """Where the sandbox may send people back to."""
+    base = plan.env["SOUNDOPS_PUBLIC_URL"].rstrip("/")
+    return [f"{base}/v1/oauth/callback/{provider}" for provider in ("instagram", "facebook", "spotify")]
 
 
 def _port(name: str, text: str) -> int:
@@ -162,7 +172,8 @@ def addresses_of(services: Mapping[str, Child]) -> dict[str, str]:
     if "valkey" in services:
         addresses["SOUNDOPS_REDIS_URL"] = services["valkey"].url
     if "sandbox" in services:
-        addresses |= embedded.instagram_urls(services["sandbox"].url)
+        url = services["sandbox"].url
+        addresses |= embedded.meta_urls(url) | embedded.spotify_urls(url)
     if "postbox" in services:
         addresses[SMTP_URL] = embedded.smtp_url(services["postbox"])
     return addresses

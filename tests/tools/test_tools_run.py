@@ -17,6 +17,7 @@ import pytest
 from tools import embedded
 from tools.child import OURS, ROOT
 from tools.plan import api_env, make_plan, read_told, worker_env
+from tools.run import addresses_of, make_services
 
 READY_S = 60
 
@@ -148,6 +149,27 @@ def test_only_what_is_not_configured_is_embedded(tmp_path: Path) -> None:
     assert plan.env["SOUNDOPS_REDIS_URL"] == "redis://mine"
     assert plan.embeds == {"mongodb", "sandbox", "postbox", "keys"}
     assert "postbox" not in make_plan(told | {"SOUNDOPS_SMTP_URL": "smtp://mine"}, tmp_path / "home").embeds
+
+
+def test_an_app_at_each_provider_whose_part_is_embedded(tmp_path: Path) -> None:
+    """The sandbox is told of all of them, and where it may send people back to; who brings hosts brings the app."""
+    plan = make_plan({}, tmp_path / "home")
+    sandbox = make_services(plan)["sandbox"]
+    for ours, theirs in {
+        "META_APP_ID": "META_APP_ID",
+        "META_APP_SECRET": "META_APP_SECRET",
+        "SPOTIFY_CLIENT_SECRET": "SPOTIFY_CLIENT_SECRET",
+    }.items():
+        assert plan.env[f"SOUNDOPS_{ours}"] == plan.secrets[f"SOUNDOPS_{ours}"] == sandbox.env[f"SANDBOX_{theirs}"]
+    back = "http://127.0.0.1:8000/v1/oauth/callback"
+    uris = sandbox.env["SANDBOX_REDIRECT_URIS"].split(",")
+    assert uris == [f"{back}/{provider}" for provider in ("instagram", "facebook", "spotify")]
+    addresses = addresses_of({"sandbox": sandbox})
+    assert addresses["SOUNDOPS_FACEBOOK_GRAPH_URL"] == f"{sandbox.url}/graph.facebook.com"
+    assert addresses["SOUNDOPS_SPOTIFY_API_URL"] == f"{sandbox.url}/api.spotify.com/v1"
+    foreign = make_plan(embedded.meta_urls("http://mine"), tmp_path / "home")
+    assert "SOUNDOPS_META_APP_ID" not in foreign.secrets and foreign.has_foreign_instagram
+    assert foreign.embeds >= {"sandbox"} and "SOUNDOPS_SPOTIFY_CLIENT_ID" in foreign.secrets
 
 
 def test_each_process_is_given_its_own_secrets(tmp_path: Path) -> None:
