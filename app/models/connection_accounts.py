@@ -68,7 +68,10 @@ class ChosenAccount(ApiModel):
 class AccountsChosen(ApiModel):
     """The accounts to connect, each named once."""
 
-    accounts: Annotated[list[ChosenAccount], Field(min_length=1, max_length=20)]
+    accounts: Annotated[
+        list[ChosenAccount],
+        Field(min_length=1, max_length=20, examples=[[{"provider_id": "100000000000001", "features": ["insights"]}]]),
+    ]
 
 
 class DroppedFeature(ApiModel):

@@ -202,6 +202,11 @@ async def make_media(house: House, side: Side) -> list[str]:
     return [one["media"]["provider_id"] for one in await side.listed("/comments")][:1]
 
 
+async def make_pages(house: House, side: Side) -> list[str]:
+    """The provider's id of a Page."""
+    return [f"10000000000{side.name}"]
+
+
 Maker = Callable[[House, Side], Awaitable[list[str]]]
 MAKERS: dict[str, Maker] = {
     "label_id": make_labels,
@@ -223,6 +228,7 @@ MAKERS: dict[str, Maker] = {
     "reply_to": make_reply_targets,
     "comment_id": make_comments,
     "media_id": make_media,
+    "provider_id": make_pages,
 }
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {

@@ -232,6 +232,19 @@ async def way_back(world: World, side: Side, call: Call) -> Call:
     return replace(call, query={"state": side.ids["state"][0], "code": "AQD-from-instagram"})
 
 
+async def what_can_be_chosen(world: World, side: Side, call: Call) -> Call:
+    """With a Facebook log-in that has led to a Page, which this label alone may choose."""
+    wish = {"provider": "facebook", "features": ["insights"]}
+    begun = (await side.owner.post(f"{side.path}/connections", json=wish)).raise_for_status().json()
+    page_id = side.ids["provider_id"][0]
+    page = {"provider_id": page_id, "page_id": page_id, "kind": "page", "name": "Page", "tasks": []}
+    changes = {"step": "choose_accounts", "choices": [page | {"username": None, "picture_url": None}]}
+    key = {"_id": begun["id"], "label_id": side.label_id}
+    await world.house.db.open("connections").update_one(key, {"$set": changes})
+    chosen = {"accounts": [{"provider_id": page_id, "features": ["insights"]}]}
+    return replace(call, path=call.path | {"connection_id": begun["id"]}, body=chosen)
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "verifyEmail": own_address,
@@ -249,6 +262,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "restoreLabel": announced_end,
     "finishInstagramLogin": way_back,
     "openSupportAccess": no_access_yet,
+    "chooseConnectionAccounts": what_can_be_chosen,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,
