@@ -20,8 +20,10 @@ class Settings:
     meta_app_secrets: tuple[str, ...] = field(default=("sandbox-meta-secret-for-development-only",), repr=False)
     """The Meta app's, for Facebook Login. The first signs."""
     verify_token: str = field(default="sandbox-verify-token-for-development-only", repr=False)
+    spotify_client_id: str = "5a1dbe0c0ffee0000000000000000001"
+    spotify_client_secret: str = field(default="sandbox-spotify-secret-for-development-only", repr=False)
     redirect_uris: frozenset[str] = frozenset()
-    """The registered ones, of both apps; empty accepts any."""
+    """Meta's registered ones, of both apps; empty accepts any."""
     webhook_timeout_s: float = 10.0
     retry_cap_s: float = 10.0
     """The longest gap between two attempts to deliver the same webhook."""
@@ -51,6 +53,8 @@ def from_environment(env: Mapping[str, str]) -> Settings:
         meta_app_id=env.get("SANDBOX_META_APP_ID") or default.meta_app_id,
         meta_app_secrets=_list(env, "SANDBOX_META_APP_SECRET") or default.meta_app_secrets,
         verify_token=env.get("SANDBOX_VERIFY_TOKEN") or default.verify_token,
+        spotify_client_id=env.get("SANDBOX_SPOTIFY_CLIENT_ID") or default.spotify_client_id,
+        spotify_client_secret=env.get("SANDBOX_SPOTIFY_CLIENT_SECRET") or default.spotify_client_secret,
         redirect_uris=frozenset(_list(env, "SANDBOX_REDIRECT_URIS")),
         webhook_timeout_s=_number(env, "SANDBOX_WEBHOOK_TIMEOUT_S", default.webhook_timeout_s),
         retry_cap_s=_number(env, "SANDBOX_RETRY_CAP_S", default.retry_cap_s),

@@ -115,6 +115,8 @@ def sandbox_child(
     meta_app_secret: str = META_APP_SECRET,
     port: int | None = None,
     redirect_uris: str = "",
+    spotify_client_id: str = "",
+    spotify_client_secret: str = "",
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> Child:
@@ -132,6 +134,8 @@ def sandbox_child(
         "SANDBOX_VERIFY_TOKEN": verify_token,
         "SANDBOX_REDIRECT_URIS": redirect_uris,
     }
+    spotify = {"SANDBOX_SPOTIFY_CLIENT_ID": spotify_client_id, "SANDBOX_SPOTIFY_CLIENT_SECRET": spotify_client_secret}
+    settings |= {name: value for name, value in spotify.items() if value}
     url = f"http://{HERE}:{port}"
     return Child(
         "the sandbox Meta",

@@ -57,11 +57,6 @@ PROVIDERS: tuple[tuple[Mapping[str, str], Mapping[str, Callable[[], str]]], ...]
     ),
 )
 """The hosts of each provider, and our app there, made up for the embedded sandbox: no real app is known by it."""
-PASSED_ON = {
-    "SOUNDOPS_SPOTIFY_CLIENT_ID": "SANDBOX_SPOTIFY_CLIENT_ID",
-    "SOUNDOPS_SPOTIFY_CLIENT_SECRET": "SANDBOX_SPOTIFY_CLIENT_SECRET",
-}
-"""What the sandbox is told of our app at Spotify."""
 
 
 @dataclass(frozen=True)

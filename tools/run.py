@@ -22,7 +22,6 @@ from tools.child import OURS, ROOT, Child, ChildFailed
 from tools.plan import (
     ACCOUNT_RING,
     KEY_FILES,
-    PASSED_ON,
     SMTP_URL,
     Plan,
     api_env,
@@ -143,7 +142,9 @@ def make_services(plan: Plan) -> dict[str, Child]:
             verify_token=plan.env.get("SOUNDOPS_META_VERIFY_TOKEN", ""),
             port=_port("SANDBOX_PORT", plan.sandbox_env.get("SANDBOX_PORT", "8100")),
             redirect_uris=",".join(redirect_uris(plan)),
-            env={**plan.sandbox_env, **{theirs: plan.env.get(ours, "") for ours, theirs in PASSED_ON.items()}},
+            spotify_client_id=plan.env.get("SOUNDOPS_SPOTIFY_CLIENT_ID", ""),
+            spotify_client_secret=plan.env.get("SOUNDOPS_SPOTIFY_CLIENT_SECRET", ""),
+            env=plan.sandbox_env,
             log=logs / "sandbox.log",
         )
     if "postbox" in plan.embeds:

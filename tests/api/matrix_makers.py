@@ -14,7 +14,7 @@ import httpx
 from ulid import ULID
 
 from app.db import Doc
-from app.ids import Prefix
+from app.ids import Prefix, new_id
 from app.models.access import META_SCOPES, Role, Scope
 from app.services import operations as work
 from tests.api.matrix_contract import Operation
@@ -113,12 +113,24 @@ async def make_invitations(house: House, side: Side) -> list[str]:
 
 
 async def make_connections(house: House, side: Side) -> list[str]:
-    """One in use, and one whose log-in at Instagram is under way."""
+    """One in use, one whose log-in at Instagram is under way, and one of Facebook's that waits for a choice."""
     active = await house.connection(side.label_id, side.account)
     wish = {"provider": "instagram", "features": ["messages"]}
     begun = (await side.owner.post(f"{side.path}/connections", json=wish)).raise_for_status().json()
     side.ids["state"] = parse_qs(urlsplit(begun["authorize_url"]).query)["state"]
-    return [active["_id"], begun["id"]]
+    chooses = await house.connection(side.label_id, f"1000000000000{side.account[-2:]}", **choosing(side))
+    side.ids["provider_id"] = [one["provider_id"] for one in chooses["choices"]]
+    return [active["_id"], begun["id"], chooses["_id"]]
+
+
+def choosing(side: Side) -> Doc:
+    """A log-in with Facebook that has led to two Pages, whose ids are this side's alone."""
+    page: Doc = {"kind": "page", "name": "Page", "username": None, "picture_url": None, "tasks": []}
+    ids = [f"20000000000{number}{side.account[-2:]}" for number in range(2)]
+    choices = [page | {"provider_id": one, "page_id": one} for one in ids]
+    nobody: Doc = {"account_ids": [], "active_account_id": None, "active_features": []}
+    pending = {"status": "pending", "step": "choose_accounts", "provider": "facebook", "network": None}
+    return nobody | pending | {"choices": choices, "features": ["insights"], "_id": new_id("con")}
 
 
 async def make_clients(house: House, side: Side) -> list[str]:
@@ -202,11 +214,6 @@ async def make_media(house: House, side: Side) -> list[str]:
     return [one["media"]["provider_id"] for one in await side.listed("/comments")][:1]
 
 
-async def make_pages(house: House, side: Side) -> list[str]:
-    """The provider's id of a Page."""
-    return [f"10000000000{side.name}"]
-
-
 Maker = Callable[[House, Side], Awaitable[list[str]]]
 MAKERS: dict[str, Maker] = {
     "label_id": make_labels,
@@ -228,7 +235,7 @@ MAKERS: dict[str, Maker] = {
     "reply_to": make_reply_targets,
     "comment_id": make_comments,
     "media_id": make_media,
-    "provider_id": make_pages,
+    "provider_id": made_before,
 }
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {

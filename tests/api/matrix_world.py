@@ -144,7 +144,7 @@ class World:
         given = GIVEN | {"email": f"new.{side.name}@example.com", "slug": f"new-of-{side.name}"}
         given |= {name: values[0] for name, values in side.ids.items()}
         names = operation.parameters("path")
-        call = Call(operation, {name: side.ids[name][0] for name in names})
+        call = Call(operation, {name: given[name] for name in names})
         if operation.body is not None:
             call = replace(call, body=example_of(operation.body, operation.schemas, given))
         if operation.name in READY:
@@ -152,7 +152,13 @@ class World:
         return call
 
 
-GIVEN = {"password": PASSWORD, "current_password": PASSWORD, "role": "agent", "token": "sot_none"}
+GIVEN = {
+    "password": PASSWORD,
+    "provider": "instagram",
+    "current_password": PASSWORD,
+    "role": "agent",
+    "token": "sot_none",
+}
 """What goes into bodies by its field's name, where the contract has no example or one that would not do."""
 
 
@@ -232,17 +238,12 @@ async def way_back(world: World, side: Side, call: Call) -> Call:
     return replace(call, query={"state": side.ids["state"][0], "code": "AQD-from-instagram"})
 
 
-async def what_can_be_chosen(world: World, side: Side, call: Call) -> Call:
-    """With a Facebook log-in that has led to a Page, which this label alone may choose."""
-    wish = {"provider": "facebook", "features": ["insights"]}
-    begun = (await side.owner.post(f"{side.path}/connections", json=wish)).raise_for_status().json()
-    page_id = side.ids["provider_id"][0]
-    page = {"provider_id": page_id, "page_id": page_id, "kind": "page", "name": "Page", "tasks": []}
-    changes = {"step": "choose_accounts", "choices": [page | {"username": None, "picture_url": None}]}
-    key = {"_id": begun["id"], "label_id": side.label_id}
-    await world.house.db.open("connections").update_one(key, {"$set": changes})
-    chosen = {"accounts": [{"provider_id": page_id, "features": ["insights"]}]}
-    return replace(call, path=call.path | {"connection_id": begun["id"]}, body=chosen)
+async def of_a_choice(world: World, side: Side, call: Call) -> Call:
+    """About the log-in that waits for a choice."""
+    call = replace(call, path=call.path | {"connection_id": side.ids["connection_id"][2]})
+    if call.body is None:
+        return call
+    return replace(call, body={"accounts": [{"provider_id": side.ids["provider_id"][0], "features": ["insights"]}]})
 
 
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
@@ -260,9 +261,10 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "renewRecoveryCodes": second_factor,
     "removeTotp": second_factor,
     "restoreLabel": announced_end,
-    "finishInstagramLogin": way_back,
+    "finishLogin": way_back,
     "openSupportAccess": no_access_yet,
-    "chooseConnectionAccounts": what_can_be_chosen,
+    "chooseConnectionAccounts": of_a_choice,
+    "listConnectionAccounts": of_a_choice,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,
