@@ -120,6 +120,7 @@ async def make_connections(house: House, side: Side) -> list[str]:
     side.ids["state"] = parse_qs(urlsplit(begun["authorize_url"]).query)["state"]
     chooses = await house.connection(side.label_id, f"1000000000000{side.account[-2:]}", **choosing(side))
     side.ids["provider_id"] = [one["provider_id"] for one in chooses["choices"]]
+    side.ids["chooseConnectionAccounts.connection_id"] = [chooses["_id"]]
     return [active["_id"], begun["id"], chooses["_id"]]
 
 
@@ -236,6 +237,7 @@ MAKERS: dict[str, Maker] = {
     "comment_id": make_comments,
     "media_id": make_media,
     "provider_id": made_before,
+    "chooseConnectionAccounts.connection_id": made_before,
 }
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {

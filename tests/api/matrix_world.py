@@ -240,7 +240,7 @@ async def way_back(world: World, side: Side, call: Call) -> Call:
 
 async def of_a_choice(world: World, side: Side, call: Call) -> Call:
     """About the log-in that waits for a choice."""
-    call = replace(call, path=call.path | {"connection_id": side.ids["connection_id"][2]})
+    call = replace(call, path=call.path | {"connection_id": side.ids["chooseConnectionAccounts.connection_id"][0]})
     if call.body is None:
         return call
     return replace(call, body={"accounts": [{"provider_id": side.ids["provider_id"][0], "features": ["insights"]}]})
