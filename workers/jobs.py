@@ -139,9 +139,8 @@ async def _do(parts: Parts, operation: Doc) -> Doc:
     if operation["kind"] in OF_CONNECTIONS:
         return await OF_CONNECTIONS[operation["kind"]](parts.hands, operation)
     if operation["kind"] == "send_reply":
-        return await sending.send_reply(
-            parts.db, parts.graph, parts.rings[1], parts.audit, operation, clock=parts.clock
-        )
+        hosts = {"instagram": parts.graph, "facebook": parts.facebook}
+        return await sending.send_reply(parts.db, hosts, parts.rings[1], parts.audit, operation, clock=parts.clock)
     if operation["kind"] == "delete_label":
         return await deletion.delete_label(parts.db, parts.audit, operation, clock=parts.clock)
     if operation["kind"] == "send_mail":

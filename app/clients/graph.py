@@ -163,10 +163,11 @@ async def unsubscribe(graph: Graph, token: Opened) -> None:
 
 
 async def send_text(
-    graph: Graph, token: Opened, *, account_id: str, fan_id: str, text: str, reply_to: str | None, human_agent: bool
+    graph: GraphHost, token: Opened, *, account_id: str, fan_id: str, text: str, reply_to: str | None, human_agent: bool
 ) -> str:
     """Send one message and return Meta's id of it.
 
+    With a Page's token, on Facebook's host, it goes to the Instagram account behind the Page.
     `text` is at most 1000 bytes of UTF-8. Sending twice sends twice: after `OutcomeUnknown`, look for the echo first.
     Source: Meta, Send API, 2026-02.
     """
@@ -185,7 +186,7 @@ async def send_text(
     return mid
 
 
-async def newest_messages(graph: Graph, token: Opened, *, account_id: str, fan_id: str) -> list[RemoteMessage]:
+async def newest_messages(graph: GraphHost, token: Opened, *, account_id: str, fan_id: str) -> list[RemoteMessage]:
     """The newest messages with this fan, 20 at most: Meta shows no details of older ones."""
     params = {"platform": "instagram", "user_id": fan_id, "fields": "id"}
     told: dict[str, Any] = {"token": token, "used_for": MESSAGES, "account_id": account_id}

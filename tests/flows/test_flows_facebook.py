@@ -20,7 +20,7 @@ from tests.flows.facebook_harness import (
     log_in,
     log_in_again,
 )
-from tests.flows.flows_harness import Meta
+from tests.flows.flows_harness import Meta, pass_by
 from tests.house import House, delivery, message_change
 
 
@@ -246,6 +246,37 @@ async def test_the_same_page_in_a_second_label(live_house: House, meta: Meta) ->
     assert (await live_house.deliver({"object": "instagram", "entry": [entry]})).status_code == 200
     await live_house.work()
     assert (len(await first.all("/comments")), len(await second.all("/comments"))) == (0, 1)
+
+
+@pytest.mark.parametrize("fault", [None, "lost"])
+async def test_answering_through_a_page(live_house: House, meta: Meta, fault: str | None) -> None:
+    """A fan of the account behind a Page gets the answer once, by the Page's token, also when Meta's answer is lost."""
+    login = await log_in(live_house, features=["messages"])
+    await login.connect(NIGHTJAR_IG)
+    written = await live_house.fan_writes("mara", "When?")
+    conversation = await login.conversation(written["igsid"])
+    if fault:
+        await meta.fault(fault, "/messages")
+    path = f"/v1/labels/{login.label_id}/conversations/{conversation['id']}/messages"
+    assert (await login.owner.post(path, json={"text": "On Friday."})).status_code == 202
+    await live_house.work()
+    pass_by(live_house, timedelta(seconds=6))
+    await live_house.work()
+    assert await meta.texts_sent() == ["On Friday."]
+    assert {one["state"] for one in await login.messages(written["igsid"]) if one["direction"] == "out"} == {"sent"}
+    assert (await login.shown())["status"] == "active"
+
+
+async def test_two_people_who_granted_different_things(live_house: House, meta: Meta) -> None:
+    """The second, without the scope of messages, switches comments on and does not switch the first's messages off."""
+    first = await log_in(live_house, "sasha", features=["messages"])
+    await first.connect(LOW_TIDE)
+    owner = await live_house.person("second@example.com")
+    second = await log_in_again(live_house, owner, await live_house.label(owner, "second"), features=["comments"])
+    results = await second.connect(LOW_TIDE)
+    assert results[LOW_TIDE]["verified"] == ["comments"]
+    rows = [row for row in await meta.ledger("subscription_changed") if row["account_id"] == LOW_TIDE]
+    assert {"messages", "feed", "mention"} <= set(rows[-1]["fields"])
 
 
 async def test_changes_of_a_page(live_house: House, meta: Meta) -> None:

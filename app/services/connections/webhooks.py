@@ -7,10 +7,13 @@ what all of them together have switched on. An Instagram account behind a Page i
 from app.clients import facebook
 from app.clients import graph as instagram
 from app.clients.credentials import Opened
+from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
 from app.models.features import WITH_WEBHOOKS, AccountKind, Feature
 from app.services.connections import store
 from app.services.connections.hands import Hands
+from app.services.vault.envelope import SealBroken
+from app.services.vault.opening import NoSecret, NotAllowed
 
 
 async def sync(hands: Hands, connection: Doc, token: Opened) -> list[str]:
@@ -24,7 +27,7 @@ async def sync(hands: Hands, connection: Doc, token: Opened) -> list[str]:
     wanted = await _wanted(hands, connection)
     if connection["provider"] == "facebook":
         if wanted:
-            return await facebook.subscribe(hands.facebook, token, page_id=page_id, wanted=wanted)
+            return await _subscribe_page(hands, connection, token, wanted)
         if connection["subscribed_fields"]:
             await facebook.unsubscribe(hands.facebook, token, page_id=page_id)
         return []
@@ -42,6 +45,26 @@ async def wanted_features(hands: Hands, connection: Doc) -> list[str]:
     if connection["subscription_id"] is None:
         return []
     return sorted({feature for _, feature in await _wanted(hands, connection)})
+
+
+async def _subscribe_page(
+    hands: Hands, connection: Doc, token: Opened, wanted: set[tuple[AccountKind, Feature]]
+) -> list[str]:
+    """By this connection's token; where its owner has not granted what others want, by the token of one of these."""
+    page_id = connection["subscription_id"]
+    try:
+        return await facebook.subscribe(hands.facebook, token, page_id=page_id, wanted=wanted)
+    except Refused as exc:
+        if exc.reason != "permission_lost":
+            raise
+        refused = exc
+    for other in await store.sharing(hands.db, connection):
+        try:
+            theirs = await hands.open(other, "access_token", used_for="subscribe", job=f"sync:{connection['_id']}")
+            return await facebook.subscribe(hands.facebook, theirs, page_id=page_id, wanted=wanted)
+        except (Refused, TokenDead, NoSecret, NotAllowed, SealBroken):
+            continue
+    raise refused
 
 
 async def _wanted(hands: Hands, connection: Doc) -> set[tuple[AccountKind, Feature]]:

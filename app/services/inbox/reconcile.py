@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.clients import graph as meta
 from app.clients.credentials import Opened
-from app.clients.graph import Graph
+from app.clients.graph_call import GraphHost
 from app.db import Database, Doc, Session
 from app.models.data_map import CONTENT_LIFE
 
@@ -27,7 +27,7 @@ class Sent:
     sent_at: datetime
 
 
-async def find_sent(db: Database, graph: Graph, token: Opened, message: Doc, *, account_id: str) -> Sent | None:
+async def find_sent(db: Database, graph: GraphHost, token: Opened, message: Doc, *, account_id: str) -> Sent | None:
     """The message at Meta that this reply became, or none that can be seen. Raises `GraphError`."""
     earliest, latest = message["calling_at"] - EARLIER, message["calling_at"] + LATER
     text = message["content"]["original"]["text"]

@@ -5,10 +5,11 @@ on an operation that is not his own asks Meta what happened; nothing is ever sen
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from app.clients import graph as meta
-from app.clients.graph import Graph
+from app.clients.graph_call import GraphHost
 from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Reason, Refused, TokenDead, Unavailable
 from app.clock import Clock
 from app.db import Database, Doc, Session
@@ -43,10 +44,17 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
 
 
 async def send_reply(
-    db: Database, graph: Graph, ring: PrivateRing, audit: Audit, operation: Doc, *, clock: Clock
+    db: Database,
+    hosts: Mapping[str, GraphHost],
+    ring: PrivateRing,
+    audit: Audit,
+    operation: Doc,
+    *,
+    clock: Clock,
 ) -> Doc:
     """Send a queued reply, or find out what became of it. The result names the message and Meta's id of it.
 
+    `hosts` are Meta's by where the account's owner logs in: a token of one is worth nothing at the other.
     Raises `TryAgain`, `GiveUp`, `InDoubt`.
     """
     label_id = operation["label_id"]
@@ -58,7 +66,9 @@ async def send_reply(
         return _result(message)
     connection = await store.need(db, label_id, message["connection_id"])
     try:
-        return await _send_or_find(db, graph, ring, audit, operation, message, connection, clock=clock)
+        return await _send_or_find(
+            db, hosts[connection["provider"]], ring, audit, operation, message, connection, clock=clock
+        )
     except NotAllowed as exc:
         if message.get("calling_at"):
             await _set_state(db, message, "unknown")
@@ -76,7 +86,7 @@ async def send_reply(
 
 async def _send_or_find(
     db: Database,
-    graph: Graph,
+    graph: GraphHost,
     ring: PrivateRing,
     audit: Audit,
     operation: Doc,
@@ -129,7 +139,7 @@ async def _checked(db: Database, message: Doc, connection: Doc, *, clock: Clock)
 
 async def _call(
     db: Database,
-    graph: Graph,
+    graph: GraphHost,
     ring: PrivateRing,
     operation: Doc,
     message: Doc,
@@ -167,7 +177,7 @@ async def _call(
 
 async def _what_happened(
     db: Database,
-    graph: Graph,
+    graph: GraphHost,
     ring: PrivateRing,
     audit: Audit,
     operation: Doc,
