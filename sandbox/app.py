@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox import control, fans, pages
+from sandbox import control, control_callbacks, facebook_control, fans, pages
 from sandbox.box import Sandbox
 from sandbox.deliver import AT_ONCE, Deliverer
 from sandbox.errors import ControlError
@@ -86,7 +86,9 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(control.fan_routes(box))
     app.include_router(control.storm_routes(box, storm))
     app.include_router(control.fault_routes(box, deliverer))
-    app.include_router(control.callback_routes(box, http))
+    app.include_router(control_callbacks.callback_routes(box, http))
+    app.include_router(facebook_control.people_routes(box))
+    app.include_router(facebook_control.page_routes(box))
     app.include_router(dialog_routes(box))
     app.include_router(graph_routes(box))
     app.include_router(facebook_dialog_routes(box))

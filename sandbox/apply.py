@@ -74,7 +74,7 @@ def _token_issued(world: World, row: Row) -> None:
         row["lifetime"],
         row["at"],
         row["expires_ms"],
-        **{name: row[name] for name in ("host", "token_kind", "person_id") if name in row},
+        **({"host": row["host"], "kind": row["token_kind"], "person_id": row["person_id"]} if "host" in row else {}),
     )
     if row.get("user_token"):
         world.page_tokens[f"{row['user_token']}/{row['account_id']}"] = row["token"]
@@ -215,6 +215,7 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "tokens_expired": _tokens_expired,
     "tokens_revoked": _tokens_revoked,
     "subscription_changed": _subscription_changed,
+    "subscription_drifted": _subscription_changed,
     "fan_wrote": _fan_wrote,
     "fan_pressed": _fan_opened,
     "fan_unsent": _unsent,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.apply import apply
+from sandbox.facebook_seed import PAGE_BY_ID
+from sandbox.facebook_world import flows_through_page
 from sandbox.journal import Journal, Row
 from sandbox.settings import Settings
 from sandbox.state import Webhook, World
@@ -46,15 +48,19 @@ class Sandbox:
         return row
 
     def owed(self, account_id: str, field: str, form: str, value: dict[str, Any]) -> list[dict[str, Any]]:
-        """The `webhooks` of a row: one, or none where the account has not subscribed the field."""
-        if field not in self.world.subscriptions.get(account_id, ()):
-            return []
-        return [{"account_id": account_id, "field": field, "form": form, "value": value}]
+        """The `webhooks` of a row: one for each app that hears this of the account or Page, or none."""
+        update = {"account_id": account_id, "field": field, "form": form, "value": value}
+        found = []
+        if field in self.world.subscriptions.get(account_id, ()):
+            found.append(update | ({"object": "page", "app": "meta"} if account_id in PAGE_BY_ID else {}))
+        if flows_through_page(self.world, account_id, field):
+            found.append(update | {"app": "meta"})
+        return found
 
 
-def new_mid() -> str:
-    """A message id: opaque and long."""
-    return "aWdfZA" + _random_letters(114)
+def new_mid(prefix: str = "aWdfZA") -> str:
+    """A message id: opaque and long; `m_` on Messenger."""
+    return prefix + _random_letters(114)
 
 
 def new_number_id(prefix: str) -> str:

@@ -15,8 +15,9 @@ from sandbox.settings import from_environment
 DESCRIPTION = """A stand-in for Meta: Instagram's login, messages, comments and webhooks, with no Meta account.
 
 Without a command, or with `serve`, it runs, set up by the environment: SANDBOX_HOST, SANDBOX_PORT, SANDBOX_DATA,
-SANDBOX_WEBHOOK_URL, SANDBOX_INSTAGRAM_APP_ID, SANDBOX_INSTAGRAM_APP_SECRET, SANDBOX_VERIFY_TOKEN,
-SANDBOX_REDIRECT_URIS, SANDBOX_SPOTIFY_CLIENT_ID, SANDBOX_SPOTIFY_CLIENT_SECRET. The other commands talk to one that
+SANDBOX_WEBHOOK_URL, SANDBOX_INSTAGRAM_APP_ID, SANDBOX_INSTAGRAM_APP_SECRET, SANDBOX_META_APP_ID,
+SANDBOX_META_APP_SECRET, SANDBOX_VERIFY_TOKEN, SANDBOX_REDIRECT_URIS, SANDBOX_SPOTIFY_CLIENT_ID,
+SANDBOX_SPOTIFY_CLIENT_SECRET. The other commands talk to one that
 runs."""
 EXAMPLES = """examples:
   python -m sandbox
@@ -137,14 +138,15 @@ def _reason(answer: httpx.Response) -> str:
 def _write(args: argparse.Namespace, send: Send) -> None:
     order = {"fan": args.fan, "account": args.account, "text": args.text, "reply_to": args.reply_to}
     made = send("POST", "/fans/write", json=order)
-    print(f"{args.fan} wrote to {args.account}{_told(made)}\n  mid    {made['mid']}\n  igsid  {made['igsid']}")
+    print(f"{args.fan} wrote to {args.account}{_told(made)}\n  mid    {made['mid']}")
+    print(f"  psid   {made['psid']}" if "psid" in made else f"  igsid  {made['igsid']}")
 
 
 def _comment(args: argparse.Namespace, send: Send) -> None:
     order = {"fan": args.fan, "account": args.account, "text": args.text, "media": args.media, "parent": args.parent}
     made = send("POST", "/fans/comment", json=order)
     print(f"{args.fan} commented at {args.account}{_told(made)}")
-    print(f"  comment  {made['comment_id']}\n  media    {made['media_id']}")
+    print(f"  comment  {made['comment_id']}\n  under    {made.get('media_id') or made['post_id']}")
 
 
 def _told(made: dict[str, Any]) -> str:
@@ -182,6 +184,11 @@ def _state(args: argparse.Namespace, send: Send) -> None:
     for account in found["accounts"]:
         fields = ", ".join(account["subscribed_fields"]) or "not subscribed"
         print(f"{account['username']:<18} user_id {account['user_id']}  id {account['id']}  {fields}")
+    for page in found["pages"]:
+        fields = ", ".join(page["subscribed_fields"]) or "not subscribed"
+        print(f"{page['name']:<18} Page {page['id']}  of {', '.join(page['people'])}  {fields}")
+    for person in found["people"]:
+        print(f"{person['person']:<18} {person['name']}  id {person['id']}")
     for fan in found["fans"]:
         print(f"{fan['fan']:<18} " + "  ".join(fan["igsids"].values()))
 

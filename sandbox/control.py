@@ -1,23 +1,22 @@
 """The control API under `/_sandbox`: what tests and demos may do that no product could."""
 
 import json
-import secrets
-from typing import Any, Literal
+from typing import Any
 
-import httpx
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter
 
 from sandbox import fans
 from sandbox.box import Sandbox
-from sandbox.control_models import Callback, ClockOrder, Dead, Usage
-from sandbox.deliver import HEADERS, Deliverer
+from sandbox.control_models import ClockOrder, Dead, Drift, Usage
+from sandbox.deliver import Deliverer
 from sandbox.errors import ControlError
+from sandbox.facebook_control import show_pages, show_people
+from sandbox.facebook_seed import PAGES, page_scoped_id
 from sandbox.seed import ACCOUNTS, FANS, media_of
-from sandbox.signing import sign, signed_request
 from sandbox.spotify_control import spotify_tokens
 from sandbox.state import DeliveryPlan, Fault, Options
 from sandbox.storm import Storm, StormOrder
+from sandbox.subjects import need_subject
 
 PREFIX = "/_sandbox"
 
@@ -39,7 +38,7 @@ def look_routes(box: Sandbox) -> APIRouter:
     @router.get("/ledger")
     async def ledger(kind: str | None = None, since: int = 0, account: str | None = None) -> dict[str, Any]:
         """The effects a real Meta would have shown the world, oldest first."""
-        account_id = fans.need_account(account).id if account else None
+        account_id = need_subject(account).id if account else None
         rows = [
             row
             for row in box.world.ledger
@@ -89,6 +88,13 @@ def set_routes(box: Sandbox, storm: Storm) -> APIRouter:
         values = _tokens_of(box, order)
         box.record("tokens_revoked", tokens=values, subcode=order.subcode)
         return {"tokens": len(values)}
+
+    @router.put("/subscriptions")
+    async def drift(order: Drift) -> dict[str, Any]:
+        """Change an account's or Page's webhook fields behind the product's back."""
+        subject = need_subject(order.account)
+        box.record("subscription_drifted", account_id=subject.id, fields=order.fields)
+        return {"account_id": subject.id, "subscribed_fields": order.fields}
 
     @router.put("/clock")
     async def set_clock(order: ClockOrder) -> dict[str, Any]:
@@ -202,7 +208,7 @@ def fault_routes(box: Sandbox, deliverer: Deliverer) -> APIRouter:
     async def add_fault(order: Fault) -> Fault:
         """Queue a fault; the first that matches a call hits it."""
         if order.match.account:
-            fans.need_account(order.match.account)
+            need_subject(order.match.account)
         fault = order.model_copy(update={"id": box.world.seq + 1})
         box.record("fault_added", fault=fault.model_dump())
         return fault
@@ -241,52 +247,6 @@ def fault_routes(box: Sandbox, deliverer: Deliverer) -> APIRouter:
     return router
 
 
-def callback_routes(box: Sandbox, http: httpx.AsyncClient) -> APIRouter:
-    """Single calls to the product's callbacks."""
-    router = APIRouter(prefix=PREFIX)
-
-    @router.post("/webhook/raw")
-    async def raw(request: Request, signature: Literal["good", "bad", "none", "sha1"] = "good") -> JSONResponse:
-        """POST this request's body to the webhook as it is, once."""
-        body = await request.body()
-        signed = sign(box.settings.app_secret if signature != "bad" else "another secret", body)
-        kept = {"good": set(signed), "bad": set(signed), "none": set(), "sha1": {"X-Hub-Signature"}}[signature]
-        headers = HEADERS | {name: value for name, value in signed.items() if name in kept}
-        return await _passed_on(
-            http.build_request("POST", box.settings.webhook_url, content=body, headers=headers), http
-        )
-
-    @router.post("/handshake")
-    async def handshake() -> dict[str, Any]:
-        """Check the webhook's verification handshake, and say how it went."""
-        challenge = str(secrets.randbelow(10**10))
-        asked = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": box.settings.verify_token}
-        try:
-            answer = await http.get(box.settings.webhook_url, params=asked)
-        except httpx.HTTPError as exc:
-            raise ControlError(f"The webhook cannot be reached: {type(exc).__name__}.", 502) from exc
-        good = answer.status_code == 200 and answer.text == challenge
-        return {"ok": good, "status": answer.status_code, "challenge": challenge, "answered": answer.text[:200]}
-
-    @router.post("/callback")
-    async def callback(order: Callback) -> JSONResponse:
-        """POST a `signed_request` about an account: the user removed the app, or asks for deletion."""
-        account = fans.need_account(order.account)
-        tokens = [t.value for t in box.world.tokens.values() if t.account_id == account.id and not t.dead_subcode]
-        box.record("tokens_revoked", tokens=tokens, subcode=458)
-        box.record("subscription_changed", account_id=account.id, fields=[])
-        payload = {
-            "algorithm": "HMAC-SHA256",
-            "issued_at": box.now_ms() // 1000,
-            "user_id": account.id if order.user_id == "user_id" else account.scoped_id,
-        }
-        form = {"signed_request": signed_request(box.settings.app_secret, payload)}
-        url = order.url or f"{box.settings.webhook_url}/{order.kind}"
-        return await _passed_on(http.build_request("POST", url, data=form), http)
-
-    return router
-
-
 def show_state(box: Sandbox) -> dict[str, Any]:
     """The seed, and what is set."""
     world = box.world
@@ -305,30 +265,28 @@ def show_state(box: Sandbox) -> dict[str, Any]:
         }
         for a in ACCOUNTS
     ]
-    people = [
+    known_fans = [
         {
             "fan": f.handle,
             "username": f.username,
             "name": f.name,
             "igsids": {a.username: f.scoped_id(a) for a in ACCOUNTS},
+            "psids": {p.name: page_scoped_id(f, p) for p in PAGES},
         }
         for f in FANS
     ]
     counts = {"messages": len(world.messages), "comments": len(world.comments), "threads": len(world.threads)}
     clock = {"now_ms": box.now_ms(), "offset_s": world.offset_ms / 1000}
-    return {"accounts": accounts, "fans": people, "clock": clock, "counts": counts, "last_seq": world.seq}
+    shown = {"accounts": accounts, "fans": known_fans, "pages": show_pages(world), "people": show_people(world)}
+    return shown | {"clock": clock, "counts": counts, "last_seq": world.seq}
 
 
 def _tokens_of(box: Sandbox, order: Dead) -> list[str]:
     if not (order.account or order.all):
         raise ControlError('Name an account, or say {"all": true}.', 422)
-    account_id = fans.need_account(order.account).id if order.account else None
-    return [t.value for t in box.world.tokens.values() if account_id in (None, t.account_id) and not t.dead_subcode]
-
-
-async def _passed_on(request: httpx.Request, http: httpx.AsyncClient) -> JSONResponse:
-    try:
-        answer = await http.send(request)
-    except httpx.HTTPError as exc:
-        raise ControlError(f"The product cannot be reached: {type(exc).__name__}.", 502) from exc
-    return JSONResponse({"status": answer.status_code, "body": answer.text[:4000]})
+    subject = need_subject(order.account).id if order.account else None
+    return [
+        t.value
+        for t in box.world.tokens.values()
+        if subject in (None, t.account_id, t.person_id) and order.kind in (None, t.kind) and not t.dead_subcode
+    ]

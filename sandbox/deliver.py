@@ -38,6 +38,11 @@ class Parcel:
     repeat: bool = field(default=False, compare=False)
     held_back: bool = field(default=False, compare=False)
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What all updates of one POST share: the object, and the app whose secret signs it."""
+        return self.updates[0].object, self.updates[0].app
+
 
 class Deliverer:
     """Sends what the outbox owes. Its queue is rebuilt from the outbox at start."""
@@ -147,6 +152,8 @@ class Deliverer:
             parcel = self._queue[0]
             if taken and (parcel.attempts or parcel.repeat != taken.repeat or len(taken.updates) >= wanted):
                 break
+            if taken and parcel.kind != taken.kind:
+                break
             heapq.heappop(self._queue)
             if parcel.attempts:
                 return parcel
@@ -172,7 +179,9 @@ class Deliverer:
     async def _deliver(self, parcel: Parcel) -> None:
         await self.box.journal.settled()
         world = self.box.world
-        problem = await self.post(wire_json(envelope(parcel.updates, self.box.now_ms(), world.plan.shape)))
+        body = wire_json(envelope(parcel.updates, self.box.now_ms(), world.plan.shape))
+        settings = self.box.settings
+        problem = await self.post(body, settings.meta_app_secret if parcel.kind[1] == "meta" else settings.app_secret)
         if not parcel.repeat and not any(webhook.id in world.outbox for webhook in parcel.updates):
             return  # reset while it was under way
         if problem is None:
@@ -180,9 +189,9 @@ class Deliverer:
         else:
             self._failed(parcel, problem)
 
-    async def post(self, body: bytes) -> str | None:
+    async def post(self, body: bytes, secret: str) -> str | None:
         """One attempt; `None` when it was taken, or what went wrong."""
-        headers = HEADERS | sign(self.box.settings.app_secret, body)
+        headers = HEADERS | sign(secret, body)
         try:
             answer = await self.http.post(self.box.settings.webhook_url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
@@ -222,10 +231,10 @@ def envelope(updates: Sequence[Webhook], now_ms: int, shape: str) -> dict[str, A
                 last[update.form].append(update.value)
             else:
                 entries.append({"id": update.account_id, "time": now_ms, update.form: [update.value]})
-        elif shape == "flat":
+        elif shape == "flat" and update.object == "instagram":
             entry = {"id": update.account_id, "time": now_ms // 1000, "field": update.field, "value": update.value}
             entries.append(entry)
         else:
             changes = [{"field": update.field, "value": update.value}]
             entries.append({"id": update.account_id, "time": now_ms // 1000, "changes": changes})
-    return {"object": "instagram", "entry": entries}
+    return {"object": updates[0].object, "entry": entries}

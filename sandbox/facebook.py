@@ -10,8 +10,8 @@ from sandbox import comments, conversations, facebook_login, facebook_pages, fac
 from sandbox.box import Sandbox
 from sandbox.call import Call, sent_token
 from sandbox.errors import GraphError, unsupported
-from sandbox.facebook_call import PAGE_BY_ID, FacebookCall, need_facebook_token
-from sandbox.facebook_seed import Page
+from sandbox.facebook_call import FacebookCall, need_facebook_token
+from sandbox.facebook_seed import PAGE_BY_ID, Page
 from sandbox.graph import METHODS, guarded
 from sandbox.graph import answer_node as answer_instagram_node
 from sandbox.seed import ACCOUNTS
@@ -82,7 +82,7 @@ def answer_call(box: Sandbox, request: Request, params: Answer) -> Any:
 
 def answer_node(call: FacebookCall, node: str) -> Answer:
     """Answer a call on a person, a Page, or something of an Instagram account."""
-    if call.method == "GET" and node == call.person.id and call.token.token_kind == "user":
+    if call.method == "GET" and node == call.person.id and call.token.kind == "user":
         return facebook_pages.show_person(call)
     if call.method == "GET" and node in PAGE_BY_ID:
         return facebook_pages.show_page(call, PAGE_BY_ID[node])

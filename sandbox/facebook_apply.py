@@ -66,6 +66,7 @@ def _kill(world: World, person_id: str, subcode: int) -> None:
 FACEBOOK_CHANGES: dict[str, Callable[[World, Row], None]] = {
     "permissions_granted": _permissions_granted,
     "permissions_revoked": _permissions_revoked,
+    "app_removed": _permissions_revoked,
     "permissions_set": _permissions_set,
     "sessions_ended": _sessions_ended,
     "checkpoint_set": _checkpoint_set,

@@ -18,8 +18,9 @@ from sandbox.call import (
     need_token,
 )
 from sandbox.errors import GraphError, bad_parameter, no_permission, unsupported
-from sandbox.facebook_seed import PAGES, PEOPLE, Page, Person
-from sandbox.seed import ACCOUNTS, MEDIA, Account, fan_of_scoped_id
+from sandbox.facebook_seed import PERSON_BY_ID, Page, Person
+from sandbox.facebook_world import granted, linked_account, pages_of, tasks_of
+from sandbox.seed import MEDIA, Account, fan_of_scoped_id
 from sandbox.state import Token, World
 
 PROOF_MS = 5 * 60 * 1000
@@ -31,8 +32,6 @@ SCOPE_NAMES = {
     "instagram_manage_insights": INSIGHTS,
 }
 """Facebook Login's names of what Instagram Login calls otherwise."""
-PAGE_BY_ID = {page.id: page for page in PAGES}
-PERSON_BY_ID = {person.id: person for person in PEOPLE}
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,13 @@ class FacebookCall:
 
     def need_page_token(self, page: Page) -> None:
         """Raise code 210 for a person's own token, 100/33 for another Page's."""
-        if self.token.token_kind != "page":
+        if self.token.kind != "page":
             raise GraphError(210, "(#210) A page access token is required to request this resource.")
         self.need_page(page)
 
     def need_page(self, page: Page) -> None:
         """Raise code 100/33 unless the token's person has chosen this Page and has a role on it."""
-        own = self.token.token_kind == "user" or self.token.account_id == page.id
+        own = self.token.kind == "user" or self.token.account_id == page.id
         if not own or page not in pages_of(self.box.world, self.person):
             raise unsupported(self.method, page.id)
 
@@ -99,7 +98,7 @@ class FacebookCall:
         owner = _owner_of(self.box.world, node)
         for page in pages_of(self.box.world, self.person):
             account = linked_account(self.box.world, page)
-            mine = self.token.token_kind == "user" or self.token.account_id == page.id
+            mine = self.token.kind == "user" or self.token.account_id == page.id
             if mine and account is not None and account.id == owner:
                 self.need("instagram_basic")
                 return self.on_account(account), page
@@ -111,32 +110,6 @@ class FacebookCall:
         scopes = [scope for name, scope in SCOPE_NAMES.items() if name in have]
         token = replace(self.token, scopes=scopes)
         return Call(self.box, self.method, self.base, self.path, token, account, self.params)
-
-
-def granted(world: World, person_id: str) -> set[str]:
-    """The permissions this person has granted and not withdrawn."""
-    grant = world.grants.get(person_id)
-    return {name for name, status in grant.permissions.items() if status == "granted"} if grant else set()
-
-
-def tasks_of(world: World, person: Person, page: Page) -> list[str]:
-    """What this person may do on this Page; nothing without a role."""
-    seeded = list(person.tasks.get(page.id, ()))
-    return world.roles.get(f"{person.id}/{page.id}", seeded)
-
-
-def pages_of(world: World, person: Person) -> list[Page]:
-    """The Pages on which this person has a role, and which they chose in the dialog."""
-    grant = world.grants.get(person.id)
-    if grant is None:
-        return []
-    return [page for page in PAGES if tasks_of(world, person, page) and (grant.pages is None or page.id in grant.pages)]
-
-
-def linked_account(world: World, page: Page) -> Account | None:
-    """The Instagram account behind this Page."""
-    account_id = world.links.get(page.id, page.instagram_id)
-    return next((account for account in ACCOUNTS if account.id == account_id), None)
 
 
 def need_facebook_token(box: Sandbox, value: str, params: Mapping[str, Any]) -> Token:

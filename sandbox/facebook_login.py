@@ -11,9 +11,9 @@ from starlette.datastructures import FormData
 from sandbox.box import Sandbox, new_code, new_token
 from sandbox.call import FACEBOOK_GRAPH, need_token
 from sandbox.errors import GraphError, bad_parameter
-from sandbox.facebook_call import granted
 from sandbox.facebook_html import facebook_login_page
 from sandbox.facebook_seed import PAGES, PERMISSIONS, find_page, find_person
+from sandbox.facebook_world import granted
 from sandbox.oauth import HOUR_MS, LONG_MS, asked_scopes, back
 from sandbox.pages import refusal_page
 from sandbox.state import Code, Grant
@@ -159,7 +159,7 @@ def need_code(box: Sandbox, value: str, redirect_uri: str) -> Code:
 def _lengthened(box: Sandbox, value: str) -> dict[str, Any]:
     """A token of about 60 days. One that is long-lived already is changed for another with the same end."""
     old = need_token(box, value, FACEBOOK_GRAPH)
-    if old.token_kind != "user":
+    if old.kind != "user":
         raise bad_parameter("fb_exchange_token must be a user access token")
     again = old.lifetime == "long"
     fresh = new_token("EAA")

@@ -4,9 +4,10 @@ from typing import Any
 
 from sandbox import conversations, messages
 from sandbox.errors import bad_parameter, unsupported
-from sandbox.facebook_call import FacebookCall, granted, linked_account, pages_of, tasks_of
+from sandbox.facebook_call import FacebookCall
 from sandbox.facebook_seed import POSTS, Page, fan_of_page
 from sandbox.facebook_tokens import page_token
+from sandbox.facebook_world import granted, linked_account, pages_of, tasks_of
 from sandbox.fields import Field, page, parse_fields, project, time_text
 from sandbox.insights import asked_metrics, metric
 from sandbox.profile import account_fields, asked_fields
@@ -49,7 +50,7 @@ def show_person(call: FacebookCall) -> dict[str, Any]:
 
 def list_pages(call: FacebookCall, node: str) -> dict[str, Any]:
     """`/me/accounts`: the Pages on which the person has a role, with the tokens that are asked for."""
-    if call.token.token_kind != "user" or node != call.person.id:
+    if call.token.kind != "user" or node != call.person.id:
         raise bad_parameter("Tried accessing nonexisting field (accounts) on node type (Page)")
     call.need("pages_show_list")
     have = granted(call.box.world, call.person.id)
@@ -64,7 +65,7 @@ def show_page(call: FacebookCall, page: Page) -> dict[str, Any]:
     """One Page, with the asked-for fields."""
     call.need_page(page)
     wanted = parse_fields(call.text("fields") or "name,id")
-    if call.token.token_kind != "page" or not {field.name for field in wanted} <= FREE_FIELDS:
+    if call.token.kind != "page" or not {field.name for field in wanted} <= FREE_FIELDS:
         call.need("pages_read_engagement")
     return project(page_node(call, page), wanted, "Page")
 

@@ -76,6 +76,8 @@ PEOPLE = (
     Person("700000000000102", "sasha", "Sasha Okafor", {_LOW_TIDE: ALL_TASKS, _OLD_MILL: ALL_TASKS}),
     Person("700000000000103", "kim", "Kim Larsen", {_OLD_MILL: ("ANALYZE",), _HARBOUR: NEW_PAGE_TASKS}),
 )
+PAGE_BY_ID = {page.id: page for page in PAGES}
+PERSON_BY_ID = {person.id: person for person in PEOPLE}
 POSTS = {f"{page.id}_{555_000_000_000_001 + page.number}": page for page in PAGES}
 """One post a Page."""
 

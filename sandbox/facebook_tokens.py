@@ -6,17 +6,9 @@ from typing import Any
 from sandbox.box import Sandbox, new_token
 from sandbox.call import FACEBOOK_GRAPH, need_token
 from sandbox.errors import GraphError, bad_parameter, unsupported
-from sandbox.facebook_call import (
-    PERSON_BY_ID,
-    FacebookCall,
-    check_proof,
-    granted,
-    is_app_token,
-    linked_account,
-    need_facebook_token,
-    pages_of,
-)
-from sandbox.facebook_seed import PAGES, PERMISSIONS, Page, Person
+from sandbox.facebook_call import FacebookCall, check_proof, is_app_token, need_facebook_token
+from sandbox.facebook_seed import PAGES, PERMISSIONS, PERSON_BY_ID, Page, Person
+from sandbox.facebook_world import granted, linked_account, pages_of
 from sandbox.state import Token
 
 DATA_ACCESS_MS = 90 * 86_400_000
@@ -53,7 +45,7 @@ def page_token(call: FacebookCall, page: Page) -> str:
     Without an end when the user token is long-lived.
     """
     world, parent = call.box.world, call.token
-    if parent.token_kind == "page":
+    if parent.kind == "page":
         return parent.value
     known = world.tokens.get(world.page_tokens.get(f"{parent.value}/{page.id}", ""))
     if known and known.dead_subcode is None and not (known.expires_ms and call.box.now_ms() >= known.expires_ms):
@@ -110,7 +102,7 @@ def _asked_person(box: Sandbox, method: str, node: str, value: str, params: Mapp
     else:
         token = need_facebook_token(box, value, params)
         person_id = token.person_id if node == "me" else node
-        if token.token_kind != "user" or person_id != token.person_id:
+        if token.kind != "user" or person_id != token.person_id:
             raise unsupported(method, node)
     if person_id not in PERSON_BY_ID:
         raise unsupported(method, node)
@@ -131,13 +123,13 @@ def _revoke(box: Sandbox, person: Person, name: str | None) -> Any:
 def _about(box: Sandbox, token: Token) -> dict[str, Any]:
     grant = box.world.grants.get(token.person_id)
     about: dict[str, Any] = {
-        "type": token.token_kind.upper(),
+        "type": token.kind.upper(),
         "issued_at": token.issued_ms // 1000,
         "expires_at": token.expires_ms // 1000,
         "data_access_expires_at": ((grant.login_ms if grant else token.issued_ms) + DATA_ACCESS_MS) // 1000,
         "user_id": token.person_id,
     }
-    return about | ({"profile_id": token.account_id} if token.token_kind == "page" else {})
+    return about | ({"profile_id": token.account_id} if token.kind == "page" else {})
 
 
 def _scopes(box: Sandbox, person: Person) -> dict[str, Any]:

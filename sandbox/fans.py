@@ -8,6 +8,8 @@ from sandbox.apply import thread_id
 from sandbox.box import Sandbox, new_mid, new_number_id
 from sandbox.comments import comment_webhook
 from sandbox.errors import ControlError
+from sandbox.facebook_fans import comment_on_page, write_to_page
+from sandbox.facebook_seed import find_page
 from sandbox.messages import messaging_item
 from sandbox.seed import MEDIA, Account, Fan, find_account, find_fan, media_of
 from sandbox.state import ControlModel, Message, Millis
@@ -17,12 +19,12 @@ EMOJI_NAMES = {"❤️": "love", "❤": "love", "😆": "smile", "😡": "angry"
 
 
 class Write(ControlModel):
-    """A fan writes to an account."""
+    """A fan writes to an account, or to a Page: only `text`, `attachments` and `at` count there."""
 
     fan: str
     """Handle (`mara`, `fan137`), username, or scoped id."""
     account: str
-    """Username or id."""
+    """Username or id; of a Page its name or id."""
     text: str | None = None
     attachments: list[dict[str, Any]] = Field(default_factory=list)
     """`[{"type": "image"}]`; a missing payload is made up."""
@@ -93,11 +95,14 @@ class Reacted(OnMessage):
 
 def write(box: Sandbox, order: Write) -> dict[str, Any]:
     """A fan writes; says the ids made, and whether a webhook is on its way."""
-    account, fan = need_account(order.account), need_fan(order.fan)
-    mid, igsid, at = new_mid(), fan.scoped_id(account), order.at or box.now_ms()
-    attachments = _attachments(order)
+    fan, at, attachments = need_fan(order.fan), order.at or box.now_ms(), _attachments(order)
     if order.text is None and not attachments and not order.unsupported:
         raise ControlError("A message needs text, attachments, story_mention or unsupported.")
+    page = find_page(order.account)
+    if page:
+        return write_to_page(box, page, fan, text=order.text, attachments=attachments, at=at)
+    account = need_account(order.account)
+    mid, igsid = new_mid(), fan.scoped_id(account)
     reply_to = _reply_to(box, order)
     content: dict[str, Any] = {"mid": mid}
     shown = {"text": order.text, "attachments": attachments, "reply_to": reply_to, "referral": order.referral}
@@ -127,7 +132,10 @@ def write(box: Sandbox, order: Write) -> dict[str, Any]:
 
 def comment(box: Sandbox, order: Commented) -> dict[str, Any]:
     """A fan comments; says the ids made."""
-    account, fan = need_account(order.account), need_fan(order.fan)
+    fan, page = need_fan(order.fan), find_page(order.account)
+    if page:
+        return comment_on_page(box, page, fan, text=order.text, at=order.at or box.now_ms())
+    account = need_account(order.account)
     parent = box.world.comments.get(order.parent) if order.parent else None
     if order.parent and (parent is None or parent.account_id != account.id):
         raise ControlError("There is no such parent comment on this account's media.", 404)

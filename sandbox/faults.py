@@ -12,9 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.box import Sandbox
 from sandbox.errors import GraphError
-from sandbox.facebook_seed import find_page, find_person
-from sandbox.seed import find_account
 from sandbox.state import Fault, Token
+from sandbox.subjects import find_subject
 
 _MAGIC = re.compile(
     r"!!(?:error:(?P<code>-?\d{1,8})(?:/(?P<subcode>\d{1,8}))?|http:(?P<status>[45]\d\d)|slow:(?P<seconds>\d{1,6}(?:\.\d+)?)"
@@ -74,7 +73,7 @@ def take_fault(box: Sandbox, request: Request, path: str, token: Token | None) -
 
 def _concerns(name: str, path: str, token: Token | None) -> bool:
     """Whether a call is made for this account, Page or person, or is about it."""
-    found = find_account(name) or find_page(name) or find_person(name)
+    found = find_subject(name)
     if found is None or token is None:
         return False
     return found.id in (token.account_id, token.person_id, *path.split("/"))

@@ -8,7 +8,10 @@ from urllib.parse import urlencode
 
 from sandbox.box import Sandbox
 from sandbox.call import BASIC
+from sandbox.facebook_seed import PAGES, PEOPLE
+from sandbox.facebook_world import granted, linked_account, tasks_of
 from sandbox.seed import ACCOUNTS, FANS, MEDIA, media_of
+from sandbox.state import World
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
@@ -56,9 +59,10 @@ def front_page(box: Sandbox, said: str = "") -> str:
     fans = "".join(_row(f.handle, f.username, *(f.scoped_id(a) for a in ACCOUNTS)) for f in FANS)
     ledger = "".join(_row(str(r["seq"]), _clock(r["at"]), r["kind"], _details(r)) for r in reversed(world.ledger[-20:]))
     body = f"""<h1>The sandbox Meta</h1>
-<p>A small program that behaves like Instagram's API with Instagram Login, so that a product can be run and tested
-without a Meta account. Its three hosts are the path prefixes <code>/www.instagram.com</code>,
-<code>/api.instagram.com</code> and <code>/graph.instagram.com</code>; webhooks go to
+<p>A small program that behaves like Instagram's API with Instagram Login and Facebook Login, so that a product can be
+run and tested without a Meta account. Its hosts are the path prefixes <code>/www.instagram.com</code>,
+<code>/api.instagram.com</code>, <code>/graph.instagram.com</code>, <code>/www.facebook.com</code> and
+<code>/graph.facebook.com</code>; webhooks go to
 <code>{escape(box.settings.webhook_url)}</code>. Scripts drive it under <code>/_sandbox/</code>, or with
 <code>python -m sandbox --help</code>.</p>
 {f"<p><strong>{escape(said)}</strong></p>" if said else ""}
@@ -66,9 +70,30 @@ without a Meta account. Its three hosts are the path prefixes <code>/www.instagr
 <h2>Deliveries</h2>
 <p>{world.delivered} delivered, {len(world.outbox)} waiting, {world.dropped} dropped, {world.given_up} given up.</p>
 <h2>Accounts</h2><table>{_head("username", "name", "user_id", "id for this app", "webhooks")}{accounts}</table>
+<h2>Pages</h2><table>{_head("name", "id", "Instagram", "people", "webhooks")}{_pages(world)}</table>
+<h2>People</h2><table>{_head("name", "id", "has allowed")}{_people(world)}</table>
 <h2>Newest in the ledger</h2><table>{_head("seq", "time (UTC)", "what", "details")}{ledger}</table>
 <h2>Fans</h2><table>{_head("fan", "username", *(f"id for {a.username}" for a in ACCOUNTS))}{fans}</table>"""
     return html_page("The sandbox Meta", body)
+
+
+def _pages(world: World) -> str:
+    return "".join(
+        _row(
+            page.name,
+            page.id,
+            account.username if (account := linked_account(world, page)) else "none",
+            ", ".join(person.name for person in PEOPLE if tasks_of(world, person, page)),
+            ", ".join(world.subscriptions.get(page.id, [])) or "none",
+        )
+        for page in PAGES
+    )
+
+
+def _people(world: World) -> str:
+    return "".join(
+        _row(person.name, person.id, ", ".join(sorted(granted(world, person.id))) or "nothing") for person in PEOPLE
+    )
 
 
 def _fan_form() -> str:
@@ -79,6 +104,7 @@ def _fan_form() -> str:
         for a in ACCOUNTS
         for m in media_of(a)
     )
+    accounts += "".join(f'<option value="{escape(p.id)}">{escape(p.name)} (Page)</option>' for p in PAGES)
     return f"""<form method="post" action="/">
 <label>Fan <select name="fan">{fans}</select></label>
 <label>To <select name="account">{accounts}</select></label>

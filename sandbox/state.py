@@ -52,7 +52,7 @@ class Token:
     dead_subcode: int | None = None
     """Why it was revoked: 458 app removed, 460 password changed, 492 role on the Page lost."""
     host: str = "graph.instagram.com"
-    token_kind: Literal["instagram_user", "user", "page"] = "instagram_user"
+    kind: Literal["instagram_user", "user", "page"] = "instagram_user"
     person_id: str = ""
     """Of a Facebook token: who logged in."""
 
@@ -124,6 +124,9 @@ class Webhook:
     field: str
     form: Literal["messaging", "standby", "changes"]
     value: dict[str, Any]
+    object: Literal["instagram", "page"] = "instagram"
+    app: Literal["instagram", "meta"] = "instagram"
+    """Whose secret signs it."""
 
 
 class ControlModel(BaseModel):
@@ -178,7 +181,7 @@ class FaultMatch(ControlModel):
     """A regular expression searched in the path, host prefix and version included."""
     method: str | None = None
     account: str | None = None
-    """Username or id of the account whose token makes the call."""
+    """An account, Page or person, by name or id: whose token makes the call, or whom the path names."""
 
 
 class Fault(ControlModel):
