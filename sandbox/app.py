@@ -24,6 +24,9 @@ from sandbox.graph import graph_routes
 from sandbox.journal import JournalError
 from sandbox.oauth import dialog_routes
 from sandbox.settings import Settings
+from sandbox.spotify_accounts import spotify_accounts_routes
+from sandbox.spotify_api import spotify_api_routes
+from sandbox.spotify_control import spotify_control_routes
 from sandbox.storm import Storm
 
 VERSIONED = re.compile(r"^/graph\.instagram\.com/(v\d+\.\d+)(/.*)?$")
@@ -84,6 +87,9 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(control.callback_routes(box, http))
     app.include_router(dialog_routes(box))
     app.include_router(graph_routes(box))
+    app.include_router(spotify_control_routes(box))
+    app.include_router(spotify_accounts_routes(box))
+    app.include_router(spotify_api_routes(box))
     add_front_page(app, box)
     app.add_exception_handler(ControlError, answer_control_error)
     app.add_exception_handler(RequestValidationError, answer_bad_order)

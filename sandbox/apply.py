@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from sandbox.journal import Row
+from sandbox.spotify_apply import SPOTIFY_CHANGES, SPOTIFY_LEDGER_KINDS
 from sandbox.state import Code, Comment, DeliveryPlan, Fault, Message, Options, Thread, Token, Webhook, World
 
 LEDGER_KINDS = frozenset(
@@ -22,6 +23,7 @@ LEDGER_KINDS = frozenset(
         "comment_unhidden",
         "comment_deleted",
         "comments_switched",
+        *SPOTIFY_LEDGER_KINDS,
     )
 )
 NOT_FOR_THE_LEDGER = frozenset({"token", "webhooks", "code"})
@@ -226,4 +228,5 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "delivery_set": _plan_set,
     "options_set": _options_set,
     "usage_set": _usage_set,
+    **SPOTIFY_CHANGES,
 }

@@ -15,6 +15,7 @@ from sandbox.deliver import HEADERS, Deliverer
 from sandbox.errors import ControlError
 from sandbox.seed import ACCOUNTS, FANS, media_of
 from sandbox.signing import sign, signed_request
+from sandbox.spotify_control import spotify_tokens
 from sandbox.state import DeliveryPlan, Fault, Options
 from sandbox.storm import Storm, StormOrder
 
@@ -42,7 +43,7 @@ def look_routes(box: Sandbox) -> APIRouter:
         rows = [
             row
             for row in box.world.ledger
-            if row["seq"] > since and kind in (None, row["kind"]) and account_id in (None, row["account_id"])
+            if row["seq"] > since and kind in (None, row["kind"]) and account_id in (None, row.get("account_id"))
         ]
         return {"rows": rows, "count": len(rows), "last_seq": box.world.seq}
 
@@ -50,7 +51,13 @@ def look_routes(box: Sandbox) -> APIRouter:
     async def tokens() -> dict[str, Any]:
         """Every token and code ever issued, in clear: for tests that look for leaks."""
         tokens = [vars(token) for token in box.world.tokens.values()]
-        return {"tokens": tokens, "codes": list(box.world.codes), "ever_issued": box.world.issued}
+        spotify = spotify_tokens(box.world.spotify)
+        return {
+            "tokens": tokens,
+            "codes": list(box.world.codes),
+            "spotify": spotify,
+            "ever_issued": box.world.issued,
+        }
 
     @router.get("/clock")
     async def clock() -> dict[str, Any]:

@@ -95,8 +95,18 @@ async def perform(fault: Fault | None, execute: Callable[[], Awaitable[Response]
         case Fault(fault="html"):
             return HTMLResponse("<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>", 502)
         case Fault(fault="http"):
-            return PlainTextResponse("Sandbox fault", fault.code if fault.code and 400 <= fault.code < 600 else 500)
+            return http_fault(fault)
     return Response(b"", 500, media_type="application/json")
+
+
+def http_fault(fault: Fault) -> Response:
+    """The error that an `http` fault asks for: plain text, or Spotify's shape where it has a `reason`."""
+    status = fault.code if fault.code and 400 <= fault.code < 600 else 500
+    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+    if fault.reason is None:
+        return PlainTextResponse("Sandbox fault", status, headers)
+    error = {"status": status, "message": "Sandbox fault", "reason": fault.reason}
+    return JSONResponse({"error": error}, status, headers)
 
 
 def outgoing_text(params: dict[str, object]) -> str:

@@ -17,8 +17,10 @@ class Settings:
     app_secrets: tuple[str, ...] = field(default=("sandbox-app-secret-for-development-only",), repr=False)
     """The first signs; every one is accepted from the product, as during a rotation."""
     verify_token: str = field(default="sandbox-verify-token-for-development-only", repr=False)
+    spotify_client_id: str = "5a1dbe0c0ffee0000000000000000001"
+    spotify_client_secret: str = field(default="sandbox-spotify-secret-for-development-only", repr=False)
     redirect_uris: frozenset[str] = frozenset()
-    """The registered ones; empty accepts any."""
+    """Instagram's registered ones; empty accepts any."""
     webhook_timeout_s: float = 10.0
     retry_cap_s: float = 10.0
     """The longest gap between two attempts to deliver the same webhook."""
@@ -41,6 +43,8 @@ def from_environment(env: Mapping[str, str]) -> Settings:
         app_id=env.get("SANDBOX_INSTAGRAM_APP_ID") or default.app_id,
         app_secrets=_list(env, "SANDBOX_INSTAGRAM_APP_SECRET") or default.app_secrets,
         verify_token=env.get("SANDBOX_VERIFY_TOKEN") or default.verify_token,
+        spotify_client_id=env.get("SANDBOX_SPOTIFY_CLIENT_ID") or default.spotify_client_id,
+        spotify_client_secret=env.get("SANDBOX_SPOTIFY_CLIENT_SECRET") or default.spotify_client_secret,
         redirect_uris=frozenset(_list(env, "SANDBOX_REDIRECT_URIS")),
         webhook_timeout_s=_number(env, "SANDBOX_WEBHOOK_TIMEOUT_S", default.webhook_timeout_s),
         retry_cap_s=_number(env, "SANDBOX_RETRY_CAP_S", default.retry_cap_s),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sandbox.journal import Row
+from sandbox.spotify_state import SpotifyWorld
 
 Millis = Annotated[int, Field(gt=0, lt=4_102_444_800_000)]
 """A time in milliseconds since 1970, before the year 2100."""
@@ -163,6 +164,10 @@ class Fault(ControlModel):
     """The Graph error code (`error`) or HTTP status (`http`)."""
     subcode: int | None = Field(default=None, ge=0, le=99_999_999)
     seconds: float = Field(default=0, ge=0, le=600)
+    retry_after_s: int | None = Field(default=None, ge=0, le=999_999)
+    """What `Retry-After` of an `http` fault says; null leaves the header out."""
+    reason: str | None = Field(default=None, pattern=r"^[A-Z_]{1,40}$")
+    """Makes an `http` fault's body JSON with this `reason`, as Spotify's `QUOTA_EXCEEDED`."""
     times: int | None = Field(default=1, ge=1)
     """How many calls it hits; null for all until cleared."""
     id: int = 0
@@ -194,3 +199,4 @@ class World:
     usage_headers: dict[str, str] = field(default_factory=dict)
     plan: DeliveryPlan = field(default_factory=DeliveryPlan)
     options: Options = field(default_factory=Options)
+    spotify: SpotifyWorld = field(default_factory=SpotifyWorld)

@@ -34,6 +34,10 @@ INSTAGRAM_HOSTS = {
     "SOUNDOPS_INSTAGRAM_API_URL": "api.instagram.com",
     "SOUNDOPS_INSTAGRAM_GRAPH_URL": "graph.instagram.com",
 }
+SPOTIFY_HOSTS = {
+    "SOUNDOPS_SPOTIFY_ACCOUNTS_URL": "accounts.spotify.com",
+    "SOUNDOPS_SPOTIFY_API_URL": "api.spotify.com/v1",
+}
 
 
 def free_port() -> int:
@@ -101,6 +105,8 @@ def sandbox_child(
     verify_token: str,
     port: int | None = None,
     redirect_uris: str = "",
+    spotify_client_id: str = "",
+    spotify_client_secret: str = "",
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> Child:
@@ -116,6 +122,8 @@ def sandbox_child(
         "SANDBOX_VERIFY_TOKEN": verify_token,
         "SANDBOX_REDIRECT_URIS": redirect_uris,
     }
+    spotify = {"SANDBOX_SPOTIFY_CLIENT_ID": spotify_client_id, "SANDBOX_SPOTIFY_CLIENT_SECRET": spotify_client_secret}
+    settings |= {name: value for name, value in spotify.items() if value}
     url = f"http://{HERE}:{port}"
     return Child(
         "the sandbox Meta",
@@ -158,6 +166,11 @@ def smtp_url(postbox: Child) -> str:
 def instagram_urls(sandbox_url: str) -> dict[str, str]:
     """The settings that lead our own processes to this sandbox."""
     return {name: f"{sandbox_url}/{host}" for name, host in INSTAGRAM_HOSTS.items()}
+
+
+def spotify_urls(sandbox_url: str) -> dict[str, str]:
+    """The settings that lead our own processes to this sandbox's Spotify."""
+    return {name: f"{sandbox_url}/{host}" for name, host in SPOTIFY_HOSTS.items()}
 
 
 def api_child(env: Mapping[str, str], *, log: Path) -> Child:
