@@ -48,9 +48,10 @@ async def usable_token(hands: Hands, connection: Doc, *, used_for: UsedFor, job:
     ends_at, now = fresh["token_expires_at"], hands.clock()
     if fresh["status"] in TENDED and ends_at is not None and ends_at - now <= ENDS_SOON:
         asked = await ask(hands.db, fresh, now=now)
-        if asked["state"] == "failed":
+        if fresh["status"] == "needs_reauth" or asked["state"] == "failed":
             raise _needs_login()
-        raise TryAgain(now + LOOK_AGAIN, "token_refreshing")
+        begins_at = asked["due_at"] if asked["state"] == "queued" else now
+        raise TryAgain(max(now, begins_at) + LOOK_AGAIN, "token_refreshing")
     return await hands.open(fresh, "access_token", used_for=used_for, job=job)
 
 
