@@ -47,8 +47,8 @@ async def usable_token(hands: Hands, connection: Doc, *, used_for: UsedFor, job:
     fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
     ends_at, now = fresh["token_expires_at"], hands.clock()
     if fresh["status"] in TENDED and ends_at is not None and ends_at - now <= ENDS_SOON:
-        asked = await ask(hands.db, fresh, now=now)
-        if fresh["status"] == "needs_reauth" or asked["state"] == "failed":
+        asked = await ask(hands.db, fresh, now=now) if fresh["status"] == "active" else None
+        if asked is None or asked["state"] == "failed":
             raise _needs_login()
         begins_at = asked["due_at"] if asked["state"] == "queued" else now
         raise TryAgain(max(now, begins_at) + LOOK_AGAIN, "token_refreshing")
