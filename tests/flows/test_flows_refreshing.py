@@ -217,3 +217,18 @@ async def test_a_grant_renewed_meanwhile_is_not_suspended(account: Kept, meta: M
     assert (await account.now())["status"] == "active"
     assert [operation["state"] for operation in await account.refreshes()] == ["succeeded"]
     assert len(await meta.ledger("spotify_token_refused")) == 2
+
+
+async def test_a_connection_that_is_left_meanwhile(account: Kept, meta: Meta) -> None:
+    """Its refresh ends, whether it is revoked or gone, and the provider is not asked."""
+    await use(account)
+    await account.set(status="revoked")
+    await account.round()
+    await account.set(status="active", token_version=2)
+    await use(account)
+    key = {"_id": account.connection_id, "label_id": account.label_id}
+    await account.house.db.open("connections").delete_one(key)
+    await account.round()
+    ended = [(one["state"], one["problem"]["code"]) for one in await account.refreshes()]
+    assert ended == [("failed", "connection_gone")] * 2
+    assert await meta.ledger("spotify_token_refreshed") == []

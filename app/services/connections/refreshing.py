@@ -14,6 +14,7 @@ from app.clients.credentials import Opened
 from app.clients.graph_errors import TokenDead
 from app.clients.spotify_errors import GrantInvalid
 from app.db import Database, Doc, Session
+from app.errors import NotFound
 from app.models.features import UsedFor
 from app.services import faults, operations
 from app.services.audit import SYSTEM
@@ -73,7 +74,10 @@ async def ask(db: Database, connection: Doc, *, now: datetime) -> Doc:
 
 async def refresh(hands: Hands, operation: Doc) -> Doc:
     """Refresh a connection's tokens. The result names it. Raises `TryAgain`, `GiveUp`."""
-    connection = await store.need(hands.db, operation["label_id"], operation["target"])
+    try:
+        connection = await store.need(hands.db, operation["label_id"], operation["target"])
+    except NotFound as exc:
+        raise _gone() from exc
     result = {"connection_id": connection["_id"]}
     if connection["token_version"] != int(operation["key"].rpartition(":")[2]):
         return result
@@ -96,7 +100,7 @@ async def _renewed(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
     except (TokenDead, GrantInvalid):
         raise
     except NotAllowed as exc:
-        raise GiveUp("connection_gone", "The connection is not there any more.") from exc
+        raise _gone() from exc
     except (NoSecret, SealBroken) as exc:
         await require_login(hands.db, hands.audit, connection, "token_unreadable", now=hands.clock())
         raise _needs_login() from exc
@@ -174,6 +178,10 @@ async def _tell_of_recovery(hands: Hands, connection: Doc, *, now: datetime, ses
 def _version(connection: Doc) -> Doc:
     """The connection, as long as it has the tokens that it has now."""
     return {name: connection[name] for name in ("_id", "label_id", "token_version")}
+
+
+def _gone() -> GiveUp:
+    return GiveUp("connection_gone", "The connection is not there any more.")
 
 
 def _needs_login() -> GiveUp:

@@ -13,7 +13,7 @@ from app.models.base import rfc3339
 from app.services.audit import SYSTEM, Audit
 from app.services.connections import store
 from app.services.connections.reauth import mail_managers, require_login
-from app.services.connections.refreshing import TENDED, ask
+from app.services.connections.refreshing import ask
 from app.services.connections.schedule import next_warning, warning_due
 from app.services.events import Event, append
 
@@ -34,7 +34,7 @@ async def tend(db: Database, audit: Audit, *, clock: Clock) -> None:
     async def abandon(connection: Doc) -> None:
         await _abandon(db, audit, connection, now=clock())
 
-    await _each_due(db, "refresh_at", TENDED, ask_for_refresh, now=clock())
+    await _each_due(db, "refresh_at", ("active",), ask_for_refresh, now=clock())
     await _each_due(db, "warn_at", ("active",), warn, now=clock())
     await _each_due(db, "abandon_at", ("pending",), abandon, now=clock())
 
