@@ -8,11 +8,10 @@ import json
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 import httpx
 
@@ -114,20 +113,6 @@ class Track:
     isrc: str | None
     album_id: str
     artists: tuple[Artist, ...]
-
-
-def authorize_url(spotify: Spotify, *, redirect_uri: str, state: str, scopes: Sequence[str], challenge: str) -> str:
-    """Where a user allows the connection. `challenge` is a PKCE S256 challenge."""
-    query = {
-        "client_id": spotify.client_id,
-        "response_type": "code",
-        "redirect_uri": redirect_uri,
-        "scope": " ".join(scopes),
-        "state": state,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-    }
-    return f"{spotify.accounts_url}/authorize?{urlencode(query)}"
 
 
 async def exchange_code(spotify: Spotify, code: str, *, redirect_uri: str, verifier: str) -> Tokens:

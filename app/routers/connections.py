@@ -119,7 +119,7 @@ async def finish_login(
             parts.db, parts.audit, connection, status="error", problem="access_denied", by=by, now=parts.clock()
         )
         return _back(pending, "error")
-    verifier = beginning.verifier_of(parts.settings, state) if provider == "spotify" else None
+    verifier = beginning.verifier_of(parts.settings, provider, state)
     operation = await beginning.accept_code(
         parts.db, parts.ring, pending, code=code, verifier=verifier, now=parts.clock()
     )

@@ -2,6 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ from tests.sandbox.spotify_harness import (
     spotify_dialog,
     token_call,
 )
+from tools.child import running
+from tools.embedded import sandbox_child, spotify_urls
 
 DAY_S = 86_400
 AUTHORIZE = "/accounts.spotify.com/authorize"
@@ -211,3 +214,20 @@ def test_orders_about_nobody_are_refused(sandbox: Sandbox) -> None:
     for name in ("user0", "user1000", "user01", "nobody"):
         sandbox.control("POST", "/spotify/grant", {"user": name}, 404)
     sandbox.control("PUT", "/spotify", {"allow_list": ["nobody"]}, 404)
+
+
+def test_the_embedded_sandbox_knows_the_app_it_was_told_of(tmp_path: Path) -> None:
+    child = sandbox_child(
+        tmp_path,
+        "http://127.0.0.1:9/",
+        app_id="1",
+        app_secret="x",
+        verify_token="v",
+        spotify_client_id="ours",
+        spotify_client_secret="secret",
+    )
+    with running(child):
+        url = spotify_urls(child.url)["SOUNDOPS_SPOTIFY_ACCOUNTS_URL"] + "/api/token"
+        form = {"grant_type": "client_credentials"}
+        for client, status in ((("ours", "secret"), 200), (CLIENT, 400)):
+            assert httpx.post(url, data=form, auth=client, trust_env=False).status_code == status

@@ -1,6 +1,7 @@
 """The product's Spotify client against the real sandbox."""
 
 import asyncio
+import secrets
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,7 +26,7 @@ from app.clients.spotify_errors import (
     api_error,
     token_error,
 )
-from app.services.pkce import challenge_of, new_verifier
+from app.services.pkce import challenge_of, verifier_of
 from tests.sandbox.sandbox_harness import Sandbox
 from tests.sandbox.spotify_harness import CLIENT, SPOTIFY_REDIRECT, grant
 from tools.embedded import spotify_urls
@@ -50,14 +51,17 @@ def fault(sandbox: Sandbox, path: str, kind: str, **more: Any) -> None:
 
 async def log_in(spotify: Spotify, sandbox: Sandbox, user: str) -> tuple[str, str]:
     """A code for this user, and the verifier that goes with it."""
-    verifier = new_verifier()
-    url = client.authorize_url(
-        spotify,
-        redirect_uri=SPOTIFY_REDIRECT,
-        state="s t&1",
-        scopes=("playlist-read-private", "user-top-read"),
-        challenge=challenge_of(verifier),
-    )
+    verifier = verifier_of(secrets.token_bytes(32), "state")
+    asked = {
+        "client_id": spotify.client_id,
+        "response_type": "code",
+        "redirect_uri": SPOTIFY_REDIRECT,
+        "state": "s t&1",
+        "scope": "playlist-read-private user-top-read",
+        "code_challenge": challenge_of(verifier),
+        "code_challenge_method": "S256",
+    }
+    url = httpx.URL(f"{spotify.accounts_url}/authorize", params=asked)
     answer = await spotify.http.post(url, data={"user": user, "allow": "1"})
     back = httpx.URL(answer.headers["location"])
     assert back.params["state"] == "s t&1"
@@ -82,7 +86,9 @@ async def test_a_user_connects_and_stays_connected(spotify: Spotify, sandbox: Sa
 async def test_a_code_or_refresh_token_that_is_not_good(spotify: Spotify, sandbox: Sandbox) -> None:
     code, verifier = await log_in(spotify, sandbox, "nightjar")
     with pytest.raises(GrantInvalid) as caught:
-        await client.exchange_code(spotify, code, redirect_uri=SPOTIFY_REDIRECT, verifier=new_verifier())
+        await client.exchange_code(
+            spotify, code, redirect_uri=SPOTIFY_REDIRECT, verifier=verifier_of(secrets.token_bytes(32), "state")
+        )
     assert (caught.value.code, caught.value.http_status) == ("invalid_grant", 400)
     sandbox.control("POST", "/spotify/remove", {"user": "nightjar"})
     with pytest.raises(GrantInvalid):
@@ -266,4 +272,6 @@ def test_refusals_of_the_web_api(status: int, kind: type[SpotifyError]) -> None:
 def test_the_challenge_is_the_one_of_the_standard() -> None:
     """RFC 7636, appendix B."""
     assert challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-    assert new_verifier() != new_verifier() and 43 <= len(new_verifier()) <= 128
+    key = secrets.token_bytes(32)
+    assert verifier_of(key, "a state") == verifier_of(key, "a state") != verifier_of(key, "another")
+    assert len(verifier_of(key, "a state")) == 43

@@ -1,8 +1,6 @@
 """Beginning to connect an account, or to connect it anew: from the wish to the code that comes back."""
 
-import base64
 import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +11,7 @@ from app.derived_keys import derive
 from app.errors import FieldError, InvalidInput, InvalidState, ProviderNotAvailable
 from app.ids import new_id
 from app.models.features import Feature, Provider, asked_scopes, features_of
-from app.services import operations
+from app.services import operations, pkce
 from app.services.audit import Audit, By
 from app.services.connections import store
 from app.services.vault.ring import PublicRing
@@ -111,21 +109,15 @@ def authorize_url(settings: Settings, provider: Provider, scopes: list[str], sta
     if provider == "facebook":
         query |= {"client_id": settings.meta_app_id, "scope": ",".join(scopes), "auth_type": "rerequest"}
         return f"{settings.facebook_www_url}/{settings.graph_version}/dialog/oauth?{urlencode(query)}"
-    query |= {"client_id": settings.spotify_client_id, "code_challenge_method": "S256"}
-    query |= {"code_challenge": _challenge(verifier_of(settings, state))} | (
-        {"scope": " ".join(scopes)} if scopes else {}
-    )
+    challenge = pkce.challenge_of(pkce.verifier_of(derive(settings, "PKCE"), state))
+    query |= {"client_id": settings.spotify_client_id, "code_challenge": challenge, "code_challenge_method": "S256"}
+    query |= {"scope": " ".join(scopes)} if scopes else {}
     return f"{settings.spotify_accounts_url}/authorize?{urlencode(query)}"
 
 
-def verifier_of(settings: Settings, state: str) -> str:
-    """The PKCE verifier of a log-in (RFC 7636). It is made from its `state` anew, so that nobody has to keep it."""
-    raw = hmac.digest(derive(settings, "PKCE"), state.encode(), "sha256")
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _challenge(verifier: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+def verifier_of(settings: Settings, provider: Provider, state: str) -> str | None:
+    """The PKCE verifier of this log-in; none at a provider that knows none."""
+    return pkce.verifier_of(derive(settings, "PKCE"), state) if provider == "spotify" else None
 
 
 def _pending(label_id: str, wish: Wish, *, now: datetime) -> Doc:
