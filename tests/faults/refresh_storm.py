@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -61,10 +61,18 @@ class Report:
 
 
 def storm(
-    folder: Path, *, connections: int, uses: int, grace_s: int, seed: int, slow_s: float = 15, share: float = 0.1
+    folder: Path,
+    *,
+    connections: int,
+    uses: int,
+    grace_s: int,
+    seed: int,
+    slow_s: float = 15,
+    share: float = 0.1,
+    settings: Mapping[str, str] = SETTINGS,
 ) -> Report:
     """Have all connections used at the moment when their tokens end."""
-    with stage(folder, workers=2, apis=2, **SETTINGS) as running:
+    with stage(folder, workers=2, apis=2, **settings) as running:
         used_at = utc_now() + timedelta(seconds=10 + connections * A_CONNECTION_S)
         ends_at = used_at + timedelta(seconds=ENDS_SOON_S)
         asyncio.run(connect(running, connections, ends_at=ends_at, used_at=used_at, uses=uses))

@@ -1,6 +1,7 @@
 """Accounts that are kept connected: their log-in, a time that passes here and at the providers, and what came of it."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ import httpx
 
 from app.db import Doc
 from app.services.connections import tending
+from app.services.connections.schedule import next_warning
+from app.services.vault.secrets import put_secret
 from sandbox.settings import Settings
 from tests.flows.flows_harness import Meta
 from tests.house import House
@@ -16,6 +19,7 @@ from tools import embedded
 
 OWNER, ADMIN = "owner@example.com", "admin@example.com"
 DAY = timedelta(days=1)
+PAGE = "100000000000001"
 
 
 def spotify_env(sandbox_url: str) -> dict[str, str]:
@@ -99,3 +103,16 @@ async def decide(owner: httpx.AsyncClient, authorize_url: str, user: str) -> Non
         form = {"account": user, "user": user, "allow": "1"}
         back = urlsplit((await browser.post(authorize_url, data=form)).headers["location"])
     (await owner.get(f"{back.path}?{back.query}")).raise_for_status()
+
+
+async def facebook(house: House, meta: Meta, answer: Callable[[httpx.Request], httpx.Response]) -> Kept:
+    """A connected Page whose person's token lives for sixty days; `answer` is Facebook."""
+    owner = await house.person(OWNER)
+    label_id = await house.label(owner)
+    now, ends_at = house.clock(), house.clock() + timedelta(days=60)
+    told: Doc = {"provider": "facebook", "network": "facebook", "refresh_at": now + 29 * DAY}
+    told |= {"access_ends_at": ends_at, "warn_at": next_warning(ends_at, now)}
+    found = await house.connection(label_id, PAGE, **told)
+    await put_secret(house.db, house.api.ring, "user-0", connection=found, purpose="user_token", now=now)
+    house.worker.facebook.http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Kept(house, meta, label_id, found["_id"])

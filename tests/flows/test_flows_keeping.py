@@ -1,22 +1,17 @@
 """Two hundred days: whatever the provider, a connection is refreshed in time, or its label is told before it ends."""
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 
-from app.db import Doc
 from app.services.connections import tending
-from app.services.connections.schedule import next_warning
 from app.services.vault.secrets import put_secret
 from tests.api.people import join
 from tests.flows.flows_harness import Meta
-from tests.flows.keeping_harness import ADMIN, DAY, OWNER, Kept, kept
+from tests.flows.keeping_harness import ADMIN, DAY, OWNER, PAGE, Kept, facebook, kept
 from tests.house import House
-
-PAGE = "100000000000001"
 
 
 def expected(account: str, *dates: Any) -> Counter[str]:
@@ -91,19 +86,6 @@ async def test_a_spotify_grant_ends_whatever_is_refreshed(live_house: House, met
     ]
     assert len(await account.events("connection.expiring")) == 3
     assert len(await account.stored("audit_log", action="connection.needs_reauth")) == 1
-
-
-async def facebook(house: House, meta: Meta, answer: Callable[[httpx.Request], httpx.Response]) -> Kept:
-    """A connected Page whose person's token lives for sixty days; `answer` is Facebook."""
-    owner = await house.person(OWNER)
-    label_id = await house.label(owner)
-    now, ends_at = house.clock(), house.clock() + timedelta(days=60)
-    told: Doc = {"provider": "facebook", "network": "facebook", "refresh_at": now + 29 * DAY}
-    told |= {"access_ends_at": ends_at, "warn_at": next_warning(ends_at, now)}
-    found = await house.connection(label_id, PAGE, **told)
-    await put_secret(house.db, house.api.ring, "user-0", connection=found, purpose="user_token", now=now)
-    house.worker.facebook.http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    return Kept(house, meta, label_id, found["_id"])
 
 
 async def test_a_facebook_log_in_is_made_longer(live_house: House, meta: Meta) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from app.clients.credentials import Opened
@@ -12,7 +13,7 @@ from app.services.connections.refreshing import ask, usable_token
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.opening import NotAllowed
 from tests.flows.flows_harness import Meta
-from tests.flows.keeping_harness import DAY, OWNER, Kept, kept
+from tests.flows.keeping_harness import DAY, OWNER, Kept, facebook, kept
 from tests.house import House
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -232,3 +233,42 @@ async def test_a_connection_that_is_left_meanwhile(account: Kept, meta: Meta) ->
     ended = [(one["state"], one["problem"]["code"]) for one in await account.refreshes()]
     assert ended == [("failed", "connection_gone")] * 2
     assert await meta.ledger("spotify_token_refreshed") == []
+
+
+async def test_a_lost_answer_without_any_grace(account: Kept, meta: Meta) -> None:
+    """The only good refresh token was in that answer: the connection waits for a new log-in, and all else is kept."""
+    await meta.fault("lost", "/api/token")
+    await use(account)
+    await account.round()
+    for wait in (3 * SECOND, 11 * SECOND, 61 * SECOND):
+        assert (await account.now())["status"] == "active"
+        await account.pass_by(wait)
+    assert (await account.now())["problem"] == "token_dead"
+    await account.days(5)
+    [operation] = await account.refreshes()
+    assert (operation["state"], operation["attempts"]) == ("failed", 7)
+    assert len(await account.stored("secrets")) == 2
+    assert sum((await account.subjects(OWNER)).values()) == 1
+
+
+async def test_facebook_calls_both_tokens_dead(live_house: House, meta: Meta) -> None:
+    """The person took the app away: believed after the third denial, and never tried again."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(400, json={"error": {"code": 190, "error_subcode": 458, "type": "OAuthException"}})
+
+    account = await facebook(live_house, meta, answer)
+    await account.set(refresh_at=live_house.clock())
+    await account.round()
+    await account.pass_by(11 * SECOND)
+    assert (await account.now())["status"] == "active"
+    await account.pass_by(61 * SECOND)
+    found = await account.now()
+    assert (found["status"], found["problem"], found["denied"]["subcode"]) == ("needs_reauth", "token_dead", 458)
+    await account.days(70)
+    assert len(asked) == 6
+    assert [one["state"] for one in await account.refreshes()] == ["failed"]
+    assert len(await account.stored("secrets")) == 2
+    assert sum((await account.subjects(OWNER)).values()) == 1
