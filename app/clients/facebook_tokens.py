@@ -4,7 +4,7 @@ Source: Meta, Facebook Login, 2026-02 (meta-platform.md, section 1.2).
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from app.clients.credentials import Opened
 from app.clients.facebook import Facebook
@@ -37,6 +37,18 @@ async def renew_user_token(facebook: Facebook, token: Opened) -> UserToken:
     seconds = body.get("expires_in")
     lifetime = timedelta(seconds=seconds) if isinstance(seconds, int) and seconds > 0 else LONG_LIFE
     return UserToken(str(body["access_token"]), lifetime)
+
+
+async def access_end(facebook: Facebook, user_token: Opened) -> datetime | None:
+    """When the person must have been active with our app again, by `debug_token`; none where Facebook names no time.
+
+    Fresh tokens do not move it: afterwards its data is withheld, whatever token asks.
+    """
+    ourselves = Opened(f"{facebook.app_id}|{facebook.app_secret}", "refresh")
+    url, params = facebook.address("/debug_token"), {"input_token": user_token.reveal("refresh")}
+    body = await retried(facebook, "GET", url, token=ourselves, used_for=REFRESH, params=params)
+    seconds = body["data"].get("data_access_expires_at")
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and seconds > 0 else None
 
 
 async def is_alive(facebook: Facebook, token: Opened) -> bool:

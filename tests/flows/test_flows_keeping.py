@@ -1,7 +1,7 @@
 """Two hundred days: whatever the provider, a connection is refreshed in time, or its label is told before it ends."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -88,12 +88,19 @@ async def test_a_spotify_grant_ends_whatever_is_refreshed(live_house: House, met
     assert len(await account.stored("audit_log", action="connection.needs_reauth")) == 1
 
 
+def debugged(ends_at: datetime) -> httpx.Response:
+    """Facebook's word for when access ends."""
+    return httpx.Response(200, json={"data": {"is_valid": True, "data_access_expires_at": int(ends_at.timestamp())}})
+
+
 async def test_a_facebook_log_in_is_made_longer(live_house: House, meta: Meta) -> None:
     """The person's token is exchanged in time, by the newest one; the Page's is fetched anew only when it has died."""
     used, fetched = [], []
 
     def answer(request: httpx.Request) -> httpx.Response:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if request.url.path.endswith("/debug_token"):
+            return debugged(live_house.clock() + timedelta(days=90))
         if request.url.path.endswith("/oauth/access_token"):
             used.append(dict(httpx.QueryParams(request.content.decode()))["fb_exchange_token"])
             return httpx.Response(200, json={"access_token": f"user-{len(used)}", "expires_in": 60 * 86_400})
@@ -117,6 +124,8 @@ async def test_a_facebook_log_in_that_is_not_made_longer(live_house: House, meta
     ends_at = live_house.clock() + timedelta(days=60)
 
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/debug_token"):
+            return debugged(ends_at)
         if not request.url.path.endswith("/oauth/access_token"):
             return httpx.Response(200, json={"id": PAGE})
         left = ends_at - live_house.clock()

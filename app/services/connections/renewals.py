@@ -57,7 +57,8 @@ async def of_instagram(hands: Hands, operation: Doc, connection: Doc) -> Renewed
 async def of_facebook(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
     """The person's long token for a fresh one, and a fresh Page's token by it only where the old one has died.
 
-    A Page's token may outlive its person's: then the connection goes on, and `access_ends_at` stays where it is.
+    A Page's token may outlive its person's: then the connection goes on. A refresh does not make access last longer;
+    when that ends is Facebook's to say, and is asked each time.
     """
     now, ends_at = hands.clock(), connection["access_ends_at"]
     user_token = await _opened(hands, operation, connection, "user_token")
@@ -70,11 +71,10 @@ async def of_facebook(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
         if ends_at is None or ends_at <= now + PAGE_LIVES_ON:
             raise GiveUp("log_in_ended", "The Page's token lives on; a new log-in makes it last.") from exc
         raise TryAgain(now + PAGE_LIVES_ON, "log_in_ended") from exc
-    tokens = {"user_token": found.token}
+    tokens, fresh = {"user_token": found.token}, Opened(found.token, "refresh")
     if not await facebook_tokens.is_alive(hands.facebook, of_page):
-        fresh = Opened(found.token, "refresh")
         tokens["access_token"] = await facebook_tokens.page_token(hands.facebook, fresh, connection["subscription_id"])
-    ends_at = hands.clock() + found.lifetime
+    ends_at = await facebook_tokens.access_end(hands.facebook, fresh)
     return _renewed(hands, connection, tokens, life=found.lifetime, token_expires_at=None, access_ends_at=ends_at)
 
 
@@ -111,7 +111,7 @@ def _renewed(
     *,
     life: timedelta | None,
     token_expires_at: datetime | None,
-    access_ends_at: datetime,
+    access_ends_at: datetime | None,
 ) -> Renewed:
     now = hands.clock()
     idle = refresh_after(connection["provider"], life, spread=random.random())  # noqa: S311 (spreads load)
