@@ -292,8 +292,10 @@ class WorkerSettings(Settings):
     """Where mail goes: `smtps://user:password@host:465`, or `smtp://…:587`, which must offer STARTTLS in production."""
     mail_from: Annotated[str, AfterValidator(_mailbox)] = "SoundOps <no-reply@soundops.io>"
     """The sender of every mail."""
-    kill_at: Literal["before_intent", "before_call", "during_call", "after_call", "after_record"] | None = None
-    """A drill: die at this point of a send. Refused in production."""
+    kill_at: (
+        Literal["before_intent", "before_call", "during_call", "after_call", "after_record", "refresh_answered"] | None
+    ) = None
+    """A drill: die at this point of a send, or with a refreshed token in hand. Refused in production."""
     kill_after: int = Field(default=1, ge=1)
     """A drill: at which passing of `kill_at`."""
 

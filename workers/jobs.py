@@ -22,6 +22,7 @@ from app.services.audit import Audit
 from app.services.connections.choosing import choose_accounts
 from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
+from app.services.connections.refreshing import refresh
 from app.services.inbox import sending
 from app.services.inbox.drain import drain_batch
 from app.services.labels import deletion
@@ -37,6 +38,7 @@ OPERATIONS_AT_ONCE = 20
 OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "exchange_code": exchange,
     "choose_accounts": choose_accounts,
+    "refresh_token": refresh,
 }
 """What keeps connections in order, by the kind of operation."""
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])

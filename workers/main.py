@@ -26,6 +26,7 @@ from app.ids import new_id
 from app.logs import get_logger
 from app.services import faults, retention
 from app.services.audit import Audit
+from app.services.connections import tending
 from app.services.vault import private_ring, ring
 from app.settings import WorkerSettings
 from workers import jobs
@@ -33,6 +34,7 @@ from workers.jobs import Parts
 
 log = get_logger(__name__)
 RETENTION_EVERY_S = 30
+TEND_EVERY_S = 30
 STOP_WITHIN_S = 20
 JOB_TIMEOUT_S = 60
 MAIL_STEPS_A_LEASE = 3
@@ -55,6 +57,7 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: jobs.drain_waiting(parts), settings.sweep_s, parts.rung)),
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
+        asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]
     await stop.wait()

@@ -35,6 +35,15 @@ class ConnectionCreate(ApiModel):
     """Where the browser goes after the log-in at the provider."""
 
 
+class ConnectionRenewal(ApiModel):
+    """A new log-in for a connection that is there."""
+
+    features: Features | None = None
+    """What to switch on from then on; left out, what is switched on now."""
+    return_to: ReturnTo | None = None
+    """Where the browser goes after the log-in at the provider."""
+
+
 class AccountOut(ApiModel):
     """The account at the provider."""
 

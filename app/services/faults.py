@@ -6,7 +6,8 @@ import signal
 from dataclasses import dataclass
 from typing import Literal
 
-Point = Literal["before_intent", "before_call", "during_call", "after_call", "after_record"]
+SendingPoint = Literal["before_intent", "before_call", "during_call", "after_call", "after_record"]
+Point = Literal[SendingPoint, "refresh_answered"]
 CALL_IS_ON_ITS_WAY_S = 0.05
 
 

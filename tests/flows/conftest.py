@@ -14,6 +14,7 @@ from tests.flows.flows_harness import (
     only_the_clock_decides,
     sit_down,
 )
+from tests.flows.keeping_harness import spotify_env
 from tests.house import House, open_house, settings_env
 
 
@@ -49,6 +50,7 @@ async def live_house(
         sandbox_url=sandbox_url,
         smtp_url=smtp_url,
         SOUNDOPS_GRAPH_TIMEOUT_S="1",
+        **spotify_env(sandbox_url),
     )
     async with open_house(env, postbox_url=postbox) as found:
         await only_the_clock_decides(found)

@@ -21,6 +21,14 @@ from app.services.single_use import Purpose
 from tests.house import NO_POSTBOX, House
 
 NEW, OLD = "new@example.com", "old@example.com"
+CONNECTION = {
+    "name": "Mara",
+    "label": "Nightjar",
+    "account": "nightjar",
+    "provider": "Spotify",
+    "connection_id": "con_1",
+    "label_id": "lbl_1",
+}
 FACTS: dict[str, dict[str, str]] = {
     "verify_email": {"name": "Mara"},
     "address_known": {"name": "Mara"},
@@ -36,7 +44,10 @@ FACTS: dict[str, dict[str, str]] = {
     "owner_changed": {"name": "Mara", "label": "Nightjar", "owners": "Ines, Teo"},
     "email_change_undone": {"name": "Mara"},
     "client_secret_made": {"name": "Mara", "label": "Nightjar", "client": "Tour planner"},
+    "connection_expiring": CONNECTION | {"left": "7 days", "on": "2026-12-02"},
+    "connection_needs_login": CONNECTION,
 }
+RECONNECT = "connections/con_1/reconnect?label=lbl_1"
 LINKS: dict[str, tuple[Purpose, str]] = {
     "verify_email": ("verify_email", "verify-email"),
     "reset_password": ("reset_password", "reset-password"),
@@ -127,6 +138,9 @@ async def test_a_mail_arrives_and_its_link_works(house: House, template: Templat
     assert "<img" not in mail["html"] and mail["html"].startswith("<!DOCTYPE html>")
     if template not in LINKS:
         assert mail["token"] is None and "sot_" not in mail["text"] + mail["html"]
+        link = f"{house.api.settings.app_url}/{RECONNECT}"
+        shown_as_link = link in mail["text"].splitlines() and f'href="{link}"' in mail["html"]
+        assert shown_as_link == template.startswith("connection_") and "paste this code" not in mail["text"]
         return
     purpose, page = LINKS[template]
     link = f"{house.api.settings.app_url}/{page}#token={mail['token']}"

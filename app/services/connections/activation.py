@@ -9,14 +9,15 @@ from pymongo.errors import DuplicateKeyError
 
 from app.clients.credentials import Opened
 from app.clock import Clock
-from app.db import Database, Doc
+from app.db import Database, Doc, Session
 from app.models.features import AccountKind, Feature, granted_features
 from app.services.audit import SYSTEM, Audit
 from app.services.connections import store, webhooks
 from app.services.connections.hands import Hands
+from app.services.connections.schedule import next_warning
 from app.services.events import Event, append
 from app.services.operations import GiveUp
-from app.services.vault.secrets import destroy_secret, put_secret
+from app.services.vault.secrets import destroy_secret, put_secrets
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
     """
     fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
     network = store.NETWORKS[fresh["provider"], grant.kind]
-    ready = _ready(fresh, grant) | {"network": network}
+    ready = _ready(fresh, grant) | {"network": network, "warn_at": next_warning(grant.access_ends_at, hands.clock())}
     if fresh["renews"]:
         await _renew_chosen(hands, fresh, grant, ready)
         return
@@ -67,7 +68,7 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
         await end(hands, fresh, "account_already_connected")
         raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
     if not sealed:
-        await _seal(hands, fresh, grant)
+        await hands.db.in_transaction(lambda session: _seal(hands, fresh, grant, session))
     fields = await webhooks.sync(hands, fresh | ready, grant.tokens["access_token"])
     changes = {
         "status": "active",
@@ -99,6 +100,7 @@ def _ready(fresh: Doc, grant: Grant) -> Doc:
         "token_expires_at": grant.token_expires_at,
         "refresh_at": grant.refresh_at,
         "access_ends_at": grant.access_ends_at,
+        "authorized_at": fresh.get("authorized_at"),
     }
 
 
@@ -126,13 +128,16 @@ async def give_up(hands: Hands, fresh: Doc, problem: str, detail: str) -> NoRetu
 
 async def _renew(hands: Hands, fresh: Doc, known: Doc, grant: Grant, ready: Doc) -> None:
     """Give the fresh tokens to the connection that the account has already, with all its conversations."""
-    await _seal(hands, known, grant)
     fields = await webhooks.sync(hands, known | ready, grant.tokens["access_token"])
     kept = {name: fresh[name] for name in ("features", "asked_scopes", "granted_scopes")}
     changes = ready | kept | {"status": "active", "problem": None, "subscribed_fields": fields}
-    changes |= {"renewed_by": fresh["_id"], "token_version": known["token_version"] + 1}
+    changes["renewed_by"] = fresh["_id"]
     before = {"renewed_by": {"$ne": fresh["_id"]}, "status": {"$in": list(store.LIVE)}}
-    await _make_active(hands.db, hands.audit, known, changes, hands.clock, only_if=before)
+
+    async def seal(session: Session) -> None:
+        await _seal(hands, known, grant, session)
+
+    await _make_active(hands.db, hands.audit, known, changes, hands.clock, only_if=before, also=seal)
     for purpose in ("code", "verifier", *grant.tokens):
         await destroy_secret(hands.db, connection=fresh, purpose=purpose)
     replaced = {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"], "choices": []}
@@ -140,19 +145,27 @@ async def _renew(hands: Hands, fresh: Doc, known: Doc, grant: Grant, ready: Doc)
     await tell(hands.db, known, f"renewed:{fresh['_id']}", hands.clock)
 
 
-async def _seal(hands: Hands, connection: Doc, grant: Grant) -> None:
-    for purpose, token in grant.tokens.items():
-        secret = token.reveal("connect", "choose")
-        await put_secret(hands.db, hands.ring, secret, connection=connection, purpose=purpose, now=hands.clock())
+async def _seal(hands: Hands, connection: Doc, grant: Grant, session: Session) -> None:
+    secrets = {purpose: token.reveal("connect", "choose") for purpose, token in grant.tokens.items()}
+    await put_secrets(hands.db, hands.ring, secrets, connection=connection, now=hands.clock(), session=session)
 
 
 async def _make_active(
-    db: Database, audit: Audit, connection: Doc, changes: Doc, clock: Clock, *, only_if: Doc
+    db: Database,
+    audit: Audit,
+    connection: Doc,
+    changes: Doc,
+    clock: Clock,
+    *,
+    only_if: Doc,
+    also: store.Also | None = None,
 ) -> None:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
-    update = {"$set": changes, "$unset": {"abandon_at": "", "denied": "", "choices": ""}, "$inc": {"version": 1}}
+    update = {"$set": changes, "$inc": {"version": 1, "token_version": 1}}
+    update["$unset"] = {"abandon_at": "", "denied": "", "choices": ""}
     told = {"features": " ".join(changes["active_features"])}
-    await store.change_once(db, audit, query, update, "connection.connected", details=told, by=SYSTEM, now=clock())
+    action = "connection.connected"
+    await store.change_once(db, audit, query, update, action, details=told, by=SYSTEM, now=clock(), also=also)
 
 
 async def end(hands: Hands, connection: Doc, problem: str) -> None:

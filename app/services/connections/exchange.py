@@ -6,10 +6,10 @@ Each step is kept when it is done, so that a worker that takes over goes on wher
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable
+from app.clients import graph_errors, spotify_errors
 from app.db import Doc
 from app.models.features import Provider
-from app.services.connections import facebook_login, instagram_login, store
+from app.services.connections import facebook_login, instagram_login, spotify_login, store
 from app.services.connections.activation import end
 from app.services.connections.hands import Hands
 from app.services.operations import GiveUp, TryAgain
@@ -17,9 +17,14 @@ from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
 RETRY = timedelta(seconds=10)
+UNAVAILABLE = (graph_errors.Unavailable, spotify_errors.Unavailable)
+RATE_LIMITED = (graph_errors.RateLimited, spotify_errors.RateLimited)
+OUTCOME_UNKNOWN = (graph_errors.OutcomeUnknown, spotify_errors.OutcomeUnknown)
+PROVIDER_ERRORS = (graph_errors.GraphError, spotify_errors.SpotifyError)
 LOG_INS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[None]]] = {
     "instagram": instagram_login.complete,
     "facebook": facebook_login.complete,
+    "spotify": spotify_login.complete,
 }
 """What completes a log-in, given the operation and the pending connection."""
 
@@ -33,11 +38,11 @@ async def exchange(hands: Hands, operation: Doc) -> Doc:
     try:
         if connection["status"] == "pending":
             await LOG_INS[connection["provider"]](hands, operation, connection)
-    except (Unavailable, RateLimited) as exc:
-        wait = exc.wait if isinstance(exc, RateLimited) else RETRY
+    except (*UNAVAILABLE, *RATE_LIMITED) as exc:
+        wait = exc.wait if isinstance(exc, RATE_LIMITED) else RETRY
         raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
-    except (GraphError, NoSecret, NotAllowed, SealBroken, KeyError, ValueError) as exc:
-        code = "exchange_interrupted" if isinstance(exc, OutcomeUnknown) else "exchange_refused"
+    except (*PROVIDER_ERRORS, NoSecret, NotAllowed, SealBroken, KeyError, ValueError) as exc:
+        code = "exchange_interrupted" if isinstance(exc, OUTCOME_UNKNOWN) else "exchange_refused"
         await end(hands, connection, code)
         raise GiveUp(code, "The provider did not complete the log-in. Connect the account again.") from exc
     now_there = await store.need(hands.db, connection["label_id"], connection["_id"])

@@ -1,6 +1,6 @@
 """Completing a log-in with Instagram: code, short token, long token, account. Source: meta-platform.md, section 1.1."""
 
-from datetime import timedelta
+import random
 
 from app.clients import graph as meta
 from app.clients.credentials import Opened
@@ -8,11 +8,9 @@ from app.db import Doc
 from app.services.connections import store
 from app.services.connections.activation import Grant, activate
 from app.services.connections.hands import Hands
+from app.services.connections.schedule import refresh_after
 from app.services.vault.opening import NoSecret
 from app.services.vault.secrets import destroy_secret, put_secret
-
-REFRESH_AFTER = timedelta(days=30)
-"""Half of the token's life (Instagram refreshes what is a day old and has not ended)."""
 
 
 async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
@@ -20,6 +18,8 @@ async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
     token = await _long_token(hands, operation, connection)
     account = await meta.get_account(hands.graph, token)
     fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
+    issued_at, ends_at = fresh["token_issued_at"], fresh["token_expires_at"]
+    idle = refresh_after("instagram", ends_at - issued_at, spread=random.random())  # noqa: S311 (spreads load)
     ids = (account.provider_id, account.scoped_id)
     grant = Grant(
         kind="instagram",
@@ -31,9 +31,9 @@ async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
         person_ids=ids,
         subscription_id=account.provider_id,
         tokens={"access_token": token},
-        token_expires_at=fresh["token_expires_at"],
-        refresh_at=fresh["token_issued_at"] + REFRESH_AFTER,
-        access_ends_at=fresh["token_expires_at"],
+        token_expires_at=ends_at,
+        refresh_at=issued_at + idle,
+        access_ends_at=ends_at,
     )
     await activate(hands, fresh, grant, sealed=True)
 

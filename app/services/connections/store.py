@@ -1,6 +1,6 @@
 """Connections as they are stored: finding them, and moving them from one state to another."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -9,6 +9,7 @@ from app.errors import NotFound
 from app.models.features import Provider
 from app.services.audit import Audit, By
 
+Also = Callable[[Session], Awaitable[None]]
 Ending = Literal["needs_reauth", "error"]
 AUDITED: dict[Ending, str] = {"needs_reauth": "connection.needs_reauth", "error": "connection.refused"}
 """What the audit log calls it when a connection comes to this status."""
@@ -42,32 +43,56 @@ async def page_of(db: Database, label_id: str, *, after: str | None, limit: int)
 
 
 async def mark(
-    db: Database, audit: Audit, connection: Doc, *, status: Ending, problem: str, by: By, now: datetime
+    db: Database,
+    audit: Audit,
+    connection: Doc,
+    *,
+    status: Ending,
+    problem: str,
+    by: By,
+    now: datetime,
+    also: Also | None = None,
 ) -> bool:
     """Move a connection to another status, unless it has moved already; whether it was this call that did.
 
-    One that needs a new log-in keeps its account, and receives what fans write meanwhile.
+    One that needs a new log-in keeps its account, and receives what fans write meanwhile; one that has fresh tokens by
+    now needs none. `also` is done in the same transaction.
     """
     key = {"_id": connection["_id"], "label_id": connection["label_id"]}
     query = key | {"status": {"$eq": connection["status"], "$ne": status}}
+    query |= {"token_version": connection["token_version"]} if status == "needs_reauth" else {}
     update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
     if status == "error":
-        update["$unset"] = {"active_account_id": "", "choices": ""}
+        update["$unset"] = {"active_account_id": "", "choices": "", "abandon_at": ""}
         update["$set"]["active_features"] = []
     told = {"problem": problem}
-    return await change_once(db, audit, query, update, AUDITED[status], details=told, by=by, now=now)
+    return await change_once(db, audit, query, update, AUDITED[status], details=told, by=by, now=now, also=also)
 
 
 async def change_once(
-    db: Database, audit: Audit, query: Doc, update: Doc, action: str, *, details: dict[str, str], by: By, now: datetime
+    db: Database,
+    audit: Audit,
+    query: Doc,
+    update: Doc,
+    action: str,
+    *,
+    details: dict[str, str],
+    by: By,
+    now: datetime,
+    also: Also | None = None,
 ) -> bool:
-    """Change the connection, if it still is as the `query` says, and tell the audit log; whether it was this call."""
+    """Change the connection, if it still is as the `query` says, and tell the audit log; whether it was this call.
+
+    `also` is done in the same transaction, then and only then.
+    """
 
     async def both(session: Session) -> bool:
         changed = await db.open("connections").update_one(query, update, session=session)
         if changed.modified_count:
             where = {"label_id": query["label_id"], "target": query["_id"]}
             await audit.record(by, action, **where, details=details, now=now, session=session)
+            if also:
+                await also(session)
         return changed.modified_count == 1
 
     return await db.in_transaction(both)

@@ -15,8 +15,9 @@ from app.clock import Clock
 from app.db import Database, Doc, Session
 from app.errors import ReplyWindowClosed
 from app.services import faults
-from app.services.audit import SYSTEM, Audit
+from app.services.audit import Audit
 from app.services.connections import store
+from app.services.connections.reauth import require_login
 from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
@@ -76,7 +77,7 @@ async def send_reply(
         await _failed(db, message, "connection_not_active", clock)
         raise GiveUp("connection_not_active", "The account is not connected any more, or messages are off.") from exc
     except (NoSecret, SealBroken) as exc:
-        await _needs_reauth(db, audit, connection, "token_unreadable", clock)
+        await require_login(db, audit, connection, "token_unreadable", now=clock())
         if message.get("calling_at"):
             await _set_state(db, message, "unknown")
             raise InDoubt(None, "The token cannot be read, so that Meta cannot be asked.") from exc
@@ -115,7 +116,7 @@ async def _send_or_find(
         await _set_state(db, message, "unknown")
         raise InDoubt(clock() + LOOK_AGAIN[0], "Meta's answer was lost; the conversation is being read back.") from exc
     except TokenDead as exc:
-        await _needs_reauth(db, audit, connection, "token_dead", clock)
+        await require_login(db, audit, connection, "token_dead", now=clock())
         await _failed(db, message, "needs_reauth", clock)
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
     except Refused as exc:
@@ -194,7 +195,7 @@ async def _what_happened(
         found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
     except TokenDead:
         found = None
-        await _needs_reauth(db, audit, connection, "token_dead", clock)
+        await require_login(db, audit, connection, "token_dead", now=clock())
     except GraphError:
         found = None
     if found:
@@ -205,10 +206,6 @@ async def _what_happened(
     asked = clock() - message["calling_at"]
     later = next((message["calling_at"] + wait for wait in LOOK_AGAIN if wait > asked), None)
     raise InDoubt(later, "The worker was interrupted while it sent; Meta does not show the message.")
-
-
-async def _needs_reauth(db: Database, audit: Audit, connection: Doc, problem: str, clock: Clock) -> None:
-    await store.mark(db, audit, connection, status="needs_reauth", problem=problem, by=SYSTEM, now=clock())
 
 
 async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) -> None:

@@ -40,6 +40,12 @@ async def owners(db: Database, label_id: str, *, session: Session) -> list[Doc]:
     return await db.open("memberships").find({"label_id": label_id, "role": "owner"}, session=session).to_list()
 
 
+async def managers(db: Database, label_id: str, *, session: Session) -> list[Doc]:
+    """The memberships of the label's owners and admins: who can see to what concerns the whole label."""
+    query = {"label_id": label_id, "role": {"$in": ["owner", "admin"]}}
+    return await db.open("memberships").find(query, session=session).sort("_id", 1).to_list()
+
+
 def new_membership(label_id: str, user_id: str, role: Role, *, now: datetime) -> Doc:
     """A membership, not stored yet."""
     document = {"_id": new_id("mbr"), "label_id": label_id, "user_id": user_id, "role": role}

@@ -27,7 +27,10 @@ ADDRESSES = {"email", "token_email"}
 
 @dataclass(frozen=True)
 class Letter:
-    """What a template needs besides its words. A link of it leads to `page` of the app, with a token for `purpose`."""
+    """What a template needs besides its words.
+
+    A link of it leads to `page` of the app, in which `{fact}` stands for a fact; with a token where it has a `purpose`.
+    """
 
     subject: str
     purpose: Purpose | None = None
@@ -36,6 +39,7 @@ class Letter:
     """What the link is called."""
 
 
+RECONNECT = "connections/{connection_id}/reconnect?label={label_id}"
 LETTERS: dict[Template, Letter] = {
     "verify_email": Letter("Confirm your address", "verify_email", "verify-email", "Confirm the address"),
     "address_known": Letter("You already have an account"),
@@ -57,6 +61,8 @@ LETTERS: dict[Template, Letter] = {
     "label_deleting": Letter("{label} will be deleted"),
     "owner_changed": Letter("The owners of {label} have changed"),
     "client_secret_made": Letter("A new secret for {client}"),
+    "connection_expiring": Letter("{account} must be connected anew by {on}", page=RECONNECT, action="Reconnect"),
+    "connection_needs_login": Letter("{account} must be connected anew", page=RECONNECT, action="Reconnect"),
 }
 """Every template that is sent to somebody."""
 
@@ -81,11 +87,11 @@ def write(
     shown = {name: one_line(fact) if name in ADDRESSES else words_only(fact) for name, fact in facts.items()}
     words = _TEXT.get_template(f"{template}.txt").render(shown)
     laid_out = {
-        "subject": _subject(letter, shown),
+        "subject": _filled(letter.subject, shown),
         "paragraphs": [part.strip() for part in words.split("\n\n") if part.strip()],
         "action": letter.action,
         "token": token,
-        "link": f"{app_url}/{letter.page}#token={token}",
+        "link": f"{app_url}/{_filled(letter.page, shown)}" + (f"#token={token}" if token else ""),
         "lasts": _in_words(LIVES[letter.purpose]) if letter.purpose else "",
     }
     name, address = parseaddr(sender)
@@ -131,8 +137,8 @@ def mailbox(email: str) -> str:
     return found.ascii_email or f"{found.local_part}@{found.ascii_domain}"
 
 
-def _subject(letter: Letter, shown: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: shown[name[1]], letter.subject)
+def _filled(text: str, shown: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: shown[name[1]], text)
 
 
 def _in_words(life: timedelta) -> str:

@@ -23,6 +23,8 @@ Template = Literal[
     "label_deleting",
     "owner_changed",
     "client_secret_made",
+    "connection_expiring",
+    "connection_needs_login",
     "none",
 ]
 """`none` is sent to nobody: it makes an unknown address cost as much as a known one."""

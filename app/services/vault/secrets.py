@@ -1,5 +1,6 @@
 """Sealed secrets in MongoDB: one a connection and purpose."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from app.db import Database, Doc, Session
@@ -27,10 +28,24 @@ async def put_secret(
     await db.open("secrets").insert_one(document, session=session)
 
 
-async def destroy_secret(db: Database, *, connection: Doc, purpose: str) -> None:
+async def put_secrets(
+    db: Database,
+    ring: PublicRing,
+    secrets: Mapping[str, str],
+    *,
+    connection: Doc,
+    now: datetime,
+    session: Session,
+) -> None:
+    """Seal these secrets of a connection, by their purposes, in one transaction."""
+    for purpose, secret in secrets.items():
+        await put_secret(db, ring, secret, connection=connection, purpose=purpose, now=now, session=session)
+
+
+async def destroy_secret(db: Database, *, connection: Doc, purpose: str, session: Session | None = None) -> None:
     """Forget a secret; nothing happens when there is none."""
     key = {"label_id": connection["label_id"], "connection_id": connection["_id"], "purpose": purpose}
-    await db.open("secrets").delete_one(key)
+    await db.open("secrets").delete_one(key, session=session)
 
 
 def binding_of(secret_id: str, connection: Doc, purpose: str) -> Binding:
