@@ -20,13 +20,15 @@ from sandbox import control, fans, pages
 from sandbox.box import Sandbox
 from sandbox.deliver import AT_ONCE, Deliverer
 from sandbox.errors import ControlError
+from sandbox.facebook import facebook_routes
+from sandbox.facebook_login import facebook_dialog_routes
 from sandbox.graph import graph_routes
 from sandbox.journal import JournalError
 from sandbox.oauth import dialog_routes
 from sandbox.settings import Settings
 from sandbox.storm import Storm
 
-VERSIONED = re.compile(r"^/graph\.instagram\.com/(v\d+\.\d+)(/.*)?$")
+VERSIONED = re.compile(r"^/(graph\.instagram\.com|(?:graph|www)\.facebook\.com)/(v\d+\.\d+)(/.*)?$")
 
 
 class Front:
@@ -43,9 +45,9 @@ class Front:
         path: str = scope["path"]
         versioned = VERSIONED.match(path)
         if versioned:
-            scope["path"] = f"/graph.instagram.com{versioned[2] or '/'}"
+            scope["path"] = f"/{versioned[1]}{versioned[3] or '/'}"
         scope["sandbox.path"] = path
-        scope["sandbox.version"] = versioned[1] if versioned else None
+        scope["sandbox.version"] = versioned[2] if versioned else None
         scope["sandbox.hang_up"] = lambda: _hang_up(send)
 
         async def send_settled(message: Message) -> None:
@@ -84,6 +86,8 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(control.callback_routes(box, http))
     app.include_router(dialog_routes(box))
     app.include_router(graph_routes(box))
+    app.include_router(facebook_dialog_routes(box))
+    app.include_router(facebook_routes(box))
     add_front_page(app, box)
     app.add_exception_handler(ControlError, answer_control_error)
     app.add_exception_handler(RequestValidationError, answer_bad_order)

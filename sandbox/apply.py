@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import fields
 
+from sandbox.facebook_apply import FACEBOOK_CHANGES
 from sandbox.journal import Row
 from sandbox.state import Code, Comment, DeliveryPlan, Fault, Message, Options, Thread, Token, Webhook, World
 
@@ -12,6 +13,8 @@ LEDGER_KINDS = frozenset(
     (
         "token_issued",
         "token_refreshed",
+        "permissions_granted",
+        "permissions_revoked",
         "subscription_changed",
         "message_sent",
         "reaction_sent",
@@ -24,7 +27,7 @@ LEDGER_KINDS = frozenset(
         "comments_switched",
     )
 )
-NOT_FOR_THE_LEDGER = frozenset({"token", "webhooks", "code"})
+NOT_FOR_THE_LEDGER = frozenset({"token", "webhooks", "code", "user_token"})
 
 
 def apply(world: World, row: Row) -> None:
@@ -63,13 +66,22 @@ def _token_issued(world: World, row: Row) -> None:
         world.codes[row["code"]].used = True
     world.issued.append(row["token"])
     world.tokens[row["token"]] = Token(
-        row["token"], row["account_id"], row["scopes"], row["lifetime"], row["at"], row["expires_ms"]
+        row["token"],
+        row["account_id"],
+        row["scopes"],
+        row["lifetime"],
+        row["at"],
+        row["expires_ms"],
+        **{name: row[name] for name in ("host", "token_kind", "person_id") if name in row},
     )
+    if row.get("user_token"):
+        world.page_tokens[f"{row['user_token']}/{row['account_id']}"] = row["token"]
 
 
 def _tokens_expired(world: World, row: Row) -> None:
     for value in row["tokens"]:
-        world.tokens[value].expires_ms = min(world.tokens[value].expires_ms, row["at"])
+        token = world.tokens[value]
+        token.expires_ms = min(token.expires_ms or row["at"], row["at"])
 
 
 def _tokens_revoked(world: World, row: Row) -> None:
@@ -226,4 +238,4 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "delivery_set": _plan_set,
     "options_set": _options_set,
     "usage_set": _usage_set,
-}
+} | FACEBOOK_CHANGES

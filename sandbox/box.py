@@ -62,9 +62,9 @@ def new_number_id(prefix: str) -> str:
     return prefix + "".join(random.choices(string.digits, k=17 - len(prefix)))
 
 
-def new_token() -> str:
-    """An access token: `IGAA` and 140 url-safe characters."""
-    return "IGAA" + secrets.token_urlsafe(105)
+def new_token(prefix: str = "IGAA") -> str:
+    """An access token: `IGAA`, or `EAA` of Facebook, and 140 url-safe characters."""
+    return prefix + secrets.token_urlsafe(105)
 
 
 def new_code() -> str:

@@ -15,13 +15,19 @@ from sandbox.state import Token
 BASIC = "instagram_business_basic"
 MESSAGES = "instagram_business_manage_messages"
 COMMENTS = "instagram_business_manage_comments"
-SCOPES = (
-    BASIC,
-    MESSAGES,
-    COMMENTS,
-    "instagram_business_content_publish",
-    "instagram_business_manage_insights",
-)
+PUBLISH = "instagram_business_content_publish"
+INSIGHTS = "instagram_business_manage_insights"
+SCOPES = (BASIC, MESSAGES, COMMENTS, PUBLISH, INSIGHTS)
+INSTAGRAM_GRAPH = "graph.instagram.com"
+FACEBOOK_GRAPH = "graph.facebook.com"
+DEAD = {
+    458: "The user has not authorized application",
+    459: "You cannot access the app till you log in to www.facebook.com and follow the instructions given",
+    460: "The session has been invalidated because the user changed their password or Facebook has changed the session"
+    " for security reasons",
+    492: "The user must be an administrator, editor, or moderator of the page in order to impersonate it",
+}
+"""What Meta says to a token that has died, by subcode."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +75,15 @@ def sent_token(request: Request, params: dict[str, Any]) -> str:
     return value.strip() if scheme.lower() == "bearer" else str(params.get("access_token", ""))
 
 
-def need_token(box: Sandbox, value: str) -> Token:
-    """The live token of this value. Raises code 190 with the reason."""
+def need_token(box: Sandbox, value: str, host: str = INSTAGRAM_GRAPH) -> Token:
+    """The live token of this value, made for this host. Raises code 190 with the reason."""
     token = box.world.tokens.get(value)
-    if token is None:
+    if token is None or token.host != host:
         raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
-    if token.dead_subcode is not None:
-        raise GraphError(
-            190, "Error validating access token: The user has not authorized application", token.dead_subcode
-        )
-    if box.now_ms() >= token.expires_ms:
+    subcode = token.dead_subcode or (459 if token.person_id in box.world.checkpointed else None)
+    if subcode is not None:
+        raise GraphError(190, f"Error validating access token: {DEAD.get(subcode, DEAD[458])}", subcode)
+    if token.expires_ms and box.now_ms() >= token.expires_ms:
         message = f"Error validating access token: Session has expired on {time_text(token.expires_ms)}"
         raise GraphError(190, message, 463)
     return token

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.box import Sandbox
 from sandbox.errors import GraphError
+from sandbox.facebook_seed import find_page, find_person
 from sandbox.seed import find_account
 from sandbox.state import Fault, Token
 
@@ -62,15 +63,21 @@ def take_fault(box: Sandbox, request: Request, path: str, token: Token | None) -
         match = fault.match
         if match.method and match.method.upper() != request.method:
             continue
-        if match.account:
-            account = find_account(match.account)
-            if account is None or token is None or token.account_id != account.id:
-                continue
+        if match.account and not _concerns(match.account, path, token):
+            continue
         if re.search(match.path, path):
             taken = fault.model_copy()
             box.record("fault_used", fault_id=fault.id, path=path, method=request.method)
             return taken
     return None
+
+
+def _concerns(name: str, path: str, token: Token | None) -> bool:
+    """Whether a call is made for this account, Page or person, or is about it."""
+    found = find_account(name) or find_page(name) or find_person(name)
+    if found is None or token is None:
+        return False
+    return found.id in (token.account_id, token.person_id, *path.split("/"))
 
 
 async def perform(fault: Fault | None, execute: Callable[[], Awaitable[Response]]) -> Response:

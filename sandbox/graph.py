@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from sandbox import comments, conversations, messages, oauth, profile
+from sandbox import comments, conversations, insights, messages, oauth, profile
 from sandbox.box import Sandbox
 from sandbox.call import Call, account_of, need_token, sent_token
 from sandbox.errors import GraphError, unsupported
@@ -25,6 +25,8 @@ EDGES: Mapping[tuple[str, str], Callable[[Call, str], dict[str, Any]]] = {
     ("GET", "messages"): conversations.list_messages,
     ("GET", "conversations"): conversations.list_conversations,
     ("GET", "media"): comments.list_media,
+    ("GET", "content_publishing_limit"): insights.publishing_limit,
+    ("GET", "insights"): insights.account_insights,
     ("GET", "comments"): comments.list_comments,
     ("POST", "comments"): comments.comment_on_media,
     ("GET", "replies"): comments.list_replies,

@@ -132,7 +132,7 @@ def exchange_code(box: Sandbox, form: Mapping[str, Any]) -> Response:
 def need_code(box: Sandbox, value: str, redirect_uri: str) -> Code:
     """The code, unused, young enough, and asked for with the same `redirect_uri`."""
     code = box.world.codes.get(value)
-    if code is None or code.used:
+    if code is None or code.used or find_account(code.account_id) is None:
         raise GraphError(100, "Matching code was not found or was already used")
     if box.now_ms() - code.issued_ms > HOUR_MS:
         raise GraphError(100, "This authorization code has expired.")

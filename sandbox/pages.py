@@ -38,12 +38,12 @@ def login_page(asked: Mapping[str, str], scopes: Iterable[str]) -> str:
 <input type="hidden" name="boxes" value="1">{boxes}
 <p><button name="allow" value="1">Allow</button><button name="allow" value="0">Deny</button></p>
 </form>"""
-    return _page("Log in (sandbox)", body)
+    return html_page("Log in (sandbox)", body)
 
 
 def refusal_page(problem: str) -> str:
     """What a person sees when the dialog does not open."""
-    return _page("Error (sandbox)", f"<h1>Sorry, this cannot be opened</h1><p>{escape(problem)}</p>")
+    return html_page("Error (sandbox)", f"<h1>Sorry, this cannot be opened</h1><p>{escape(problem)}</p>")
 
 
 def front_page(box: Sandbox, said: str = "") -> str:
@@ -68,7 +68,7 @@ without a Meta account. Its three hosts are the path prefixes <code>/www.instagr
 <h2>Accounts</h2><table>{_head("username", "name", "user_id", "id for this app", "webhooks")}{accounts}</table>
 <h2>Newest in the ledger</h2><table>{_head("seq", "time (UTC)", "what", "details")}{ledger}</table>
 <h2>Fans</h2><table>{_head("fan", "username", *(f"id for {a.username}" for a in ACCOUNTS))}{fans}</table>"""
-    return _page("The sandbox Meta", body)
+    return html_page("The sandbox Meta", body)
 
 
 def _fan_form() -> str:
@@ -109,7 +109,8 @@ def _row(*cells: str) -> str:
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def _page(title: str, body: str) -> str:
+def html_page(title: str, body: str) -> str:
+    """A whole page around this body."""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -1,12 +1,13 @@
 """The account itself: `/me`, and which webhooks it wants. Source: sections 1.1 and 2.1."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.call import BASIC, Call
 from sandbox.errors import bad_parameter
 from sandbox.fields import parse_fields, project
-from sandbox.seed import media_of
+from sandbox.seed import Account, media_of
 
 SUBSCRIBABLE = (
     "comments",
@@ -32,13 +33,20 @@ SUBSCRIBABLE = (
 def show_account(call: Call) -> dict[str, Any]:
     """`GET /me`: who the token speaks for."""
     call.need(BASIC)
-    account = call.account
-    node = {
-        "id": account.scoped_id,
-        "user_id": account.id,
+    node = account_fields(call.account) | {
+        "id": call.account.scoped_id,
+        "user_id": call.account.id,
+        "account_type": "BUSINESS",
+    }
+    shown = project(node, parse_fields(call.text("fields")), "IGUser")
+    return {"data": [shown]} if call.box.world.options.me_shape == "wrapped" else shown
+
+
+def account_fields(account: Account) -> dict[str, Any]:
+    """What both hosts show of an account."""
+    return {
         "username": account.username,
         "name": account.name,
-        "account_type": "BUSINESS",
         "profile_picture_url": f"https://scontent.cdninstagram.com/v/{account.username}.jpg?oe=sandbox",
         "biography": account.biography,
         "website": f"https://{account.username}.example.test",
@@ -46,8 +54,6 @@ def show_account(call: Call) -> dict[str, Any]:
         "follows_count": 120,
         "media_count": len(media_of(account)),
     }
-    shown = project(node, parse_fields(call.text("fields")), "IGUser")
-    return {"data": [shown]} if call.box.world.options.me_shape == "wrapped" else shown
 
 
 def list_subscriptions(call: Call, node: str) -> dict[str, Any]:
@@ -61,15 +67,8 @@ def subscribe(call: Call, node: str) -> dict[str, Any]:
     """Set the webhook fields of this account. One unknown field fails the whole call."""
     call.need(BASIC)
     account = call.own(node)
-    fields = _asked_fields(call)
-    if not fields:
-        raise bad_parameter("The parameter subscribed_fields is required")
-    for n, field in enumerate(fields):
-        if field not in SUBSCRIBABLE:
-            raise bad_parameter(
-                f'Param subscribed_fields[{n}] must be one of {{{", ".join(SUBSCRIBABLE)}}} - got "{field}".'
-            )
-    call.box.record("subscription_changed", account_id=account.id, fields=list(dict.fromkeys(fields)))
+    fields = asked_fields(call.params, SUBSCRIBABLE)
+    call.box.record("subscription_changed", account_id=account.id, fields=fields)
     return {"success": True}
 
 
@@ -80,8 +79,18 @@ def unsubscribe(call: Call, node: str) -> dict[str, Any]:
     return {"success": True}
 
 
-def _asked_fields(call: Call) -> list[str]:
-    value = call.params.get("subscribed_fields", "")
+def asked_fields(params: Mapping[str, Any], known: Sequence[str]) -> list[str]:
+    """The webhook fields that a call names. Raises code 100 for none, and for one that is not known."""
+    fields = _listed(params.get("subscribed_fields", ""))
+    if not fields:
+        raise bad_parameter("The parameter subscribed_fields is required")
+    for n, field in enumerate(fields):
+        if field not in known:
+            raise bad_parameter(f'Param subscribed_fields[{n}] must be one of {{{", ".join(known)}}} - got "{field}".')
+    return list(dict.fromkeys(fields))
+
+
+def _listed(value: Any) -> list[str]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = json.loads(value)

@@ -15,10 +15,13 @@ class Settings:
     webhook_url: str = "http://127.0.0.1:8000/v1/webhooks/meta"
     app_id: str = "1000000000000001"
     app_secrets: tuple[str, ...] = field(default=("sandbox-app-secret-for-development-only",), repr=False)
-    """The first signs; every one is accepted from the product, as during a rotation."""
+    """The Instagram app's. The first signs; every one is accepted from the product, as during a rotation."""
+    meta_app_id: str = "2000000000000001"
+    meta_app_secrets: tuple[str, ...] = field(default=("sandbox-meta-secret-for-development-only",), repr=False)
+    """The Meta app's, for Facebook Login. The first signs."""
     verify_token: str = field(default="sandbox-verify-token-for-development-only", repr=False)
     redirect_uris: frozenset[str] = frozenset()
-    """The registered ones; empty accepts any."""
+    """The registered ones, of both apps; empty accepts any."""
     webhook_timeout_s: float = 10.0
     retry_cap_s: float = 10.0
     """The longest gap between two attempts to deliver the same webhook."""
@@ -26,8 +29,13 @@ class Settings:
 
     @property
     def app_secret(self) -> str:
-        """The secret that signs."""
+        """The secret that signs for the Instagram app."""
         return self.app_secrets[0]
+
+    @property
+    def meta_app_secret(self) -> str:
+        """The secret that signs for the Meta app."""
+        return self.meta_app_secrets[0]
 
 
 def from_environment(env: Mapping[str, str]) -> Settings:
@@ -40,6 +48,8 @@ def from_environment(env: Mapping[str, str]) -> Settings:
         webhook_url=env.get("SANDBOX_WEBHOOK_URL") or default.webhook_url,
         app_id=env.get("SANDBOX_INSTAGRAM_APP_ID") or default.app_id,
         app_secrets=_list(env, "SANDBOX_INSTAGRAM_APP_SECRET") or default.app_secrets,
+        meta_app_id=env.get("SANDBOX_META_APP_ID") or default.meta_app_id,
+        meta_app_secrets=_list(env, "SANDBOX_META_APP_SECRET") or default.meta_app_secrets,
         verify_token=env.get("SANDBOX_VERIFY_TOKEN") or default.verify_token,
         redirect_uris=frozenset(_list(env, "SANDBOX_REDIRECT_URIS")),
         webhook_timeout_s=_number(env, "SANDBOX_WEBHOOK_TIMEOUT_S", default.webhook_timeout_s),

@@ -38,16 +38,33 @@ class Code:
 
 @dataclass
 class Token:
-    """An Instagram User token."""
+    """An access token: of an Instagram account, of a Facebook person, or of a person for one Page."""
 
     value: str
     account_id: str
+    """Whom it speaks for: an Instagram account, a person, or a Page."""
     scopes: list[str]
     lifetime: str
     issued_ms: int
     expires_ms: int
+    """0 means never."""
     dead_subcode: int | None = None
-    """Why it was revoked: 458 app removed, 460 password changed."""
+    """Why it was revoked: 458 app removed, 460 password changed, 492 role on the Page lost."""
+    host: str = "graph.instagram.com"
+    token_kind: Literal["instagram_user", "user", "page"] = "instagram_user"
+    person_id: str = ""
+    """Of a Facebook token: who logged in."""
+
+
+@dataclass
+class Grant:
+    """What one Facebook person has allowed the app."""
+
+    permissions: dict[str, str]
+    """By name: `granted`, `declined` or `expired`."""
+    pages: list[str] | None
+    """The Pages chosen in the dialog; `None` is all, also later ones."""
+    login_ms: int
 
 
 @dataclass
@@ -135,6 +152,7 @@ class Options(ControlModel):
     """Where Meta is known to vary, which way it goes here."""
 
     exchange_shape: Literal["wrapped", "flat"] = "wrapped"
+    """Of Instagram's code exchange, as are the next two."""
     exchange_permissions: Literal["string", "list"] = "string"
     exchange_user_id: Literal["string", "number"] = "string"
     me_shape: Literal["flat", "wrapped"] = "flat"
@@ -142,6 +160,14 @@ class Options(ControlModel):
     human_agent: bool = True
     """Whether the app has the Human Agent feature."""
     comment_id_key: Literal["id", "comment_id"] = "id"
+    require_proof: bool = False
+    """Whether graph.facebook.com wants an `appsecret_proof` with every token of a person or Page."""
+    facebook_expires_in: Literal["given", "missing"] = "given"
+    """Whether the exchange for a long-lived Facebook token says `expires_in`."""
+    facebook_code_token: Literal["short", "long"] = "short"
+    """How long the token lives that a Facebook code is exchanged for: an hour or two, or 60 days."""
+    revoke_answer: Literal["true", "object"] = "object"
+    """How the end of permissions is answered: bare `true`, or `{"success":true}`."""
 
 
 class FaultMatch(ControlModel):
@@ -179,6 +205,17 @@ class World:
     issued: list[str] = field(default_factory=list)
     """Every code and token ever issued, also before a reset."""
     subscriptions: dict[str, list[str]] = field(default_factory=dict)
+    """By Instagram account or Page."""
+    grants: dict[str, Grant] = field(default_factory=dict)
+    """By Facebook person."""
+    page_tokens: dict[str, str] = field(default_factory=dict)
+    """By `user token/Page`: the newest Page token made for it."""
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    """By `person/Page`: the tasks, where they are no longer the seed's."""
+    links: dict[str, str | None] = field(default_factory=dict)
+    """By Page: its Instagram account, where it is no longer the seed's."""
+    checkpointed: set[str] = field(default_factory=set)
+    """People who must first act in Facebook itself (190/459)."""
     threads: dict[str, Thread] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     comments: dict[str, Comment] = field(default_factory=dict)

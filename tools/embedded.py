@@ -34,6 +34,14 @@ INSTAGRAM_HOSTS = {
     "SOUNDOPS_INSTAGRAM_API_URL": "api.instagram.com",
     "SOUNDOPS_INSTAGRAM_GRAPH_URL": "graph.instagram.com",
 }
+FACEBOOK_HOSTS = {
+    "SOUNDOPS_FACEBOOK_WWW_URL": "www.facebook.com",
+    "SOUNDOPS_FACEBOOK_GRAPH_URL": "graph.facebook.com",
+    "SOUNDOPS_FACEBOOK_UPLOAD_URL": "rupload.facebook.com",
+}
+META_APP_ID = "2000000000000001"
+META_APP_SECRET = "sandbox-meta-secret-for-development-only"
+"""The sandbox's own defaults."""
 
 
 def free_port() -> int:
@@ -99,12 +107,14 @@ def sandbox_child(
     app_id: str,
     app_secret: str,
     verify_token: str,
+    meta_app_id: str = META_APP_ID,
+    meta_app_secret: str = META_APP_SECRET,
     port: int | None = None,
     redirect_uris: str = "",
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> Child:
-    """The sandbox Meta. `env` may hold more `SANDBOX_…` settings; `instagram_urls` says how to reach its hosts."""
+    """The sandbox Meta. `env` may hold more `SANDBOX_…` settings; `meta_urls` says how to reach its hosts."""
     port = port or free_port()
     settings = {
         "SANDBOX_HOST": HERE,
@@ -113,6 +123,8 @@ def sandbox_child(
         "SANDBOX_WEBHOOK_URL": webhook_url,
         "SANDBOX_INSTAGRAM_APP_ID": app_id,
         "SANDBOX_INSTAGRAM_APP_SECRET": app_secret,
+        "SANDBOX_META_APP_ID": meta_app_id,
+        "SANDBOX_META_APP_SECRET": meta_app_secret,
         "SANDBOX_VERIFY_TOKEN": verify_token,
         "SANDBOX_REDIRECT_URIS": redirect_uris,
     }
@@ -156,8 +168,14 @@ def smtp_url(postbox: Child) -> str:
 
 
 def instagram_urls(sandbox_url: str) -> dict[str, str]:
-    """The settings that lead our own processes to this sandbox."""
+    """The settings that lead our own processes to this sandbox's Instagram hosts."""
     return {name: f"{sandbox_url}/{host}" for name, host in INSTAGRAM_HOSTS.items()}
+
+
+def meta_urls(sandbox_url: str) -> dict[str, str]:
+    """The settings that lead our own processes to all of this sandbox's hosts."""
+    hosts = INSTAGRAM_HOSTS | FACEBOOK_HOSTS
+    return {name: f"{sandbox_url}/{host}" for name, host in hosts.items()}
 
 
 def api_child(env: Mapping[str, str], *, log: Path) -> Child:

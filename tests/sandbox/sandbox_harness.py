@@ -19,6 +19,9 @@ import httpx
 ROOT = Path(__file__).parents[2]
 APP_ID = "1000000000000077"
 SECRET = "soundops-test-secret-0001"
+META_APP_ID = "2000000000000077"
+META_SECRET = "soundops-test-meta-secret-0001"
+OLD_META_SECRET = "soundops-test-meta-secret-0000"
 VERIFY_TOKEN = "verify-me"
 REDIRECT = "https://label.example.test/callback"
 SCOPES = (
@@ -101,6 +104,8 @@ class Sandbox:
             "SANDBOX_WEBHOOK_URL": self.webhook_url,
             "SANDBOX_INSTAGRAM_APP_ID": APP_ID,
             "SANDBOX_INSTAGRAM_APP_SECRET": SECRET,
+            "SANDBOX_META_APP_ID": META_APP_ID,
+            "SANDBOX_META_APP_SECRET": f"{META_SECRET},{OLD_META_SECRET}",
             "SANDBOX_VERIFY_TOKEN": VERIFY_TOKEN,
             "SANDBOX_RETRY_CAP_S": "0.5",
         }

@@ -1,0 +1,110 @@
+"""graph.facebook.com: which call goes where. Every call passes the faults, as on the Instagram hosts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from sandbox import comments, conversations, facebook_login, facebook_pages, facebook_tokens, insights
+from sandbox.box import Sandbox
+from sandbox.call import Call, sent_token
+from sandbox.errors import GraphError, unsupported
+from sandbox.facebook_call import PAGE_BY_ID, FacebookCall, need_facebook_token
+from sandbox.facebook_seed import Page
+from sandbox.graph import METHODS, guarded
+from sandbox.graph import answer_node as answer_instagram_node
+from sandbox.seed import ACCOUNTS
+
+PREFIX = "/graph.facebook.com"
+Answer = dict[str, Any]
+
+PAGE_EDGES: Mapping[tuple[str, str], Callable[[FacebookCall, Page], Answer]] = {
+    ("GET", "subscribed_apps"): facebook_pages.list_subscriptions,
+    ("POST", "subscribed_apps"): facebook_pages.subscribe,
+    ("DELETE", "subscribed_apps"): facebook_pages.unsubscribe,
+    ("GET", "conversations"): facebook_pages.list_conversations,
+    ("POST", "messages"): facebook_pages.send,
+    ("GET", "feed"): facebook_pages.list_posts,
+    ("GET", "insights"): facebook_pages.page_insights,
+}
+INSTAGRAM_EDGES: Mapping[tuple[str, str], tuple[str | None, Callable[[Call, str], Answer]]] = {
+    ("GET", "media"): (None, comments.list_media),
+    ("GET", "content_publishing_limit"): ("CREATE_CONTENT", insights.publishing_limit),
+    ("GET", "insights"): ("ANALYZE", insights.account_insights),
+    ("GET", "comments"): ("MODERATE", comments.list_comments),
+    ("POST", "comments"): ("MODERATE", comments.comment_on_media),
+    ("GET", "replies"): ("MODERATE", comments.list_replies),
+    ("POST", "replies"): ("MODERATE", comments.reply_to_comment),
+    ("GET", "messages"): ("MESSAGING", conversations.list_messages),
+}
+"""With the task that the person needs on the Page behind which the account is."""
+
+
+def facebook_routes(box: Sandbox) -> APIRouter:
+    """All calls on graph.facebook.com."""
+    router = APIRouter()
+
+    def exchange(request: Request, params: Answer) -> Response:
+        return JSONResponse(facebook_login.exchange(box, params))
+
+    def anything(request: Request, params: Answer) -> Response:
+        return JSONResponse(answer_call(box, request, params))
+
+    router.add_api_route(f"{PREFIX}/oauth/access_token", guarded(box, exchange), methods=["GET", "POST"])
+    router.add_api_route(PREFIX + "/{path:path}", guarded(box, anything), methods=METHODS)
+    return router
+
+
+def answer_call(box: Sandbox, request: Request, params: Answer) -> Any:
+    """Answer a call on a node or one of its edges."""
+    path = request.scope["path"].removeprefix(PREFIX)
+    method, value, parts = request.method, sent_token(request, params), path.strip("/").split("/")
+    match parts:
+        case ["debug_token"] if method == "GET":
+            return facebook_tokens.debug_token(box, value, params)
+        case [node, "permissions"]:
+            return facebook_tokens.answer_permissions(box, method, node, None, value, params)
+        case [node, "permissions", name]:
+            return facebook_tokens.answer_permissions(box, method, node, name, value, params)
+    token = need_facebook_token(box, value, params)
+    version = request.scope["sandbox.version"]
+    base = f"{request.url.scheme}://{request.url.netloc}{PREFIX}" + (f"/{version}" if version else "")
+    call = FacebookCall(box, method, base, path, token, params)
+    node = token.account_id if parts[0] == "me" else parts[0]
+    match parts:
+        case [named] if named:
+            return answer_node(call, node)
+        case [_, edge]:
+            return answer_edge(call, node, edge)
+    raise GraphError(2500, f"Unknown path components: {path}")
+
+
+def answer_node(call: FacebookCall, node: str) -> Answer:
+    """Answer a call on a person, a Page, or something of an Instagram account."""
+    if call.method == "GET" and node == call.person.id and call.token.token_kind == "user":
+        return facebook_pages.show_person(call)
+    if call.method == "GET" and node in PAGE_BY_ID:
+        return facebook_pages.show_page(call, PAGE_BY_ID[node])
+    if node in PAGE_BY_ID:
+        raise unsupported(call.method, node)
+    if call.method == "GET" and any(node == account.id for account in ACCOUNTS):
+        return facebook_pages.show_account(call, node)
+    on_instagram, _ = call.instagram(node)
+    return answer_instagram_node(on_instagram, node)
+
+
+def answer_edge(call: FacebookCall, node: str, edge: str) -> Answer:
+    """Answer a call on an edge of a person, a Page, or something of an Instagram account."""
+    key = (call.method, edge)
+    if key == ("GET", "accounts"):
+        return facebook_pages.list_pages(call, node)
+    if node in PAGE_BY_ID and key in PAGE_EDGES:
+        return PAGE_EDGES[key](call, PAGE_BY_ID[node])
+    if key in INSTAGRAM_EDGES:
+        task, handler = INSTAGRAM_EDGES[key]
+        on_instagram, page = call.instagram(node)
+        if task:
+            call.need_task(page, task)
+        return handler(on_instagram, node)
+    raise GraphError(2500, f"Unknown path components: /{node}/{edge}")

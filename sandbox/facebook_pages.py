@@ -1,0 +1,198 @@
+"""People and Pages on graph.facebook.com: who, which Pages, their webhooks, posts, threads and figures."""
+
+from typing import Any
+
+from sandbox import conversations, messages
+from sandbox.errors import bad_parameter, unsupported
+from sandbox.facebook_call import FacebookCall, granted, linked_account, pages_of, tasks_of
+from sandbox.facebook_seed import POSTS, Page, fan_of_page
+from sandbox.facebook_tokens import page_token
+from sandbox.fields import Field, page, parse_fields, project, time_text
+from sandbox.insights import asked_metrics, metric
+from sandbox.profile import account_fields, asked_fields
+from sandbox.seed import Account
+
+POSTED_MS = 1_795_000_000_000
+MESSAGING_FIELDS = (
+    "messages",
+    "messaging_postbacks",
+    "message_reactions",
+    "message_reads",
+    "message_deliveries",
+    "message_echoes",
+    "message_edits",
+    "messaging_referrals",
+    "messaging_optins",
+    "messaging_policy_enforcement",
+    "standby",
+    "messaging_handovers",
+)
+PAGE_FIELDS = (*MESSAGING_FIELDS, "feed", "mention", "ratings", "leadgen", "live_videos", "videos")
+"""Source: section 2.1. `messaging_seen` is refused on a Page."""
+PAGE_METRICS = (
+    "page_media_view",
+    "page_total_media_view_unique",
+    "page_follows",
+    "page_daily_follows",
+    "page_post_engagements",
+)
+FREE_FIELDS = frozenset({"id", "name"})
+"""What a Page's own token may always read."""
+
+
+def show_person(call: FacebookCall) -> dict[str, Any]:
+    """Who logged in."""
+    first, _, last = call.person.name.partition(" ")
+    node = {"id": call.person.id, "name": call.person.name, "first_name": first, "last_name": last}
+    return project(node, parse_fields(call.text("fields") or "id,name"), "User")
+
+
+def list_pages(call: FacebookCall, node: str) -> dict[str, Any]:
+    """`/me/accounts`: the Pages on which the person has a role, with the tokens that are asked for."""
+    if call.token.token_kind != "user" or node != call.person.id:
+        raise bad_parameter("Tried accessing nonexisting field (accounts) on node type (Page)")
+    call.need("pages_show_list")
+    have = granted(call.box.world, call.person.id)
+    listed = [p for p in pages_of(call.box.world, call.person) if "business_management" in have or not p.in_business]
+    shown, paging = page([p.id for p in listed], call.paging_params(), call.url, 100)
+    wanted = parse_fields(call.text("fields") or "access_token,category,name,id,tasks")
+    data = [project(page_node(call, p), wanted, "Page") for p in listed if p.id in shown]
+    return {"data": data} | ({"paging": paging} if paging else {})
+
+
+def show_page(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """One Page, with the asked-for fields."""
+    call.need_page(page)
+    wanted = parse_fields(call.text("fields") or "name,id")
+    if call.token.token_kind != "page" or not {field.name for field in wanted} <= FREE_FIELDS:
+        call.need("pages_read_engagement")
+    return project(page_node(call, page), wanted, "Page")
+
+
+def page_node(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """What a Page can show. Its Instagram account shows itself only with `instagram_basic`."""
+    account = linked_account(call.box.world, page)
+    sees = "instagram_basic" in granted(call.box.world, call.person.id)
+
+    def instagram(field: Field) -> dict[str, Any] | None:
+        return project(account_node(account), field.inner, "IGUser") if account and sees else None
+
+    return {
+        "id": page.id,
+        "name": page.name,
+        "category": "Record label",
+        "link": f"https://www.facebook.com/{page.id}",
+        "followers_count": 1200 + page.number,
+        "picture": {"data": {"url": f"https://scontent.xx.fbcdn.net/v/{page.id}.jpg?oe=sandbox"}},
+        "tasks": tasks_of(call.box.world, call.person, page),
+        "access_token": lambda field: page_token(call, page),
+        "instagram_business_account": instagram,
+    }
+
+
+def account_node(account: Account) -> dict[str, Any]:
+    """What an Instagram account shows on this host: here its `id` is the one of webhooks."""
+    return account_fields(account) | {"id": account.id}
+
+
+def list_subscriptions(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """The webhook fields of a Page for this app."""
+    call.need_page_token(page)
+    call.need("pages_manage_metadata")
+    fields = call.box.world.subscriptions.get(page.id, [])
+    app = {"id": call.box.settings.meta_app_id, "name": "SoundOps", "subscribed_fields": fields}
+    return {"data": [app] if fields else []}
+
+
+def subscribe(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """Set the webhook fields of a Page. One unknown field fails the whole call."""
+    call.need_page_token(page)
+    call.need("pages_manage_metadata")
+    call.need_task(page, "MANAGE", "MODERATE", "CREATE_CONTENT")
+    fields = asked_fields(call.params, PAGE_FIELDS)
+    if set(fields) & set(MESSAGING_FIELDS):
+        call.need("pages_messaging")
+    call.box.record("subscription_changed", account_id=page.id, fields=fields)
+    return {"success": True}
+
+
+def unsubscribe(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """End the webhooks of a Page."""
+    call.need_page_token(page)
+    call.box.record("subscription_changed", account_id=page.id, fields=[])
+    return {"success": True}
+
+
+def list_conversations(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """The Page's threads on Messenger, or those of its Instagram account."""
+    call.need_page_token(page)
+    if call.params.get("platform", "messenger") == "instagram":
+        account = linked_account(call.box.world, page)
+        if account is None:
+            raise bad_parameter("The Page has no linked Instagram account")
+        call.need_task(page, "MESSAGING")
+        return conversations.list_conversations(call.on_account(account), account.id)
+    call.need("pages_messaging")
+    call.need_task(page, "MESSAGING")
+    return _messenger_threads(call, page)
+
+
+def send(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """Answer a fan of the linked Instagram account. Messenger itself cannot be written to here."""
+    call.need_page_token(page)
+    account = linked_account(call.box.world, page)
+    if account is None:
+        raise unsupported(call.method, page.id)
+    call.need_task(page, "MESSAGING")
+    return messages.send(call.on_account(account), account.id)
+
+
+def list_posts(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """What the Page has posted."""
+    call.need_page(page)
+    call.need("pages_read_engagement")
+    wanted = parse_fields(call.text("fields") or "id,message,created_time")
+    return {"data": [project(_post_node(key, owner), wanted, "Post") for key, owner in POSTS.items() if owner == page]}
+
+
+def page_insights(call: FacebookCall, page: Page) -> dict[str, Any]:
+    """The figures of a Page."""
+    call.need_page_token(page)
+    call.need("read_insights", "pages_read_engagement")
+    call.need_task(page, "ANALYZE")
+    names = asked_metrics(call.text("metric"), PAGE_METRICS)
+    return {"data": [metric(page.id, name, call.box.now_ms(), series=True) for name in names], "paging": {}}
+
+
+def show_account(call: FacebookCall, node: str) -> dict[str, Any]:
+    """The Instagram account behind a Page."""
+    on_instagram, _ = call.instagram(node)
+    return project(account_node(on_instagram.account), parse_fields(call.text("fields")), "IGUser")
+
+
+def _post_node(key: str, page: Page) -> dict[str, Any]:
+    return {
+        "id": key,
+        "message": f"News of {page.name}.",
+        "created_time": time_text(POSTED_MS),
+        "from": {"id": page.id, "name": page.name},
+        "permalink_url": f"https://www.facebook.com/{key}",
+        "is_published": True,
+    }
+
+
+def _messenger_threads(call: FacebookCall, owner: Page) -> dict[str, Any]:
+    world = call.box.world
+    threads = [t for t in world.threads.values() if t.account_id == owner.id and t.updated_ms]
+    if call.params.get("user_id"):
+        threads = [t for t in threads if t.fan_id == call.text("user_id")]
+    threads.sort(key=lambda t: (-t.updated_ms, t.id))
+    shown, paging = page([t.id for t in threads], call.paging_params(), call.url, 100)
+    wanted = parse_fields(call.text("fields") or "id,updated_time")
+    data = []
+    for thread in (world.threads[key] for key in shown):
+        known = fan_of_page(thread.fan_id)
+        people = [{"id": thread.fan_id, "name": known[0].name if known else ""}, {"id": owner.id, "name": owner.name}]
+        node = {"id": thread.id, "updated_time": time_text(thread.updated_ms), "participants": {"data": people}}
+        data.append(project(node, wanted, "Conversation"))
+    return {"data": data} | ({"paging": paging} if paging else {})
