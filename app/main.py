@@ -21,6 +21,7 @@ from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
     audit,
+    connection_end,
     connections,
     health,
     inbox,
@@ -85,7 +86,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
-    of_labels = (labels, members, audit, support, connections, inbox, operations)
+    of_labels = (labels, members, audit, support, connections, connection_end, inbox, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -10,7 +10,19 @@ import structlog
 
 from app.db import Database, wrong_indexes
 from app.models.data_map import DATA_MAP
-from tests.house import APP_ID, APP_SECRET, NOBODY, PUBLIC_URL, VERIFY_TOKEN, House, make_keys, open_house, settings_env
+from tests.house import (
+    APP_ID,
+    APP_SECRET,
+    META_APP_ID,
+    META_APP_SECRET,
+    NOBODY,
+    REDIRECT_URIS,
+    VERIFY_TOKEN,
+    House,
+    make_keys,
+    open_house,
+    settings_env,
+)
 from tools import embedded
 from tools.child import Child, running
 
@@ -55,7 +67,9 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         app_id=APP_ID,
         app_secret=APP_SECRET,
         verify_token=VERIFY_TOKEN,
-        redirect_uris=f"{PUBLIC_URL}/v1/oauth/callback/instagram",
+        meta_app_id=META_APP_ID,
+        meta_app_secret=META_APP_SECRET,
+        redirect_uris=REDIRECT_URIS,
     )
     with running(child):
         yield child.url

@@ -26,6 +26,7 @@ from app.db import ALL_LABELS, Database, Doc
 from app.limiter import Name
 from app.main import create_app
 from app.models.data_map import DATA_MAP
+from app.models.features import Provider
 from app.services.vault.secrets import put_secret
 from app.settings import ApiSettings, S, WorkerSettings
 from tools import embedded
@@ -33,9 +34,11 @@ from workers import jobs
 from workers import main as worker_main
 
 APP_ID, APP_SECRET = "1000000000000077", "soundops-test-app-secret-01"
+META_APP_ID, META_APP_SECRET = "2000000000000077", "soundops-test-meta-secret-01"
 VERIFY_TOKEN = "soundops-test-verify-token"
 SECRET_KEY = "only-for-tests-0123456789-abcdefghijklmnop"
 PUBLIC_URL = "http://127.0.0.1:8000"
+REDIRECT_URIS = ",".join(f"{PUBLIC_URL}/v1/oauth/callback/{provider}" for provider in get_args(Provider))
 PASSWORD = "a long sentence only I know"
 NOBODY = "http://127.0.0.1:9"
 """Where nothing listens."""
@@ -61,6 +64,8 @@ def settings_env(
         "SOUNDOPS_REDIS_URL": redis_url,
         "SOUNDOPS_INSTAGRAM_APP_ID": APP_ID,
         "SOUNDOPS_INSTAGRAM_APP_SECRET": APP_SECRET,
+        "SOUNDOPS_META_APP_ID": META_APP_ID,
+        "SOUNDOPS_META_APP_SECRET": META_APP_SECRET,
         "SOUNDOPS_META_VERIFY_TOKEN": VERIFY_TOKEN,
         "SOUNDOPS_SECRET_KEY": SECRET_KEY,
         "SOUNDOPS_JWT_KEY_FILE": str(key_folder / "jwt.pem"),
@@ -69,7 +74,7 @@ def settings_env(
         "SOUNDOPS_VAULT_ACCOUNT_RING_FILE": str(key_folder / "ring.accounts.json"),
         "SOUNDOPS_SMTP_URL": smtp_url,
         "SOUNDOPS_LIMITS": NO_LIMITS,
-        **embedded.instagram_urls(sandbox_url),
+        **embedded.meta_urls(sandbox_url),
         **more,
     }
 

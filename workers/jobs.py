@@ -19,6 +19,7 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
+from app.services.connections.disconnecting import disconnect
 from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.inbox import sending
@@ -34,6 +35,7 @@ log = get_logger(__name__)
 DUE_AT_ONCE = 200
 OPERATIONS_AT_ONCE = 20
 OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
+    "disconnect": disconnect,
     "exchange_code": exchange,
 }
 """What keeps connections in order, by the kind of operation."""

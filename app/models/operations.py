@@ -20,7 +20,7 @@ class OperationOut(ApiModel):
     """Deferred work and what came of it."""
 
     id: Annotated[str, Field(examples=["op_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    kind: Literal["exchange_code", "send_reply", "send_mail", "delete_label"]
+    kind: Literal["exchange_code", "disconnect", "send_reply", "send_mail", "delete_label"]
     state: OperationState
     """`unknown`: it may have happened; it is being reconciled, or a person decides (`due_at` is null)."""
     target: str

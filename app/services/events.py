@@ -7,7 +7,7 @@ from typing import Literal
 
 from pymongo.errors import BulkWriteError
 
-from app.db import Database
+from app.db import Database, Session
 from app.ids import new_id
 
 Type = Literal[
@@ -41,8 +41,8 @@ class Event:
     at: datetime
 
 
-async def append(db: Database, events: Sequence[Event]) -> None:
-    """Write events down, each once however often it is appended."""
+async def append(db: Database, events: Sequence[Event], *, session: Session | None = None) -> None:
+    """Write events down, each once however often it is appended. In a transaction they must be new."""
     if not events:
         return
     rows = [
@@ -58,7 +58,7 @@ async def append(db: Database, events: Sequence[Event]) -> None:
         for event in events
     ]
     try:
-        await db.open("events").insert_many(rows, ordered=False)
+        await db.open("events").insert_many(rows, ordered=False, session=session)
     except BulkWriteError as exc:
         if any(error["code"] != DUPLICATE_KEY for error in exc.details["writeErrors"]):
             raise

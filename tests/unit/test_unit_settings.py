@@ -25,6 +25,8 @@ PRODUCTION = {
     "INSTAGRAM_WWW_URL": "https://www.instagram.com",
     "INSTAGRAM_API_URL": "https://api.instagram.com",
     "INSTAGRAM_GRAPH_URL": "https://graph.instagram.com",
+    "FACEBOOK_WWW_URL": "https://www.facebook.com",
+    "FACEBOOK_GRAPH_URL": "https://graph.facebook.com",
     "META_APP_ID": "1000000000000001",
     "META_APP_SECRET": "the-meta-app-secret-0123456789",
     "MONGODB_URL": "mongodb://db.label.example/soundops?tls=true",

@@ -202,10 +202,18 @@ async def _needs_reauth(db: Database, audit: Audit, connection: Doc, problem: st
 
 
 async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) -> None:
-    """The last write before the call; only while the operation is still ours, and nobody has called yet."""
+    """The last write before the call; only while the operation is still ours, and nobody has called yet.
+
+    The connection is looked at once more: its token was opened a moment ago, and must not be used after it has ended.
+    Raises `TryAgain`, `NotAllowed`.
+    """
     mine = {"_id": operation["_id"], "label_id": operation["label_id"], "fence": operation["fence"]}
 
-    async def both(session: Session) -> bool:
+    async def all_of_it(session: Session) -> bool:
+        place = {"_id": message["connection_id"], "label_id": message["label_id"]}
+        connection = await db.open("connections").find_one(place, session=session)
+        if connection is None or not store.is_usable(connection, "messages"):
+            raise NotAllowed("messages")
         held = await db.open("operations").update_one(mine, {"$set": {"updated_at": now}}, session=session)
         key = {"_id": message["_id"], "label_id": message["label_id"], "calling_at": {"$exists": False}}
         marked = await db.open("messages").update_one(
@@ -213,7 +221,7 @@ async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) ->
         )
         return bool(held.matched_count and marked.modified_count)
 
-    if not await db.in_transaction(both):
+    if not await db.in_transaction(all_of_it):
         raise TryAgain(now + RETRY, "taken_over")
     message |= {"calling_at": now, "calling_fence": operation["fence"]}
 
