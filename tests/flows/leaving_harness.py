@@ -9,8 +9,8 @@ import httpx
 from app.db import Doc
 from app.models.data_map import DATA_MAP
 from app.services.vault.secrets import put_secret
-from tests.flows.flows_harness import Desk, Meta, pass_by
-from tests.house import PASSWORD, House
+from tests.flows.flows_harness import Desk, pass_by
+from tests.house import META_APP_ID, META_APP_SECRET, PASSWORD, PUBLIC_URL, House
 
 ROBIN, PAGE, OTHER_PAGE = "700000000000101", "100000000000001", "100000000000002"
 SETTLED = timedelta(seconds=46)
@@ -62,34 +62,37 @@ async def stored_of(house: House, connection_id: str) -> dict[str, int]:
     return found
 
 
-async def page_connection(house: House, label_id: str, meta: Meta, page: str = PAGE) -> Doc:
+async def page_connection(house: House, label_id: str, page: str = PAGE) -> Doc:
     """An active connection of a Page of Robin's, with real tokens of the sandbox's, as the log-in leaves it."""
-    user, page_token = await robins_tokens(house, meta, page)
-    fields: Doc = {
-        "_id": f"con_{label_id[4:]}{page[-2:]}",
+    tokens = await robins_tokens(house.sandbox_url, PUBLIC_URL, page)
+    fields = {"_id": f"con_{label_id[4:]}{page[-2:]}"} | of_page(page)
+    found = await house.connection(label_id, page, **fields)
+    key = {"_id": found["_id"], "label_id": label_id}
+    await house.db.open("connections").update_one(key, {"$set": {"account.kind": "page"}})
+    for purpose, token in tokens.items():
+        await put_secret(house.db, house.api.ring, token, connection=found, purpose=purpose, now=house.clock())
+    return found
+
+
+def of_page(page: str) -> Doc:
+    """What a stored connection of a Page of Robin's has otherwise than one of an Instagram account."""
+    return {
         "provider": "facebook",
         "network": "facebook",
         "person_ids": [ROBIN],
         "subscription_id": page,
         "subscribed_fields": ["messages"],
     }
-    found = await house.connection(label_id, page, **fields)
-    key = {"_id": found["_id"], "label_id": label_id}
-    await house.db.open("connections").update_one(key, {"$set": {"account.kind": "page"}})
-    for purpose, token in {"user_token": user, "access_token": page_token}.items():
-        await put_secret(house.db, house.api.ring, token, connection=found, purpose=purpose, now=house.clock())
-    return found
 
 
-async def robins_tokens(house: House, meta: Meta, page: str) -> tuple[str, str]:
-    """Robin's own long-lived token, and theirs for the Page, whose webhooks are on."""
-    settings = house.api.settings
-    uri = settings.redirect_uri("facebook")
-    app = {"client_id": settings.meta_app_id, "client_secret": settings.meta_signing_secret}
+async def robins_tokens(sandbox_url: str, public_url: str, page: str) -> dict[str, str]:
+    """Robin's own long-lived token, and theirs for the Page, whose webhooks are on; by their purposes in the vault."""
+    uri = f"{public_url}/v1/oauth/callback/facebook"
+    app = {"client_id": META_APP_ID, "client_secret": META_APP_SECRET}
     graph = "/graph.facebook.com/v26.0"
     scope = "pages_show_list,pages_read_engagement,pages_manage_metadata,pages_messaging"
-    asked = {"client_id": settings.meta_app_id, "redirect_uri": uri, "response_type": "code", "scope": scope}
-    async with httpx.AsyncClient(base_url=house.sandbox_url, trust_env=False) as http:
+    asked = {"client_id": META_APP_ID, "redirect_uri": uri, "response_type": "code", "scope": scope}
+    async with httpx.AsyncClient(base_url=sandbox_url, trust_env=False) as http:
         form = {"person": "robin", "allow": "1"}
         allowed = await http.post("/www.facebook.com/v26.0/dialog/oauth", params=asked, data=form)
         code = parse_qs(urlsplit(allowed.headers["location"]).query)["code"][0]
@@ -103,4 +106,4 @@ async def robins_tokens(house: House, meta: Meta, page: str) -> tuple[str, str]:
         http.headers["Authorization"] = f"Bearer {token}"
         path = f"{graph}/{page}/subscribed_apps"
         (await http.post(path, params={"subscribed_fields": "messages"})).raise_for_status()
-    return str(long["access_token"]), token
+    return {"user_token": str(long["access_token"]), "access_token": token}

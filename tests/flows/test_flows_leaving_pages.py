@@ -8,11 +8,11 @@ from tests.flows.leaving_harness import OTHER_PAGE, PAGE, leave, page_connection
 from tests.house import House
 
 
-async def page_desk(house: House, meta: Meta, page: str = PAGE, who: str = "owner") -> Desk:
+async def page_desk(house: House, page: str = PAGE, who: str = "owner") -> Desk:
     """The owner of a label with a connected Page of Robin's."""
     owner = await house.person(f"{who}@example.com")
     label_id = await house.label(owner, who)
-    return Desk(house, owner, label_id, (await page_connection(house, label_id, meta, page))["_id"])
+    return Desk(house, owner, label_id, (await page_connection(house, label_id, page))["_id"])
 
 
 async def revocations(meta: Meta) -> list[Doc]:
@@ -22,8 +22,8 @@ async def revocations(meta: Meta) -> list[Doc]:
 
 async def test_the_last_page_takes_the_grant_with_it(live_house: House, meta: Meta) -> None:
     """The first of two only loses its token; with the second the person's permission ends, at Facebook too."""
-    first = await page_desk(live_house, meta)
-    second = await page_desk(live_house, meta, OTHER_PAGE, "second")
+    first = await page_desk(live_house)
+    second = await page_desk(live_house, OTHER_PAGE, "second")
     await leave(first)
     found = await to_the_end(first)
     assert (results(found)["unsubscribe"], results(found)["revoke"]) == ("done", "kept_for_others")
@@ -38,7 +38,7 @@ async def test_the_last_page_takes_the_grant_with_it(live_house: House, meta: Me
 
 async def test_a_revocation_whose_answer_was_lost(live_house: House, meta: Meta) -> None:
     """The token tells that it happened: it is not asked for twice."""
-    desk = await page_desk(live_house, meta)
+    desk = await page_desk(live_house)
     await meta.control("POST", "/faults", match={"path": "permissions", "method": "DELETE"}, fault="lost", times=1)
     await leave(desk)
     await live_house.work()
@@ -51,8 +51,8 @@ async def test_a_revocation_whose_answer_was_lost(live_house: House, meta: Meta)
 
 async def test_two_that_leave_at_once(live_house: House, meta: Meta) -> None:
     """Each finds that the other lives no more; one of them takes the grant back."""
-    first = await page_desk(live_house, meta)
-    second = await page_desk(live_house, meta, OTHER_PAGE, "second")
+    first = await page_desk(live_house)
+    second = await page_desk(live_house, OTHER_PAGE, "second")
     await leave(first)
     await leave(second)
     told = {results(await to_the_end(desk))["revoke"] for desk in (first, second)}
@@ -62,7 +62,7 @@ async def test_two_that_leave_at_once(live_house: House, meta: Meta) -> None:
 
 async def test_a_token_that_cannot_be_read(live_house: House, meta: Meta) -> None:
     """The person's id and our app's own token are enough to take the grant back."""
-    desk = await page_desk(live_house, meta)
+    desk = await page_desk(live_house)
     await live_house.db.open("secrets").update_many({"label_id": desk.label_id}, {"$set": {"envelope.v": 99}})
     await leave(desk)
     found = await to_the_end(desk)

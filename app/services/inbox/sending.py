@@ -51,6 +51,8 @@ async def send_reply(
     """
     label_id = operation["label_id"]
     message = await db.open("messages").find_one({"_id": operation["target"], "label_id": label_id})
+    if message is None and await _has_left(db, operation):
+        raise GiveUp("disconnected", "The account was disconnected, and the message erased with it.")
     if message is None or message["expires_at"] <= clock():
         raise GiveUp("expired", "The message has reached the end of its 30 days.")
     if message["state"] == "sent":
@@ -72,6 +74,11 @@ async def send_reply(
             raise InDoubt(None, "The token cannot be read, so that Meta cannot be asked.") from exc
         await _failed(db, message, "needs_reauth", clock)
         raise GiveUp("needs_reauth", "The account's token cannot be read: it must be connected again.") from exc
+
+
+async def _has_left(db: Database, operation: Doc) -> bool:
+    place = {"_id": operation.get("connection_id"), "label_id": operation["label_id"]}
+    return await db.open("connections").find_one(place | {"status": "revoked"}, {"_id": 1}) is not None
 
 
 async def _send_or_find(
