@@ -147,7 +147,7 @@ class World:
         given = GIVEN | {"email": f"new.{side.name}@example.com", "slug": f"new-of-{side.name}"}
         given |= {name: values[0] for name, values in side.ids.items()}
         names = operation.parameters("path")
-        call = Call(operation, {name: side.ids[name][0] for name in names})
+        call = Call(operation, {name: given[name] for name in names})
         if operation.body is not None:
             call = replace(call, body=example_of(operation.body, operation.schemas, given))
         if operation.name in READY:
@@ -155,7 +155,13 @@ class World:
         return call
 
 
-GIVEN = {"password": PASSWORD, "current_password": PASSWORD, "role": "agent", "token": "sot_none"}
+GIVEN = {
+    "password": PASSWORD,
+    "provider": "instagram",
+    "current_password": PASSWORD,
+    "role": "agent",
+    "token": "sot_none",
+}
 """What goes into bodies by its field's name, where the contract has no example or one that would not do."""
 
 
@@ -249,6 +255,7 @@ async def way_back(world: World, side: Side, call: Call) -> Call:
 
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
+    "getConnectionReceipt": ended_connection,
     "verifyEmail": own_address,
     "createPasswordReset": own_address,
     "confirmPasswordReset": link_token,
@@ -262,8 +269,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "renewRecoveryCodes": second_factor,
     "removeTotp": second_factor,
     "restoreLabel": announced_end,
-    "finishInstagramLogin": way_back,
-    "getConnectionReceipt": ended_connection,
+    "finishLogin": way_back,
     "openSupportAccess": no_access_yet,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
