@@ -3,8 +3,18 @@
 from datetime import timedelta
 
 from app.db import Doc
+from app.services.labels.deletion import GRACE
 from tests.flows.flows_harness import Desk, Meta, pass_by
-from tests.flows.leaving_harness import OTHER_PAGE, PAGE, leave, page_connection, results, to_the_end
+from tests.flows.leaving_harness import (
+    OTHER_PAGE,
+    PAGE,
+    SETTLED,
+    leave,
+    page_connection,
+    results,
+    stored_of,
+    to_the_end,
+)
 from tests.house import House
 
 
@@ -68,3 +78,32 @@ async def test_a_token_that_cannot_be_read(live_house: House, meta: Meta) -> Non
     found = await to_the_end(desk)
     assert (results(found)["unsubscribe"], results(found)["revoke"]) == ("token_unreadable", "done")
     assert len(await revocations(meta)) == 1 and await desk.stored("secrets") == []
+
+
+async def test_a_label_that_is_deleted_takes_its_grants_back(live_house: House, meta: Meta) -> None:
+    """Before anything of it is deleted; and then its receipts go too."""
+    desk = await page_desk(live_house)
+    (await desk.owner.delete(f"/v1/labels/{desk.label_id}")).raise_for_status()
+    pass_by(live_house, GRACE + timedelta(seconds=1))
+    for _ in range(6):
+        await live_house.work()
+        pass_by(live_house, SETTLED)
+    assert len(await revocations(meta)) == 1
+    assert await live_house.db.open("labels").find_one({"_id": desk.label_id}) is None
+    assert not {*await stored_of(live_house, desk.connection_id)} - {"operations", "vault_openings"}
+    assert await desk.stored("disconnections") == [] and await desk.stored("connections") == []
+
+
+async def test_spotify_takes_nothing_back(live_house: House, meta: Meta) -> None:
+    """It has no call for it: the token is destroyed at once, and the receipt says where the person goes."""
+    owner = await live_house.person()
+    label_id = await live_house.label(owner)
+    fields: Doc = {"provider": "spotify", "network": "spotify", "subscription_id": None}
+    connection = await live_house.connection(label_id, "wizzler01", **fields, active_features=["catalogue"])
+    desk = Desk(live_house, owner, label_id, connection["_id"])
+    await leave(desk)
+    await live_house.work()
+    assert await desk.stored("secrets") == []
+    found = await to_the_end(desk)
+    assert (results(found)["unsubscribe"], results(found)["revoke"]) == ("not_needed", "not_offered")
+    assert "https://www.spotify.com/account/apps" in found["advice"][0]

@@ -46,10 +46,10 @@ async def mark(
 ) -> bool:
     """Move a connection to another status, unless it has moved already; whether it was this call that did.
 
-    One that needs a new log-in keeps its account, and receives what fans write meanwhile.
+    One that needs a new log-in keeps its account, and receives what fans write meanwhile. One that was ended stays so.
     """
     key = {"_id": connection["_id"], "label_id": connection["label_id"]}
-    query = key | {"status": {"$eq": connection["status"], "$ne": status}}
+    query = key | {"status": {"$eq": connection["status"], "$nin": [status, "revoked"]}}
     update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
     if status == "error":
         update["$unset"] = {"active_account_id": ""}
