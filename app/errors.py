@@ -243,6 +243,12 @@ class ConnectionNotActive(Problem):
     status, code, title = 409, "connection_not_active", "The connection cannot be used for this now"
 
 
+class NotFinished(Problem):
+    """The work is under way; what is done and what is awaited is told."""
+
+    status, code, title = 409, "not_finished", "This is not finished yet"
+
+
 class ProviderNotAvailable(Problem):
     """This deployment has no app at the provider."""
 

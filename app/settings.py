@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 from redis.asyncio.connection import parse_url
 
+from app.models.drills import Point
 from app.models.features import Provider
 
 PREFIX = "SOUNDOPS_"
@@ -292,10 +293,8 @@ class WorkerSettings(Settings):
     """Where mail goes: `smtps://user:password@host:465`, or `smtp://…:587`, which must offer STARTTLS in production."""
     mail_from: Annotated[str, AfterValidator(_mailbox)] = "SoundOps <no-reply@soundops.io>"
     """The sender of every mail."""
-    kill_at: (
-        Literal["before_intent", "before_call", "during_call", "after_call", "after_record", "refresh_answered"] | None
-    ) = None
-    """A drill: die at this point of a send, or with a refreshed token in hand. Refused in production."""
+    kill_at: Point | None = None
+    """A drill: die at this point of a send, a refresh or a disconnect. Refused in production."""
     kill_after: int = Field(default=1, ge=1)
     """A drill: at which passing of `kill_at`."""
 

@@ -20,6 +20,7 @@ from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
 from app.services.connections.choosing import choose_accounts
+from app.services.connections.disconnecting import disconnect
 from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
@@ -36,6 +37,7 @@ log = get_logger(__name__)
 DUE_AT_ONCE = 200
 OPERATIONS_AT_ONCE = 20
 OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
+    "disconnect": disconnect,
     "exchange_code": exchange,
     "choose_accounts": choose_accounts,
     "refresh_token": refresh,

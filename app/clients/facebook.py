@@ -62,6 +62,8 @@ class TokenFacts:
     expires_at: datetime | None
     access_ends_at: datetime | None
     """When the person must have been active with our app again."""
+    dead_subcode: int
+    """Why it is not valid (meta-platform.md, section 1.7); 0 when that is not told."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,17 @@ def _user_token(body: dict[str, Any]) -> UserToken:
     return UserToken(str(body["access_token"]), timedelta(seconds=int(seconds)) if seconds else None)
 
 
+async def is_alive(facebook: Facebook, token: Opened) -> bool:
+    """Whether this token, of a person or a Page, still opens what it is for."""
+    try:
+        await me(facebook, token)
+    except TokenDead:
+        return False
+    return True
+
+
 async def me(facebook: Facebook, token: Opened) -> str:
-    """The id, within our app, of the person whose token it is."""
+    """The id, within our app, of the person or Page whose token it is."""
     url = facebook.address("/me")
     body = await retried(facebook, "GET", url, token=token, used_for=OF_THE_CONNECTION, params={"fields": "id"})
     return str(body["id"])
@@ -139,6 +150,7 @@ async def debug_token(facebook: Facebook, token: Opened) -> TokenFacts:
         scopes=tuple(str(name) for name in data.get("scopes") or []),
         expires_at=_instant(data.get("expires_at")),
         access_ends_at=_instant(data.get("data_access_expires_at")),
+        dead_subcode=int((data.get("error") or {}).get("subcode") or 0),
     )
 
 
@@ -249,9 +261,9 @@ async def revoke_one(facebook: Facebook, *, person_id: str, scope: str) -> bool:
 
 async def _revoke(facebook: Facebook, path: str) -> bool:
     """By our app's token, which lives when the person's is lost already (meta-platform.md, section 1.5)."""
-    told = {"token": app_token(facebook, "disconnect"), "used_for": ("disconnect",)}
+    ourselves, url = app_token(facebook, "disconnect"), facebook.address(path)
     try:
-        await retried(facebook, "DELETE", facebook.address(path), **told)
+        await once(facebook, "DELETE", url, token=ourselves, used_for=("disconnect",), repeatable=True)
     except TokenDead:
         return False
     return True

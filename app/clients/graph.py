@@ -162,6 +162,15 @@ async def unsubscribe(graph: Graph, token: Opened) -> None:
     await retried(graph, "DELETE", url, token=token, used_for=OF_THE_CONNECTION)
 
 
+async def ask_revocation(graph: Graph, token: Opened) -> None:
+    """Ask Instagram to withdraw the account's grant, once. Meta documents no such call: a refusal is to be expected.
+
+    Source: meta-platform.md, section 1.5.
+    """
+    url = graph.address("/me/permissions")
+    await once(graph, "DELETE", url, token=token, used_for=OF_THE_CONNECTION, repeatable=True)
+
+
 async def send_text(
     graph: GraphHost, token: Opened, *, account_id: str, fan_id: str, text: str, reply_to: str | None, human_agent: bool
 ) -> str:

@@ -4,64 +4,16 @@ Indexes and TTLs are made from it and compared with it at start; the export, the
 record of processing are generated from it. A collection that is not here cannot be opened.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+
+from app.models.collection import Collection as Collection
+from app.models.collection import Index as Index
+from app.models.collection import Keys
 
 CONTENT_LIFE = timedelta(days=30)
 """Messages and comments are kept this long after Meta's own time (privacy policy, sections 5 and 6)."""
 DEDUPE_LIFE = timedelta(days=36)
 """Longer than `CONTENT_LIFE`: a replayed webhook is recognised until its content could not be stored any more."""
-
-Direction = Literal[1, -1]
-Keys = tuple[tuple[str, Direction], ...]
-
-
-@dataclass(frozen=True)
-class Index:
-    """One index. `ttl` deletes a document at the instant its field names."""
-
-    keys: Keys
-    unique: bool = False
-    ttl: bool = False
-    present: str | None = None
-    """Only documents that have this field (a partial index)."""
-
-    @property
-    def name(self) -> str:
-        """What MongoDB would call it."""
-        return "_".join(f"{field}_{direction}" for field, direction in self.keys)
-
-    def definition(self) -> dict[str, Any]:
-        """What `listIndexes` shows of it, less version and name."""
-        shown: dict[str, Any] = {"key": dict(self.keys)}
-        if self.unique:
-            shown["unique"] = True
-        if self.ttl:
-            shown["expireAfterSeconds"] = 0
-        if self.present:
-            shown["partialFilterExpression"] = {self.present: {"$exists": True}}
-        return shown
-
-
-@dataclass(frozen=True)
-class Collection:
-    """One collection: what is in it, whose it is, how long it stays, and what a person's rights do to it."""
-
-    name: str
-    purpose: str
-    tenant: bool
-    """Whether its documents belong to a label: then every query names `label_id`, or says why it spans labels."""
-    subject: Literal["fan", "team", "nobody"]
-    """Whose personal data it is."""
-    personal: Literal["content", "identity", "technical", "secret", "none"]
-    retention: str
-    ground: str
-    """The legal ground of keeping it (GDPR, article 6)."""
-    export: tuple[str, ...] = ()
-    """The fields that an export shows its subject."""
-    erasure: Literal["delete", "anonymise", "keep"] = "delete"
-    indexes: tuple[Index, ...] = ()
 
 
 def _up(*fields: str) -> Keys:
@@ -228,7 +180,7 @@ _COLLECTIONS = (
         tenant=True,
         subject="team",
         personal="identity",
-        retention="until the account is disconnected",
+        retention="until the account is disconnected; then, without the account's names and ids, 12 months",
         ground=_CONTRACT,
         export=("provider", "account", "features", "granted_scopes", "status", "created_at"),
         indexes=(
@@ -240,7 +192,19 @@ _COLLECTIONS = (
             Index(_up("warn_at"), present="warn_at"),
             Index(_up("check_at"), present="check_at"),
             Index(_up("abandon_at"), present="abandon_at"),
+            _EXPIRES,
         ),
+    ),
+    Collection(
+        name="disconnections",
+        purpose="How connections ended: each step and its result, for the receipt. Ids and codes, no name, no content.",
+        tenant=True,
+        subject="team",
+        personal="technical",
+        retention="12 months",
+        ground=_INTEREST,
+        export=("provider", "provider_id", "reason", "begun_at", "completed_at"),
+        indexes=(Index(_up("label_id", "completed_at")), _EXPIRES),
     ),
     Collection(
         name="oauth_states",
@@ -250,6 +214,7 @@ _COLLECTIONS = (
         personal="technical",
         retention="10 minutes",
         ground=_INTEREST,
+        of_connection="erase",
         indexes=(_EXPIRES,),
     ),
     Collection(
@@ -260,6 +225,7 @@ _COLLECTIONS = (
         personal="secret",
         retention="until the account is disconnected",
         ground=_CONTRACT,
+        of_connection="destroy",
         indexes=(Index(_up("label_id", "connection_id", "purpose"), unique=True),),
     ),
     Collection(
@@ -270,6 +236,7 @@ _COLLECTIONS = (
         personal="none",
         retention="12 months",
         ground=_INTEREST,
+        of_connection="keep",
         erasure="keep",
         indexes=(Index(_up("label_id", "secret_id", "at")), _EXPIRES),
     ),
@@ -291,6 +258,7 @@ _COLLECTIONS = (
         personal="content",
         retention=f"7 days, at most {_THIRTY_DAYS}",
         ground=_INTEREST,
+        of_connection="erase",
         indexes=(_EXPIRES,),
     ),
     Collection(
@@ -301,6 +269,7 @@ _COLLECTIONS = (
         personal="identity",
         retention="as long as its newest message",
         ground=_CONTRACT,
+        of_connection="erase",
         export=("participant", "status", "tags", "last_message_at"),
         indexes=(
             Index(_up("label_id", "connection_id", "participant.provider_id"), unique=True),
@@ -317,6 +286,7 @@ _COLLECTIONS = (
         personal="content",
         retention=_THIRTY_DAYS,
         ground=_CONTRACT,
+        of_connection="erase",
         export=("direction", "content", "sent_at", "deleted_at"),
         indexes=(
             Index(_up("label_id", "connection_id", "provider_id"), unique=True, present="provider_id"),
@@ -332,6 +302,7 @@ _COLLECTIONS = (
         personal="content",
         retention=_THIRTY_DAYS,
         ground=_CONTRACT,
+        of_connection="erase",
         export=("author", "content", "media", "sent_at"),
         indexes=(
             Index(_up("label_id", "connection_id", "provider_id"), unique=True),
@@ -347,6 +318,7 @@ _COLLECTIONS = (
         personal="none",
         retention="90 days",
         ground=_INTEREST,
+        of_connection="keep",
         indexes=(
             Index(_up("label_id", "key"), unique=True),
             Index(_up("label_id", "queue", "_id"), present="queue"),

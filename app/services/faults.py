@@ -4,10 +4,9 @@ import asyncio
 import os
 import signal
 from dataclasses import dataclass
-from typing import Literal
 
-SendingPoint = Literal["before_intent", "before_call", "during_call", "after_call", "after_record"]
-Point = Literal[SendingPoint, "refresh_answered"]
+from app.models.drills import Point
+
 CALL_IS_ON_ITS_WAY_S = 0.05
 
 

@@ -93,9 +93,15 @@ async def add(
     return operation
 
 
-async def by_key(db: Database, label_id: str, key: str) -> Doc | None:
+async def by_key(db: Database, label_id: str, key: str, *, session: Session | None = None) -> Doc | None:
     """The operation of this intent, or none."""
-    return await db.open("operations").find_one({"label_id": label_id, "key": key})
+    return await db.open("operations").find_one({"label_id": label_id, "key": key}, session=session)
+
+
+async def is_waiting(db: Database, label_id: str, kind: Kind) -> bool:
+    """Whether any operation of this kind of the label's has not ended."""
+    query = {"label_id": label_id, "kind": kind, "state": {"$in": ["queued", "running"]}}
+    return await db.open("operations").find_one(query, {"_id": 1}) is not None
 
 
 async def need(db: Database, label_id: str, operation_id: str) -> Doc:

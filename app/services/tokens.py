@@ -1,7 +1,8 @@
 """Access tokens: short-lived JWTs, signed with ES256 and nothing else. The only module that knows python-jose.
 
 There are two kinds, for people and for partners' API clients. Each has its own `typ`, its own audience and its exact
-set of claims, so that neither can be taken for the other.
+set of claims, so that neither can be taken for the other. Receipts, which the same key signs, are a third `typ` with
+neither audience nor claims: they can be taken for none of them.
 
 The library ignores `kid`, `typ` and `crit`, accepts tokens without `exp` or `aud`, and takes keys in forms that allow
 key confusion; so everything is checked here first (reference: stack.md, section 8).
@@ -19,13 +20,14 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from jose import jwk, jwt
+from jose import jwk, jws, jwt
 from jose.exceptions import JOSEError
 from ulid import ULID
 
 ALGORITHM = "ES256"
 TYPE, AUDIENCE = "at+jwt", "soundops-api"
 CLIENT_TYPE, CLIENT_AUDIENCE = "client+jwt", "soundops-partners"
+RECEIPT_TYPE = "soundops-receipt+jws"
 LIFE = timedelta(minutes=15)
 LONGEST = 4096
 LEEWAY_S = 10
@@ -91,6 +93,11 @@ class Signer:
         payload = {"iss": self.issuer, "aud": KINDS[kind][0]} | claims
         return jwt.encode(payload, self._private, ALGORITHM, headers={"typ": kind, "kid": self.key_id})
 
+    def sign_receipt(self, receipt: Mapping[str, Any]) -> str:
+        """A receipt as a compact JWS (RFC 7515) over its JSON."""
+        headers = {"typ": RECEIPT_TYPE, "kid": self.key_id}
+        return jws.sign(dict(receipt), self._private, headers=headers, algorithm=ALGORITHM)
+
     def verify(self, token: str, *, now: datetime) -> Claims | ClientClaims:
         """Whose token it is. Raises `BadToken` for anything that `issue` and `issue_for_client` did not make."""
         if len(token) > LONGEST or not token.isascii() or token.count(".") != 2:
@@ -123,6 +130,23 @@ class Signer:
         at = now.astimezone(UTC).timestamp()
         if not (times[0] - LEEWAY_S <= at < times[1] + LEEWAY_S and times[1] - times[0] <= LIFE.total_seconds()):
             raise BadToken
+
+
+def read_receipt(receipt: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
+    """What a receipt says, if a key of this JWKS has signed it. Raises `BadToken` for anything else."""
+    if not receipt.isascii() or receipt.count(".") != 2 or not all(map(_is_canonical, receipt.split("."))):
+        raise BadToken
+    header = _json_part(receipt.split(".")[0])
+    if set(header) != HEADER or (header["alg"], header["typ"]) != (ALGORITHM, RECEIPT_TYPE):
+        raise BadToken
+    known = [key for key in jwks.get("keys", []) if key.get("kid") == header["kid"] and key.get("kty") == "EC"]
+    if not known:
+        raise BadToken
+    try:
+        jws.verify(receipt, jwk.construct(known[0], ALGORITHM), [ALGORITHM])
+    except (JOSEError, ValueError, TypeError, AttributeError) as exc:
+        raise BadToken from exc
+    return _json_part(receipt.split(".")[1])
 
 
 def new_token_id() -> str:

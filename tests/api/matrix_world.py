@@ -20,7 +20,10 @@ from app.db import Doc
 from app.deps import REFRESH_COOKIE
 from app.ids import Prefix
 from app.models.data_map import DATA_MAP
+from app.models.receipts import Step
 from app.services import single_use
+from app.services.audit import SYSTEM
+from app.services.connections import leaving
 from tests.api.matrix_contract import Operation, Place, example_of, put
 from tests.api.matrix_makers import Side, make_side
 from tests.house import PASSWORD, House
@@ -233,6 +236,18 @@ async def no_access_yet(world: World, side: Side, call: Call) -> Call:
     return call
 
 
+async def ended_connection(world: World, side: Side, call: Call) -> Call:
+    """One that was disconnected, as far as that goes: nobody is at Meta's end."""
+    house, place = world.house, (side.label_id, call.path["connection_id"])
+    who: Doc = {"versions": None, "by": SYSTEM, "now": house.clock()}
+    await leaving.disconnect(house.db, house.api.audit, *place, **who)
+    record = await leaving.need_record(house.db, *place)
+    for step in get_args(Step):
+        await leaving.note_result(house.db, record, step, result="done", detail="Done.", now=house.clock())
+    await leaving.complete(house.db, house.api.audit, record, by=SYSTEM, now=house.clock())
+    return call
+
+
 async def way_back(world: World, side: Side, call: Call) -> Call:
     """As Instagram sends the browser."""
     return replace(call, query={"state": side.ids["state"][0], "code": "AQD-from-instagram"})
@@ -248,6 +263,7 @@ async def of_a_choice(world: World, side: Side, call: Call) -> Call:
 
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
+    "getConnectionReceipt": ended_connection,
     "verifyEmail": own_address,
     "createPasswordReset": own_address,
     "confirmPasswordReset": link_token,

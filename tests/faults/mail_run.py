@@ -25,14 +25,14 @@ import pymongo
 from app.clock import utc_now
 from app.db import Database, Doc, Session, create_indexes
 from app.ids import new_id
-from app.services.faults import Point, SendingPoint
+from app.models.drills import Point, SendPoint
 from app.services.mail import outbox
 from tests.house import make_keys, settings_env
 from tools import embedded
 from tools.child import Child, running
 from tools.plan import worker_env
 
-POINTS: tuple[Point, ...] = get_args(SendingPoint)
+POINTS: tuple[Point, ...] = get_args(SendPoint)
 SETTINGS = {"SOUNDOPS_LEASE_S": "3", "SOUNDOPS_GRAPH_TIMEOUT_S": "1", "SOUNDOPS_SWEEP_S": "0.2"}
 """A mail is taken over three seconds after its worker's death; its two steps fit into two of them."""
 WITHIN_S = 900.0

@@ -12,7 +12,16 @@ import pymongo
 from pymongo.database import Database
 
 from app.db import Doc
-from tests.house import APP_ID, APP_SECRET, PASSWORD, VERIFY_TOKEN, make_keys, settings_env
+from tests.house import (
+    APP_ID,
+    APP_SECRET,
+    META_APP_ID,
+    META_APP_SECRET,
+    PASSWORD,
+    VERIFY_TOKEN,
+    make_keys,
+    settings_env,
+)
 from tools import demo, embedded
 from tools.child import Child, running
 from tools.plan import api_env, worker_env
@@ -82,7 +91,9 @@ def plant(folder: Path, *, bug: str | None = None, **settings: str) -> Iterator[
         app_id=APP_ID,
         app_secret=APP_SECRET,
         verify_token=VERIFY_TOKEN,
-        redirect_uris=f"{api_url}/v1/oauth/callback/instagram",
+        meta_app_id=META_APP_ID,
+        meta_app_secret=META_APP_SECRET,
+        redirect_uris=f"{api_url}/v1/oauth/callback/instagram,{api_url}/v1/oauth/callback/facebook",
         env={"SANDBOX_RETRY_CAP_S": "0.5"},
     )
     postbox = embedded.postbox_child(folder / "postbox")

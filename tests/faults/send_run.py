@@ -19,11 +19,11 @@ from typing import get_args
 
 import httpx
 
-from app.services.faults import Point, SendingPoint
+from app.models.drills import Point, SendPoint
 from tests.faults.plant import Plant, plant
 from tools.demo import ACCOUNT
 
-POINTS: tuple[Point, ...] = get_args(SendingPoint)
+POINTS: tuple[Point, ...] = get_args(SendPoint)
 FIRST_FAN = 13
 SETTINGS = {"SOUNDOPS_LEASE_S": "2", "SOUNDOPS_GRAPH_TIMEOUT_S": "1", "SOUNDOPS_SWEEP_S": "0.5"}
 """A reply is taken over two seconds after its worker's death; calls fit into that."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.faults import Point
+from app.models.drills import Point
 from tests.faults.mail_run import POINTS, mail_run, stage, table
 
 MAILS = 6

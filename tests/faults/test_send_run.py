@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.services.faults import Point
+from app.models.drills import Point
 from tests.faults.plant import plant
 from tests.faults.send_run import POINTS, SETTINGS, send_run, table
 

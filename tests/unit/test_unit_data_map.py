@@ -21,7 +21,7 @@ ACROSS_LABELS = {
     ("operations", "due_at_1"): "the workers' due list",
 }
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
-FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "connections", "secrets"}
+FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
 """What lasts as long as the account, the label or the connection."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""
@@ -84,6 +84,20 @@ def test_exports_name_fields(collection: Collection) -> None:
     if collection.subject == "fan" and collection.name not in PASSING:
         assert collection.export
     assert (collection.personal == "none") == (collection.subject == "nobody")
+
+
+@pytest.mark.parametrize("collection", DATA_MAP.values(), ids=lambda found: found.name)
+def test_what_names_a_connection_decides(collection: Collection) -> None:
+    """What its end does to it. Content and fans are erased, secrets are destroyed, and only ids alone are kept.
+
+    That no other stored document names a connection, the flows of leaving look at.
+    """
+    if any("connection_id" in dict(index.keys) for index in collection.indexes):
+        assert collection.of_connection
+    if collection.of_connection == "keep":
+        assert collection.personal == "none"
+    if collection.of_connection and collection.personal == "secret":
+        assert collection.of_connection == "destroy"
 
 
 @pytest.mark.parametrize("index", ["expires_at_1", "label_id_1_connection_id_1_provider_id_1"])

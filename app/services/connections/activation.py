@@ -59,7 +59,7 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
         await _renew_chosen(hands, fresh, grant, ready)
         return
     try:  # before the provider sends the first webhook, which would otherwise be nobody's
-        await store.update(hands.db, fresh, ready)
+        waits = await store.update(hands.db, fresh, ready, only_if={"status": "pending"})
     except DuplicateKeyError as exc:
         known = await store.of_account(hands.db, fresh["label_id"], network, grant.provider_id)
         if known and known["provider"] == fresh["provider"] and may_renew(known, fresh):
@@ -67,6 +67,8 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
             return
         await end(hands, fresh, "account_already_connected")
         raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
+    if not waits:
+        raise GiveUp("disconnected", "The connection was ended while its log-in was completed.")
     if not sealed:
         await hands.db.in_transaction(lambda session: _seal(hands, fresh, grant, session))
     fields = await webhooks.sync(hands, fresh | ready, grant.tokens["access_token"])

@@ -171,9 +171,11 @@ async def accept_code(
 ) -> Doc:
     """Seal the code, and where there is one its PKCE verifier, and have a worker exchange it: all, or nothing.
 
-    The operation.
+    The operation. Raises `InvalidState` when the connection was ended meanwhile.
     """
     connection = await store.need(db, pending["label_id"], pending["connection_id"])
+    if connection["status"] != "pending":
+        raise InvalidState
     sealed = {"code": code.removesuffix("#_").removesuffix("#_=_")} | ({"verifier": verifier} if verifier else {})
 
     async def all_of_it(session: Session) -> Doc:

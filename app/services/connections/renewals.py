@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.clients import facebook_tokens, graph, spotify
+from app.clients import facebook, graph, spotify
 from app.clients.credentials import Opened
 from app.clients.graph_errors import TokenDead
 from app.db import Doc
@@ -64,17 +64,17 @@ async def of_facebook(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
     user_token = await _opened(hands, operation, connection, "user_token")
     of_page = await _opened(hands, operation, connection, "access_token")
     try:
-        found = await facebook_tokens.renew_user_token(hands.facebook, user_token)
+        found = await facebook.lengthen(hands.facebook, user_token)
     except TokenDead as exc:
-        if not await facebook_tokens.is_alive(hands.facebook, of_page):
+        if not await facebook.is_alive(hands.facebook, of_page):
             raise
         if ends_at is None or ends_at <= now + PAGE_LIVES_ON:
             raise GiveUp("log_in_ended", "The Page's token lives on; a new log-in makes it last.") from exc
         raise TryAgain(now + PAGE_LIVES_ON, "log_in_ended") from exc
     tokens, fresh = {"user_token": found.token}, Opened(found.token, "refresh")
-    if not await facebook_tokens.is_alive(hands.facebook, of_page):
-        tokens["access_token"] = await facebook_tokens.page_token(hands.facebook, fresh, connection["subscription_id"])
-    ends_at = await facebook_tokens.access_end(hands.facebook, fresh)
+    if not await facebook.is_alive(hands.facebook, of_page):
+        tokens["access_token"] = await facebook.page_token(hands.facebook, fresh, page_id=connection["subscription_id"])
+    ends_at = (await facebook.debug_token(hands.facebook, fresh)).access_ends_at
     return _renewed(hands, connection, tokens, life=found.lifetime, token_expires_at=None, access_ends_at=ends_at)
 
 

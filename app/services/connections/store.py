@@ -59,7 +59,7 @@ async def mark(
     now needs none. `also` is done in the same transaction.
     """
     key = {"_id": connection["_id"], "label_id": connection["label_id"]}
-    query = key | {"status": {"$eq": connection["status"], "$ne": status}}
+    query = key | {"status": {"$eq": connection["status"], "$nin": [status, "revoked"]}}
     query |= {"token_version": connection["token_version"]} if status == "needs_reauth" else {}
     update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
     if status == "error":
@@ -137,7 +137,10 @@ async def of_person(db: Database, provider: Provider, person_id: str) -> list[Do
     return await db.open("connections").find(query, comment=why).to_list()
 
 
-async def update(db: Database, connection: Doc, changes: Doc, *, session: Session | None = None) -> None:
-    """Set these fields."""
-    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
-    await db.open("connections").update_one(key, {"$set": changes, "$inc": {"version": 1}}, session=session)
+async def update(
+    db: Database, connection: Doc, changes: Doc, *, only_if: Doc | None = None, session: Session | None = None
+) -> bool:
+    """Set these fields, if it still is as `only_if` says; whether it was."""
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]} | (only_if or {})
+    update = {"$set": changes, "$inc": {"version": 1}}
+    return (await db.open("connections").update_one(key, update, session=session)).matched_count == 1

@@ -88,6 +88,12 @@ def _queued(conversation: Doc, *, text: str, reply_to: str | None, human_agent: 
     }
 
 
+async def end_queued(db: Database, label_id: str, message_ids: list[str], *, problem: str, session: Session) -> None:
+    """Say of replies whose operations were ended before they began that they will not be sent, and why."""
+    query = {"label_id": label_id, "_id": {"$in": message_ids}, "state": "queued"}
+    await db.open("messages").update_many(query, {"$set": {"state": "failed", "problem": problem}}, session=session)
+
+
 async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
     """Send again, as a person decided who knows that the first call may have gone out.
 

@@ -60,6 +60,8 @@ async def send_reply(
     """
     label_id = operation["label_id"]
     message = await db.open("messages").find_one({"_id": operation["target"], "label_id": label_id})
+    if message is None and await _has_left(db, operation):
+        raise GiveUp("disconnected", "The account was disconnected, and the message erased with it.")
     if message is None or message["expires_at"] <= clock():
         raise GiveUp("expired", "The message has reached the end of its 30 days.")
     if message["state"] == "sent":
@@ -83,6 +85,11 @@ async def send_reply(
             raise InDoubt(None, "The token cannot be read, so that Meta cannot be asked.") from exc
         await _failed(db, message, "needs_reauth", clock)
         raise GiveUp("needs_reauth", "The account's token cannot be read: it must be connected again.") from exc
+
+
+async def _has_left(db: Database, operation: Doc) -> bool:
+    place = {"_id": operation.get("connection_id"), "label_id": operation["label_id"]}
+    return await db.open("connections").find_one(place | {"status": "revoked"}, {"_id": 1}) is not None
 
 
 async def _send_or_find(
@@ -209,10 +216,18 @@ async def _what_happened(
 
 
 async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) -> None:
-    """The last write before the call; only while the operation is still ours, and nobody has called yet."""
+    """The last write before the call; only while the operation is still ours, and nobody has called yet.
+
+    The connection is looked at once more: its token was opened a moment ago, and must not be used after it has ended.
+    Raises `TryAgain`, `NotAllowed`.
+    """
     mine = {"_id": operation["_id"], "label_id": operation["label_id"], "fence": operation["fence"]}
 
-    async def both(session: Session) -> bool:
+    async def all_of_it(session: Session) -> bool:
+        place = {"_id": message["connection_id"], "label_id": message["label_id"]}
+        connection = await db.open("connections").find_one(place, session=session)
+        if connection is None or not store.is_usable(connection, "messages"):
+            raise NotAllowed("messages")
         held = await db.open("operations").update_one(mine, {"$set": {"updated_at": now}}, session=session)
         key = {"_id": message["_id"], "label_id": message["label_id"], "calling_at": {"$exists": False}}
         marked = await db.open("messages").update_one(
@@ -220,7 +235,7 @@ async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) ->
         )
         return bool(held.matched_count and marked.modified_count)
 
-    if not await db.in_transaction(both):
+    if not await db.in_transaction(all_of_it):
         raise TryAgain(now + RETRY, "taken_over")
     message |= {"calling_at": now, "calling_fence": operation["fence"]}
 

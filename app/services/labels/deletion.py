@@ -9,11 +9,14 @@ from app.models.base import rfc3339
 from app.models.data_map import DATA_MAP
 from app.services import operations
 from app.services.audit import SYSTEM, Audit, By
+from app.services.connections import leaving
 from app.services.labels import members
 from app.services.labels.labels import need_label
 from app.services.operations import GiveUp, TryAgain
 
 GRACE = timedelta(days=14)
+DISCONNECTING = timedelta(seconds=30)
+"""How often to look whether the connections have ended. Of a provider that is away, they do within 72 hours."""
 FIRST = ("memberships", "api_clients", "invitations", "support_grants", "connections", "secrets")
 """What gives access or brings new data in goes first."""
 LATER = {"operations"}
@@ -73,13 +76,16 @@ async def restore(db: Database, audit: Audit, label: Doc, *, by: By, now: dateti
 async def delete_label(db: Database, audit: Audit, operation: Doc, *, clock: Clock) -> Doc:
     """Delete everything of the label that the data map does not keep. It may be begun again at any point.
 
-    Raises `GiveUp` when the label was restored, `TryAgain` while new data still come in.
+    First its connections are ended as if somebody had disconnected them, so that providers hear of it too. Raises
+    `GiveUp` when the label was restored, `TryAgain` until they have ended and while new data still come in.
     """
     label_id, now = operation["label_id"], clock()
     label = await db.open("labels").find_one({"_id": label_id})
     if label is not None and not (label.get("deletion_due_at") and label["deletion_due_at"] <= now):
         raise GiveUp("restored", "The label is not going to be deleted any more.")
     await db.open("labels").update_one({"_id": label_id}, {"$set": {"deletion_begun": True}})
+    if await leaving.begin_all(db, audit, label_id, reason="label_deleted", by=SYSTEM, now=now):
+        raise TryAgain(now + DISCONNECTING, "disconnecting")
     of_labels = [c.name for c in DATA_MAP.values() if c.tenant and c.erasure != "keep" and c.name not in LATER]
     found = 0
     for name in sorted(of_labels, key=lambda name: (name not in FIRST, name)):

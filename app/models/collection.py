@@ -1,0 +1,57 @@
+"""How a collection is declared on the data map."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Direction = Literal[1, -1]
+Keys = tuple[tuple[str, Direction], ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """One index. `ttl` deletes a document at the instant its field names."""
+
+    keys: Keys
+    unique: bool = False
+    ttl: bool = False
+    present: str | None = None
+    """Only documents that have this field (a partial index)."""
+
+    @property
+    def name(self) -> str:
+        """What MongoDB would call it."""
+        return "_".join(f"{field}_{direction}" for field, direction in self.keys)
+
+    def definition(self) -> dict[str, Any]:
+        """What `listIndexes` shows of it, less version and name."""
+        shown: dict[str, Any] = {"key": dict(self.keys)}
+        if self.unique:
+            shown["unique"] = True
+        if self.ttl:
+            shown["expireAfterSeconds"] = 0
+        if self.present:
+            shown["partialFilterExpression"] = {self.present: {"$exists": True}}
+        return shown
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One collection: what is in it, whose it is, how long it stays, and what a person's rights do to it."""
+
+    name: str
+    purpose: str
+    tenant: bool
+    """Whether its documents belong to a label: then every query names `label_id`, or says why it spans labels."""
+    subject: Literal["fan", "team", "nobody"]
+    """Whose personal data it is."""
+    personal: Literal["content", "identity", "technical", "secret", "none"]
+    retention: str
+    ground: str
+    """The legal ground of keeping it (GDPR, article 6)."""
+    export: tuple[str, ...] = ()
+    """The fields that an export shows its subject."""
+    erasure: Literal["delete", "anonymise", "keep"] = "delete"
+    of_connection: Literal["erase", "destroy", "keep"] | None = None
+    """What the end of a connection does to the documents that name it as `connection_id`: at once (`erase`), once the
+    provider has been asked to revoke (`destroy`), or nothing, because they hold ids alone. None where none does."""
+    indexes: tuple[Index, ...] = ()
