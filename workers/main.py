@@ -24,7 +24,8 @@ from app.ids import new_id
 from app.logs import get_logger
 from app.services import faults, retention
 from app.services.audit import Audit
-from app.services.vault import private_ring, ring
+from app.services.vault.private_ring import open_private_ring
+from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
 from workers import jobs
 from workers.jobs import Parts
@@ -63,6 +64,8 @@ async def run(settings: WorkerSettings) -> None:
     await asyncio.gather(*loops, return_exceptions=True)
     await parts.bell.close()
     await parts.graph.http.aclose()
+    for ring in parts.rings:
+        await ring.close()
     parts.db.close()
     log.info("worker stopped", worker=parts.worker_id)
 
@@ -90,10 +93,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
             tls_required=settings.environment == "production",
             timeout_s=settings.lease_s / MAIL_STEPS_A_LEASE,
         ),
-        rings=(
-            ring.load_public(settings.vault_public_ring_file),
-            private_ring.load_private(settings.vault_private_ring_file),
-        ),
+        rings=(open_public_ring(settings), open_private_ring(settings)),
         audit=Audit(db, derive(settings, "audit")),
         clock=utc_now,
     )

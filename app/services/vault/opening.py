@@ -58,9 +58,9 @@ async def open_secret(
         "expires_at": now + OPENINGS_LIFE,
     }
     await db.open("vault_openings").insert_one(opening)
-    return open_envelope(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
+    return await open_envelope(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
 
 
-def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding) -> Opened:
+async def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding) -> Opened:
     """The secret. Raises `SealBroken`, whatever is wrong."""
-    return Opened(unseal(ring, envelope, binding))
+    return Opened(await unseal(ring, envelope, binding))

@@ -20,7 +20,7 @@ async def put_secret(
 ) -> None:
     """Seal a secret of a connection; it replaces an older one of the same purpose."""
     secret_id = new_id("sec")
-    envelope = seal(ring, secret, binding_of(secret_id, connection, purpose))
+    envelope = await seal(ring, secret, binding_of(secret_id, connection, purpose))
     key = {"label_id": connection["label_id"], "connection_id": connection["_id"], "purpose": purpose}
     await db.open("secrets").delete_one(key, session=session)
     document = key | {"_id": secret_id, "provider": connection["provider"], "envelope": envelope, "created_at": now}
