@@ -135,7 +135,7 @@ async def beat(ctx: dict[str, Any]) -> None:
     """Show that this worker takes jobs from the queue: the job came through Redis."""
     parts: Parts = ctx["parts"]
     try:
-        await heartbeat.beat(parts.db, parts.worker_id, now=parts.clock())
+        await heartbeat.beat(parts.db, parts.worker_id, key_ids=parts.rings[1].key_ids(), now=parts.clock())
     except PyMongoError as exc:
         log.warning("no heartbeat: the store is away", reason=type(exc).__name__)
 

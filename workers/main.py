@@ -27,7 +27,7 @@ from app.services.audit import Audit
 from app.services.vault.private_ring import open_private_ring
 from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
-from workers import jobs
+from workers import jobs, vault_schedule
 from workers.jobs import Parts
 
 log = get_logger(__name__)
@@ -54,6 +54,7 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: jobs.drain_waiting(parts), settings.sweep_s, parts.rung)),
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
+        asyncio.create_task(_forever(lambda: vault_schedule.look_after(parts), vault_schedule.EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]
     await stop.wait()

@@ -254,7 +254,22 @@ _COLLECTIONS = (
         personal="secret",
         retention="until the account is disconnected",
         ground=_CONTRACT,
-        indexes=(Index(_up("label_id", "connection_id", "purpose"), unique=True),),
+        indexes=(
+            Index(_up("label_id", "connection_id", "purpose"), unique=True),
+            Index(_up("envelope.key_id")),
+            Index(_up("earlier_keys"), present="earlier_keys"),
+            Index(_up("revoked_keys"), present="revoked_keys"),
+        ),
+    ),
+    Collection(
+        name="vault_keys",
+        purpose="The ledger of the vault's keys: ids, states and how often each was used. No key is in it.",
+        tenant=False,
+        subject="nobody",
+        personal="none",
+        retention="as long as the service",
+        ground=_INTEREST,
+        erasure="keep",
     ),
     Collection(
         name="vault_openings",

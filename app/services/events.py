@@ -22,6 +22,7 @@ Type = Literal[
     "conversation.changed",
     "comment.received",
     "connection.changed",
+    "vault.envelope_broken",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

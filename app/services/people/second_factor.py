@@ -17,6 +17,7 @@ from app.db import Database, Doc, Session
 from app.errors import EmailNotVerified, InvalidTotp, NotFound, TotpEnabled
 from app.services.vault.account_ring import AccountRing
 from app.services.vault.envelope import AccountBinding, seal, unseal
+from app.services.vault.ledger import count_uses
 
 ISSUER = "SoundOps"
 STEP_S = 30
@@ -43,6 +44,7 @@ async def begin(db: Database, ring: AccountRing, user: Doc, *, now: datetime) ->
         raise TotpEnabled
     seed = pyotp.random_base32()
     envelope = await seal(ring, seed, AccountBinding(user["_id"], PURPOSE))
+    await count_uses(db, "accounts", envelope["key_id"], now=now)
     fresh: Doc = {"envelope": envelope, "confirmed_at": None, "last_step": 0, "recovery": [], "created_at": now}
     await db.open("second_factors").replace_one({"_id": user["_id"], "confirmed_at": None}, fresh, upsert=True)
     return seed

@@ -5,7 +5,8 @@ from typing import Any, NoReturn
 
 from app.db import Database, Doc
 from app.ids import new_id
-from app.services.vault.envelope import Binding, unseal
+from app.services.vault.alarms import alarm
+from app.services.vault.envelope import Binding, SealBroken, unseal
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.secrets import binding_of
 
@@ -58,7 +59,12 @@ async def open_secret(
         "expires_at": now + OPENINGS_LIFE,
     }
     await db.open("vault_openings").insert_one(opening)
-    return await open_envelope(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
+    try:
+        return await open_envelope(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
+    except SealBroken:
+        named = {name: opening[name] for name in ("label_id", "connection_id", "secret_id", "key_id", "job")}
+        await alarm(db, **named, now=now)
+        raise
 
 
 async def open_envelope(ring: PrivateRing, envelope: dict[str, Any], binding: Binding) -> Opened:

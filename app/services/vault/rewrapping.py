@@ -1,0 +1,118 @@
+"""Rewrapping: the same data key under the current key. For workers. The secret itself is neither opened nor touched.
+
+A write counts only if the wrapped key is still the one that was read, so whoever seals anew meanwhile wins. It may be
+broken off anywhere, be run twice at once, and be begun again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from pymongo import UpdateOne
+
+from app.clock import Clock
+from app.db import ALL_LABELS, Database, Doc
+from app.services.vault.alarms import alarm
+from app.services.vault.envelope import SealBroken, unwrap_data_key
+from app.services.vault.ledger import count_uses, state_of
+from app.services.vault.private_ring import PrivateRing
+from app.services.vault.ring import PublicRing
+from app.services.vault.secrets import binding_of_stored
+
+BATCH = 100
+RECORDS_PER_S = 1_000
+WHY = f"{ALL_LABELS}what is under an older key"
+Rings = tuple[PublicRing, PrivateRing]
+
+
+@dataclass
+class Progress:
+    """What a batch, or all so far, came to."""
+
+    rewrapped: int = 0
+    overtaken: int = 0
+    """Sealed anew, rewrapped or deleted by somebody else meanwhile."""
+    broken: int = 0
+    """Which do not open. Each has raised its alarm."""
+
+    def add(self, other: "Progress") -> None:
+        """Count another batch."""
+        self.rewrapped += other.rewrapped
+        self.overtaken += other.overtaken
+        self.broken += other.broken
+
+
+async def rewrap(
+    db: Database, rings: Rings, *, job: str, clock: Clock, per_s: float = RECORDS_PER_S
+) -> AsyncIterator[Progress]:
+    """Rewrap whatever is not under the current key, at most so many records a second; what each batch came to.
+
+    Does nothing while the ledger calls another key current: then this process has the ring of yesterday. Raises
+    `RingUnavailable`.
+    """
+    current, after = rings[0].current, ""
+    if await state_of(db, current) != "current":
+        return
+    while found := await _older(db, current, after):
+        begun, after = monotonic(), found[-1]["_id"]
+        yield await _rewrap_batch(db, rings, found, job=job, now=clock())
+        await asyncio.sleep(max(0.0, len(found) / per_s - (monotonic() - begun)))
+
+
+async def left_over(db: Database, current: str) -> int:
+    """How many secrets are under another key than this one."""
+    older = [row["_id"] async for row in db.open("vault_keys").find({"_id": {"$ne": current}}, {"_id": 1})]
+    return await db.open("secrets").count_documents({"envelope.key_id": {"$in": older}}, comment=WHY)
+
+
+async def _older(db: Database, current: str, after: str) -> list[Doc]:
+    older = [row["_id"] async for row in db.open("vault_keys").find({"_id": {"$ne": current}}, {"_id": 1})]
+    query = {"envelope.key_id": {"$in": older}, "_id": {"$gt": after}}
+    return await db.open("secrets").find(query, comment=WHY).sort("_id", 1).limit(BATCH).to_list()
+
+
+async def _rewrap_batch(db: Database, rings: Rings, found: list[Doc], *, job: str, now: datetime) -> Progress:
+    public, private = rings
+    at_once = asyncio.Semaphore(10)
+
+    async def one(stored: Doc) -> UpdateOne | None:
+        binding, envelope = binding_of_stored(stored), stored["envelope"]
+        async with at_once:
+            try:
+                data_key = await unwrap_data_key(private, envelope, binding)
+            except SealBroken:
+                await alarm(db, **names_of(stored), job=job, now=now)
+                return None
+            key_id, wrapped = await public.wrap(data_key, binding=binding)
+        await asyncio.sleep(0)  # let whoever opens meanwhile have a turn
+        update = {
+            "$set": {"envelope.key_id": key_id, "envelope.wrapped_key": wrapped},
+            "$addToSet": {"earlier_keys": envelope["key_id"]},
+        }
+        return UpdateOne(as_read(stored), update)
+
+    made = await asyncio.gather(*(one(stored) for stored in found))
+    writes = [write for write in made if write]
+    if not writes:
+        return Progress(broken=len(found))
+    await count_uses(db, public.kind, public.current, uses=len(writes), now=now)
+    done = (await db.open("secrets").bulk_write(writes, ordered=False)).modified_count
+    return Progress(done, len(writes) - done, len(found) - len(writes))
+
+
+def as_read(stored: Doc) -> Doc:
+    """The query for this secret, as long as its data key is wrapped as it was when it was read."""
+    key = {"_id": stored["_id"], "label_id": stored["label_id"]}
+    return key | {f"envelope.{name}": stored["envelope"][name] for name in ("key_id", "wrapped_key")}
+
+
+def names_of(stored: Doc) -> dict[str, str]:
+    """What an alarm or a record of an opening is told about a secret."""
+    return {
+        "label_id": stored["label_id"],
+        "connection_id": stored["connection_id"],
+        "secret_id": stored["_id"],
+        "key_id": str(stored["envelope"].get("key_id")),
+    }
