@@ -5,10 +5,8 @@ still open it: therefore secrets remember the keys they were ever under (`earlie
 (`revoked_keys`) until a new token replaces them.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
-from time import monotonic
 
 from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc
@@ -18,7 +16,7 @@ from app.services.vault.alarms import alarm
 from app.services.vault.envelope import SealBroken, seal, unseal
 from app.services.vault.ledger import count_uses
 from app.services.vault.openings import record_opening
-from app.services.vault.rewrapping import BATCH, RECORDS_PER_S, Progress, Rings, as_read, names_of
+from app.services.vault.rewrapping import RECORDS_PER_S, Progress, Rings, as_read, in_batches, names_of
 from app.services.vault.secrets import binding_of_stored
 
 WHY = f"{ALL_LABELS}what a revoked key could open"
@@ -32,14 +30,11 @@ async def seal_anew(
 
     The current key must be another one. May be broken off, and begun again. Raises `RingUnavailable`.
     """
-    after = ""
-    while found := await _open_to(db, key_id, after):
-        begun, after = monotonic(), found[-1]["_id"]
+    async for found in in_batches(db, _could_open(key_id), per_s=per_s, why=WHY):
         progress = Progress()
         for stored in found:
             progress.add(await _seal_one_anew(db, rings, stored, key_id, now=clock()))
         yield progress
-        await asyncio.sleep(max(0.0, len(found) / per_s - (monotonic() - begun)))
 
 
 async def left_over(db: Database, key_id: str) -> int:
@@ -73,11 +68,6 @@ async def force_reconnect(db: Database, audit: Audit, hit: list[Doc], *, now: da
 
 def _could_open(key_id: str) -> Doc:
     return {"$or": [{"envelope.key_id": key_id}, {"earlier_keys": key_id}]}
-
-
-async def _open_to(db: Database, key_id: str, after: str) -> list[Doc]:
-    query = _could_open(key_id) | {"_id": {"$gt": after}}
-    return await db.open("secrets").find(query, comment=WHY).sort("_id", 1).limit(BATCH).to_list()
 
 
 async def _seal_one_anew(db: Database, rings: Rings, stored: Doc, key_id: str, *, now: datetime) -> Progress:

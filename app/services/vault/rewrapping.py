@@ -21,7 +21,7 @@ from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
 from app.services.vault.secrets import binding_of_stored
 
-BATCH = 100
+BATCH, IDS_AT_ONCE = 100, 10_000
 RECORDS_PER_S = 1_000
 WHY = f"{ALL_LABELS}what is under an older key"
 Rings = tuple[PublicRing, PrivateRing]
@@ -52,25 +52,42 @@ async def rewrap(
     Does nothing while the ledger calls another key current: then this process has the ring of yesterday. Raises
     `RingUnavailable`.
     """
-    current, after = rings[0].current, ""
+    current = rings[0].current
     if await state_of(db, current) != "current":
         return
-    while found := await _older(db, current, after):
-        begun, after = monotonic(), found[-1]["_id"]
+    async for found in in_batches(db, await _under_older_keys(db, current), per_s=per_s, why=WHY):
         yield await _rewrap_batch(db, rings, found, job=job, now=clock())
-        await asyncio.sleep(max(0.0, len(found) / per_s - (monotonic() - begun)))
 
 
 async def left_over(db: Database, current: str) -> int:
     """How many secrets are under another key than this one."""
-    older = [row["_id"] async for row in db.open("vault_keys").find({"_id": {"$ne": current}}, {"_id": 1})]
-    return await db.open("secrets").count_documents({"envelope.key_id": {"$in": older}}, comment=WHY)
+    return await db.open("secrets").count_documents(await _under_older_keys(db, current), comment=WHY)
 
 
-async def _older(db: Database, current: str, after: str) -> list[Doc]:
+async def in_batches(db: Database, query: Doc, *, per_s: float, why: str) -> AsyncIterator[list[Doc]]:
+    """The secrets that fit this query, by their ids, each once, and no more than so many a second.
+
+    The ids are read many at a time: the query costs the database more than the secrets do.
+    """
+    secrets, after = db.open("secrets"), ""
+    while True:
+        cursor = secrets.find(query | {"_id": {"$gt": after}}, {"_id": 1}, comment=why).sort("_id", 1)
+        ids = [row["_id"] async for row in cursor.limit(IDS_AT_ONCE)]
+        for first in range(0, len(ids), BATCH):
+            begun = monotonic()
+            batch = query | {"_id": {"$in": ids[first : first + BATCH]}}  # others may have been there meanwhile
+            found = await secrets.find(batch, comment=why).to_list()
+            if found:
+                yield found
+            await asyncio.sleep(max(0.0, len(found) / per_s - (monotonic() - begun)))
+        if len(ids) < IDS_AT_ONCE:
+            return
+        after = ids[-1]
+
+
+async def _under_older_keys(db: Database, current: str) -> Doc:
     older = [row["_id"] async for row in db.open("vault_keys").find({"_id": {"$ne": current}}, {"_id": 1})]
-    query = {"envelope.key_id": {"$in": older}, "_id": {"$gt": after}}
-    return await db.open("secrets").find(query, comment=WHY).sort("_id", 1).limit(BATCH).to_list()
+    return {"envelope.key_id": {"$in": older}}
 
 
 async def _rewrap_batch(db: Database, rings: Rings, found: list[Doc], *, job: str, now: datetime) -> Progress:
