@@ -33,6 +33,7 @@ test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send no
 	@$(PY) -m tests.faults.kill_run --deliveries 5000 --rate 120 --seed 7
 	@$(PY) -m tests.faults.send_run --sends 200 --seed 7
 	@$(PY) -m tests.faults.mail_run --mails 100 --seed 7
+	@$(PY) -m tests.faults.rotation_run --envelopes 20000 --seed 7
 
 bench: $(STAMP) ## the hot paths beside a bare ceiling; writes bench/results/latest.json
 	@$(PY) -m bench

@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from aiobotocore.session import get_session
 from prometheus_client import REGISTRY
@@ -290,14 +293,31 @@ async def test_a_destroyed_key(vault_house: House) -> None:
         await opened(vault_house, connection, "refresh_token")
 
 
-async def test_aws_kms(
-    mongodb_url: str, redis_url: str, tmp_path: Path, moto_child: Child, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From the local ring to KMS, from one key of it to the next, and KMS away: the API says 503, nothing is lost."""
+@pytest.fixture
+async def kms_keys(moto_child: Child, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two keys of KMS."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     async with get_session().create_client("kms", region_name="eu-central-1", endpoint_url=moto_child.url) as client:
-        first, second = [str((await client.create_key())["KeyMetadata"]["Arn"]) for _ in range(2)]
+        return [str((await client.create_key())["KeyMetadata"]["Arn"]) for _ in range(2)]
+
+
+async def call_back(house: House, owner: httpx.AsyncClient, label_id: str) -> httpx.Response:
+    """Go through the log-in at the sandbox; what our callback answers."""
+    owner._transport = httpx.ASGITransport(house.app)
+    wish = {"provider": "instagram", "features": ["messages", "comments"]}
+    begun = (await owner.post(f"/v1/labels/{label_id}/connections", json=wish)).raise_for_status().json()
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        allowed = await browser.post(begun["authorize_url"], data={"account": "nightjar.records", "allow": "1"})
+    back = urlsplit(allowed.headers["location"])
+    return await owner.get(f"{back.path}?{back.query}")
+
+
+async def test_aws_kms(
+    mongodb_url: str, redis_url: str, tmp_path: Path, moto_child: Child, kms_keys: list[str]
+) -> None:
+    """From the local ring to KMS, and from one key of it to the next; away, it raises no alarm."""
+    first, second = kms_keys
     env = settings_env(make_keys(tmp_path / "keys"), mongodb_url=mongodb_url, redis_url=redis_url)
     async with open_house(env) as house:
         made = await connections(house, 3)
@@ -320,3 +340,28 @@ async def test_aws_kms(
             with pytest.raises(RingUnavailable):
                 await opened(house, made[2])
         assert await house.db.open("events").count_documents({"label_id": "lbl_02"}) == 0
+
+
+async def test_aws_kms_is_away(
+    mongodb_url: str, redis_url: str, tmp_path: Path, moto_child: Child, kms_keys: list[str], sandbox_url: str
+) -> None:
+    """The API says 503, and a worker tries later: the code that it could not open is not lost, and then it connects."""
+    env = settings_env(
+        make_keys(tmp_path / "keys"), mongodb_url=mongodb_url, redis_url=redis_url, sandbox_url=sandbox_url
+    )
+    env |= {"SOUNDOPS_VAULT_RING": "aws-kms", "SOUNDOPS_KMS_KEY_IDS": kms_keys[0]}
+    there, away = (env | {"SOUNDOPS_KMS_ENDPOINT_URL": url} for url in (moto_child.url, NOBODY))
+    async with open_house(there) as house, open_house(away) as cut_off:
+        owner = await house.person()
+        label_id = await house.label(owner)
+        refused = await call_back(cut_off, owner, label_id)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert (await call_back(house, owner, label_id)).status_code == 200
+        await cut_off.work()
+        waiting = await house.db.open("operations").find({"label_id": label_id, "kind": "exchange_code"}).to_list()
+        assert [one["state"] for one in waiting] == ["queued"]
+        assert await house.db.open("secrets").count_documents({"label_id": label_id, "purpose": "code"}) == 1
+        house.clock.offset = timedelta(seconds=30)
+        await house.work()
+        shown = await house.db.open("connections").find({"label_id": label_id}).sort("_id", 1).to_list()
+        assert [one["status"] for one in shown] == ["pending", "active"]

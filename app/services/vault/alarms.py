@@ -17,7 +17,7 @@ async def alarm(
 ) -> None:
     """Tell the label by an event, once for this secret and key; count it, and log an error each time."""
     BROKEN.inc()
-    who = {"label": label_id, "connection": connection_id, "secret": secret_id}
-    log.error("a sealed secret does not open", **who, key=key_id, job=job)
+    where = {"label": label_id, "connection": connection_id, "record": secret_id, "key": key_id}
+    log.error("a sealed token does not open", **where, job=job)
     key = f"vault:{secret_id}:{key_id}:broken"
     await append(db, [Event(label_id, key, "vault.envelope_broken", connection_id, now)])
