@@ -332,8 +332,16 @@ async def test_aws_kms(
             await vault.rotate(op)
             assert {envelope["key_id"] for envelope in await envelopes(house)} == {keys[0]}
             assert await opened(house, made[1]) == "token-of-17841400000000001"
-            ledger_now = await states(house)
-    assert ledger_now == {"k1": "retired", first: "retired", second: "current"}
+            rotated = await states(house)
+    assert rotated == {"k1": "retired", first: "retired", second: "current"}
+    async with open_house(env | {"SOUNDOPS_KMS_KEY_IDS": f"{second},{first}"}) as house:
+        op, before = operator(house, files=None), {envelope["commitment"] for envelope in await envelopes(house)}
+        with pytest.raises(vault.Refused, match="is the current key"):
+            await vault.revoke(op, second, force_reconnect=False, settle_s=0)
+        await vault.revoke(op, first, force_reconnect=False, settle_s=0)
+        assert not before & {envelope["commitment"] for envelope in await envelopes(house)}
+        assert (await states(house))[first] == "revoked"
+        assert await opened(house, made[1]) == "token-of-17841400000000001"
     away = {"SOUNDOPS_KMS_KEY_IDS": second, "SOUNDOPS_KMS_ENDPOINT_URL": NOBODY}
     async with open_house(env | away) as house:
         for _ in range(2):

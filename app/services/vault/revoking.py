@@ -8,15 +8,16 @@ still open it: therefore secrets remember the keys they were ever under (`earlie
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from pymongo import UpdateOne
+
 from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc
 from app.services import connections
 from app.services.audit import SYSTEM, Audit
 from app.services.vault.alarms import alarm
 from app.services.vault.envelope import SealBroken, seal, unseal
-from app.services.vault.ledger import count_uses
-from app.services.vault.openings import record_opening
-from app.services.vault.rewrapping import RECORDS_PER_S, Progress, Rings, as_read, in_batches, names_of
+from app.services.vault.openings import record_openings
+from app.services.vault.rewrapping import RECORDS_PER_S, Progress, Rings, as_read, in_batches, names_of, write_all
 from app.services.vault.secrets import binding_of_stored
 
 WHY = f"{ALL_LABELS}what a revoked key could open"
@@ -31,10 +32,10 @@ async def seal_anew(
     The current key must be another one. May be broken off, and begun again. Raises `RingUnavailable`.
     """
     async for found in in_batches(db, _could_open(key_id), per_s=per_s, why=WHY):
-        progress = Progress()
-        for stored in found:
-            progress.add(await _seal_one_anew(db, rings, stored, key_id, now=clock()))
-        yield progress
+        now = clock()
+        await record_openings(db, found, used_for="revoke_key", job=job_of(key_id), now=now)
+        made = [await _seal_one_anew(db, rings, stored, key_id, now=now) for stored in found]
+        yield await write_all(db, rings[0], made, now=now)
 
 
 async def left_over(db: Database, key_id: str) -> int:
@@ -70,20 +71,23 @@ def _could_open(key_id: str) -> Doc:
     return {"$or": [{"envelope.key_id": key_id}, {"earlier_keys": key_id}]}
 
 
-async def _seal_one_anew(db: Database, rings: Rings, stored: Doc, key_id: str, *, now: datetime) -> Progress:
+async def _seal_one_anew(db: Database, rings: Rings, stored: Doc, key_id: str, *, now: datetime) -> UpdateOne | None:
+    """What to write; none if it does not open."""
     public, private = rings
-    job, binding = f"revoke {key_id}", binding_of_stored(stored)
-    await record_opening(db, **names_of(stored), used_for="revoke_key", job=job, now=now)
+    binding = binding_of_stored(stored)
     try:
         envelope = await seal(public, await unseal(private, stored["envelope"], binding), binding)
     except SealBroken:
-        await alarm(db, **names_of(stored), job=job, now=now)
-        return Progress(broken=1)
-    await count_uses(db, public.kind, envelope["key_id"], now=now)
+        await alarm(db, **names_of(stored), job=job_of(key_id), now=now)
+        return None
     update = {
         "$set": {"envelope": envelope},
         "$pull": {"earlier_keys": key_id},
         "$addToSet": {"revoked_keys": key_id},
     }
-    done = (await db.open("secrets").update_one(as_read(stored), update)).modified_count
-    return Progress(done, 1 - done)
+    return UpdateOne(as_read(stored), update)
+
+
+def job_of(key_id: str) -> str:
+    """What records of openings and alarms call it."""
+    return f"vault revoke {key_id}"

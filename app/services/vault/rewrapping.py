@@ -5,7 +5,7 @@ broken off anywhere, be run twice at once, and be begun again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -110,13 +110,17 @@ async def _rewrap_batch(db: Database, rings: Rings, found: list[Doc], *, job: st
         }
         return UpdateOne(as_read(stored), update)
 
-    made = await asyncio.gather(*(one(stored) for stored in found))
+    return await write_all(db, public, await asyncio.gather(*(one(stored) for stored in found)), now=now)
+
+
+async def write_all(db: Database, ring: PublicRing, made: Sequence[UpdateOne | None], *, now: datetime) -> Progress:
+    """Count the uses of the key, and write what was made; none stands for what did not open."""
     writes = [write for write in made if write]
     if not writes:
-        return Progress(broken=len(found))
-    await count_uses(db, public.kind, public.current, uses=len(writes), now=now)
+        return Progress(broken=len(made))
+    await count_uses(db, ring.kind, ring.current, uses=len(writes), now=now)
     done = (await db.open("secrets").bulk_write(writes, ordered=False)).modified_count
-    return Progress(done, len(writes) - done, len(found) - len(writes))
+    return Progress(done, len(writes) - done, len(made) - len(writes))
 
 
 def as_read(stored: Doc) -> Doc:
