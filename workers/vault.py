@@ -32,6 +32,7 @@ from workers.vault_progress import Bar
 SETTLE_S = 5.0
 """Longer than a process takes to notice a changed ring, and than one is between reading an envelope and opening it."""
 WORKERS_NOTICE_S = 60
+MOST_PASSES = 5
 IN_THE_SETTING = "The keys of AWS KMS are those of SOUNDOPS_KMS_KEY_IDS, the first of which seals: change that setting."
 
 
@@ -96,11 +97,9 @@ async def add(op: Operator) -> str:
 async def promote(op: Operator) -> None:
     """The newest added key seals from now on. Refused while a live worker could not open what it seals."""
     files = _need_files(op)
-    held = set(op.rings()[1].key_ids())
-    added = [key.key_id for key in await ledger.keys(op.db) if key.state == "added" and key.key_id in held]
-    if not added:
+    key_id = await _newest_added(op)
+    if key_id is None:
         raise Refused("There is no added key: run `add` first.")
-    key_id = added[-1]
     lacking = await heartbeat.lacking(op.db, key_id, now=op.clock())
     if lacking:
         raise Refused(f"These live workers do not have {key_id} yet: {', '.join(lacking)}. Nothing was changed.")
@@ -110,14 +109,21 @@ async def promote(op: Operator) -> None:
     print(f"{key_id} seals from now on.")
 
 
+async def _newest_added(op: Operator) -> str | None:
+    held = set(op.rings()[1].key_ids())
+    added = [key.key_id for key in await ledger.keys(op.db) if key.state == "added" and key.key_id in held]
+    return added[-1] if added else None
+
+
 async def rewrap(op: Operator) -> None:
     """Everything comes under the current key. May be broken off and begun again."""
     rings = op.rings()
     current = rings[0].current
+    await ledger.note_held(op.db, rings[0].kind, current=current, held=rings[1].key_ids(), now=op.clock())
     if op.files is None:
         await ledger.make_current(op.db, rings[0].kind, current, now=op.clock())
     if await ledger.state_of(op.db, current) != "current":
-        await ledger.note_held(op.db, rings[0].kind, current=current, held=rings[1].key_ids(), now=op.clock())
+        raise Refused(f"{current} seals, but the ledger does not say so: run `promote` again.")
     total = await rewrapping.left_over(op.db, current)
     bar, all_told = Bar("rewrapped", total), rewrapping.Progress()
     async for progress in rewrapping.rewrap(op.db, rings, job="vault rewrap", clock=op.clock, per_s=op.per_s):
@@ -168,7 +174,7 @@ async def _retire_one(op: Operator, key_id: str, *, settle_s: float) -> None:
 async def rotate(op: Operator, *, settle_s: float = SETTLE_S) -> None:
     """A fresh key takes the place of all others."""
     if op.files is not None:
-        await _promote_when_known(op, await add(op))
+        await _promote_when_known(op, await _newest_added(op) or await add(op))
     await rewrap(op)
     await retire(op, settle_s=settle_s)
 
@@ -187,9 +193,9 @@ async def revoke(op: Operator, key_id: str, *, force_reconnect: bool, settle_s: 
     if op.files:
         with ring_files.locked(op.files):
             ring_files.drop_public(op.files, key_id)
-    broken = await _seal_anew(op, key_id)
+    await _seal_anew(op, key_id)
     await asyncio.sleep(settle_s)  # a process that has not noticed yet may have sealed one more
-    broken += await _seal_anew(op, key_id) if await revoking.left_over(op.db, key_id) > broken else 0
+    broken = await _seal_anew(op, key_id)
     hit = await revoking.affected(op.db, key_id)
     moved = await revoking.force_reconnect(op.db, op.audit, hit, now=op.clock()) if force_reconnect else 0
     if op.files:
@@ -202,18 +208,19 @@ async def revoke(op: Operator, key_id: str, *, force_reconnect: bool, settle_s: 
 
 
 async def _seal_anew(op: Operator, key_id: str) -> int:
-    """Until nothing is left that opens; how many do not open."""
+    """Until nothing is left that opens; how many do not open. What others write meanwhile takes another pass."""
     rings = op.rings()
-    left, broken = await revoking.left_over(op.db, key_id), 0
-    bar = Bar("sealed anew", left)
-    while left > broken:
+    bar = Bar("sealed anew", await revoking.left_over(op.db, key_id))
+    for _ in range(MOST_PASSES):
         broken = 0
         async for progress in revoking.seal_anew(op.db, rings, key_id, clock=op.clock, per_s=op.per_s):
             bar.add(progress.rewrapped)
             broken += progress.broken
-        before, left = left, await revoking.left_over(op.db, key_id)
-        if left >= before:
-            raise Refused(f"{left:,} records cannot be sealed anew. The key stays; run it again.")
+        left = await revoking.left_over(op.db, key_id)
+        if left <= broken:
+            break
+    else:
+        raise Refused(f"{left:,} records are still under {key_id}. It stays; run it again.")
     bar.end()
     await _close(*rings)
     return broken

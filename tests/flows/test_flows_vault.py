@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 from app.db import Doc
 from app.services import heartbeat
-from app.services.vault import ledger, rewrapping, watched
+from app.services.vault import ledger, rewrapping, ring_files, watched
 from app.services.vault.envelope import SealBroken
 from app.services.vault.ledger import MOST_USES, KeyUsedUp, count_uses
 from app.services.vault.opening import NoSecret, open_secret
@@ -204,7 +204,7 @@ async def test_revoking_the_current_key(vault_house: House, capsys: pytest.Captu
         await vault.revoke(operator(vault_house), "k9", force_reconnect=False, settle_s=0)
 
 
-async def test_an_envelope_in_another_labels_row(vault_house: House) -> None:
+async def test_an_envelope_in_another_labels_row(vault_house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """Copied by hand from label A into label B's row, it is refused, and B hears of it, once.
 
     Rewrapping does not touch it, and its key is not destroyed under it.
@@ -231,6 +231,25 @@ async def test_an_envelope_in_another_labels_row(vault_house: House) -> None:
     with pytest.raises(vault.Refused, match="1 records need k1"):
         await vault.retire(op, settle_s=0)
     assert await opened(vault_house, mine) == "token-of-17841400000000000"
+    capsys.readouterr()
+    await vault.revoke(op, "k1", force_reconnect=False, settle_s=0)
+    assert "1 secrets do not open" in capsys.readouterr().out, "nor does it keep a key in the world that has to go"
+    assert vault_house.worker.rings[1].key_ids() == ["k2"]
+    assert await opened(vault_house, mine) == "token-of-17841400000000000"
+
+
+async def test_a_rotation_that_was_broken_off(vault_house: House) -> None:
+    """Begun again, it goes on with the key that was added; half a promotion is told, and mended by promoting again."""
+    (connection,) = await connections(vault_house, 1)
+    op = operator(vault_house)
+    await vault.add(op)
+    assert op.files
+    ring_files.promote(op.files, "k2")
+    with pytest.raises(vault.Refused, match="run `promote` again"):
+        await vault.rewrap(op)
+    await vault.rotate(op, settle_s=0)
+    assert await states(vault_house) == {"k1": "retired", "k2": "current"}
+    assert await opened(vault_house, connection) == "token-of-17841400000000000"
 
 
 async def test_a_key_stops_after_so_many_uses(vault_house: House) -> None:

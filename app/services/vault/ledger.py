@@ -75,10 +75,15 @@ async def note_held(db: Database, ring: Kind, *, current: str, held: list[str], 
 
 
 async def make_current(db: Database, ring: Kind, key_id: str, *, now: datetime) -> None:
-    """From now on this key seals; those that did are retiring."""
+    """From now on this key seals; those that did are retiring. One that was revoked never seals again.
+
+    One of AWS's that was retired may: it is still there.
+    """
     await note(db, ring, key_id, "added", now=now)
     keys = db.open("vault_keys")
-    await keys.update_one({"_id": key_id, "state": {"$nin": list(GONE)}}, {"$set": {"state": "current"}})
+    good = {"_id": key_id, "state": {"$ne": "revoked"}}
+    if (await keys.update_one(good, {"$set": {"state": "current"}})).matched_count == 0:
+        return
     others = {"_id": {"$ne": key_id}, "state": "current", "ring": {"$ne": "accounts"}}
     await keys.update_many(others, {"$set": {"state": "retiring"}})
 
