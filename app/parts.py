@@ -12,7 +12,8 @@ from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
 from app.services.tokens import Signer, load_signer
 from app.services.vault.account_ring import AccountRing, load_account_ring
-from app.services.vault.ring import PublicRing, load_public
+from app.services.vault.ring import PublicRing
+from app.services.vault.rings import open_public_ring
 from app.services.webhooks.intake import Intake
 from app.settings import ApiSettings
 
@@ -45,6 +46,7 @@ class Parts:
         self.passwords.close()
         await self.limiter.close()
         await self.bell.close()
+        await self.ring.close()
         self.db.close()
 
 
@@ -57,7 +59,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         db=db,
         bell=bell,
         clock=clock,
-        ring=load_public(settings.vault_public_ring_file),
+        ring=open_public_ring(settings),
         account_ring=load_account_ring(settings.vault_account_ring_file),
         signer=load_signer(settings.jwt_key_file, issuer=settings.public_url, other=settings.jwt_other_key_file),
         passwords=Passwords(),

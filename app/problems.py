@@ -14,6 +14,7 @@ from app.errors import FieldError, InvalidCursor, InvalidInput, MethodNotAllowed
 from app.logs import get_logger
 from app.oauth import PATHS as OAUTH_PATHS
 from app.oauth import error_of
+from app.services.vault.ring_errors import RingUnavailable
 
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -116,6 +117,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(PyMongoError, _on_store)
+    app.add_exception_handler(RingUnavailable, _on_ring)
     app.add_exception_handler(Exception, _on_anything)
 
 
@@ -153,6 +155,11 @@ def _methods_at(request: Request) -> list[str]:
 
 async def _on_store(request: Request, exc: Exception) -> Response:
     log.warning("the store refused or is away", reason=type(exc).__name__)
+    return _answer(request, Unavailable())
+
+
+async def _on_ring(request: Request, exc: Exception) -> Response:
+    log.warning("the key ring does not seal now", reason=str(exc))
     return _answer(request, Unavailable())
 
 

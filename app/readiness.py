@@ -68,8 +68,11 @@ async def _redis(parts: Parts) -> State:
 
 
 def _key_ring(parts: Parts) -> State:
+    """A ring of AWS counts as there: its being away costs log-ins at providers, which say so, and nothing else."""
+    file = parts.settings.vault_public_ring_file
     try:
-        load_public(parts.settings.vault_public_ring_file)
+        if file and parts.settings.vault_ring == "local":
+            load_public(file)
     except BadRing:
         return "missing"
     return "ok"

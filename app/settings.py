@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
@@ -26,6 +34,8 @@ OUTSIDE = (
     *("facebook_www_url", "facebook_graph_url", "spotify_accounts_url", "spotify_api_url"),
 )
 """Where the providers are."""
+RING_NEEDS = {"vault_public_ring_file": "local", "vault_private_ring_file": "local", "kms_key_ids": "aws-kms"}
+"""Settings that one kind of key ring cannot do without."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -112,6 +122,16 @@ def _first(secrets: SecretStr) -> str:
     return secrets.get_secret_value().split(",")[0].strip()
 
 
+def _key_arns(text: str) -> str:
+    if text and not all(re.fullmatch(r"arn:aws[\w-]*:kms:[a-z0-9-]+:\d+:key/[\w-]+", one) for one in _parts(text)):
+        raise ValueError("must be ARNs of keys, with commas between; an alias may come to mean another key")
+    return text
+
+
+def _parts(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]
+
+
 def _strong(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if len(text) < 32 or len(set(text)) < 10:
@@ -120,6 +140,7 @@ def _strong(value: SecretStr) -> SecretStr:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+KeyArns = Annotated[str, AfterValidator(_key_arns)]
 Limits = Annotated[str, AfterValidator(_limits)]
 SecretList = Annotated[SecretStr, AfterValidator(_secret_list)]
 
@@ -188,8 +209,23 @@ class Settings(BaseSettings):
     """The private key (EC P-256, PEM) that signs access tokens."""
     jwt_other_key_file: Path | None = None
     """Another such key, whose tokens are taken too: the next one or the one before, while the key is exchanged."""
-    vault_public_ring_file: Path
-    """The public half of the key ring: enough to seal, not to open."""
+    vault_ring: Literal["local", "aws-kms"] = "local"
+    """What wraps the data keys of providers' tokens: a ring file, or keys of AWS KMS."""
+    vault_public_ring_file: Path | None = Field(default=None, validate_default=True)
+    """The public half of the local key ring: enough to seal, not to open."""
+    kms_key_ids: KeyArns = Field(default="", validate_default=True)
+    """The keys of `aws-kms`, as ARNs with commas between. The first seals; the others only open what they sealed."""
+    kms_region: str | None = None
+    """The region of KMS; by default that of the first key."""
+    kms_endpoint_url: HttpUrl | None = None
+    """Where KMS is, if not at AWS's own address."""
+
+    @field_validator(*RING_NEEDS, check_fields=False)
+    @classmethod
+    def _needed_by_the_ring(cls, value: Path | str | None, info: ValidationInfo) -> Path | str | None:
+        if not value and RING_NEEDS[str(info.field_name)] == info.data.get("vault_ring"):
+            raise ValueError("is missing")
+        return value
 
     @model_validator(mode="after")
     def _not_contradictory(self) -> Self:
@@ -222,6 +258,8 @@ class Settings(BaseSettings):
             raise ValueError("mongodb_url: must use TLS, and check it, in production (mongodb+srv://, or tls=true)")
         if not _is_private(self.redis_url.get_secret_value(), ("rediss://", "unix://")):
             raise ValueError("redis_url: must use TLS, and check it, in production (rediss://)")
+        if self.kms_endpoint_url and not self.kms_endpoint_url.startswith("https://"):
+            raise ValueError("kms_endpoint_url: must be https in production")
         if self.log_level == "DEBUG":
             raise ValueError("log_level: must not be DEBUG in production")
 
@@ -234,6 +272,16 @@ class Settings(BaseSettings):
     def app_url(self) -> str:
         """Where links in mails lead: the single-page app, or ourselves when there is none."""
         return (self.origins or [self.public_url])[0]
+
+    @property
+    def kms_keys(self) -> list[str]:
+        """The keys of `aws-kms`, the current one first."""
+        return _parts(self.kms_key_ids)
+
+    @property
+    def kms_in(self) -> str:
+        """The region of `aws-kms`."""
+        return self.kms_region or self.kms_keys[0].split(":")[3]
 
     @property
     def webhook_secrets(self) -> list[str]:
@@ -283,8 +331,8 @@ class ApiSettings(Settings):
 class WorkerSettings(Settings):
     """What only a worker is told."""
 
-    vault_private_ring_file: Path
-    """The private half of the key ring. Only workers are given it."""
+    vault_private_ring_file: Path | None = Field(default=None, validate_default=True)
+    """The private half of the local key ring. Only workers are given it. Beside `aws-kms` it opens what is older."""
     lease_s: float = Field(default=45, ge=2, le=600)
     """Seconds after which an operation of a worker that died is taken over; longer than any call with its retries."""
     sweep_s: float = Field(default=5, ge=0.2, le=60)

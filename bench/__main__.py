@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.paths import measure_intake, measure_lists
 from bench.report import print_rows, write_rows
 from bench.stage import open_stage
+from bench.vault import measure_vault
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     ):
         rows = measure_intake(stage, generator, quick=options.quick)
         rows += measure_lists(stage, generator, quick=options.quick)
+    rows += measure_vault(quick=options.quick)
     print_rows(rows)
     write_rows(options.to, rows)
     return 0 if options.quick or all(row.reached for row in rows) else 1

@@ -96,6 +96,14 @@ def smtp_url(postbox_child: Child) -> str:
 
 
 @pytest.fixture(scope="session")
+def moto_child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """AWS as moto plays it, running."""
+    child = embedded.moto_child(tmp_path_factory.mktemp("moto") / "data")
+    with running(child):
+        yield child
+
+
+@pytest.fixture(scope="session")
 def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keys of our own."""
     return make_keys(tmp_path_factory.mktemp("keys"))

@@ -307,6 +307,8 @@ async def open_house(env: Mapping[str, str], *, postbox_url: str = "") -> AsyncI
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
             yield House(http, api, worker, moving, watch, manager.app, postbox_url)
     await worker.graph.http.aclose()
+    for ring in worker.rings:
+        await ring.close()
     await worker.bell.close()
     assert not watch.broken, watch.broken
 

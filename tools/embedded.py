@@ -170,6 +170,20 @@ def postbox_child(
     )
 
 
+def moto_child(data: Path, port: int | None = None, *, log: Path | None = None) -> Child:
+    """AWS as moto plays it: all in its memory, any credentials will do."""
+    port = port or free_port()
+    url = f"http://{HERE}:{port}"
+    return Child(
+        "AWS (moto)",
+        [sys.executable, "-m", "moto.server", "-H", HERE, "-p", str(port)],
+        log=_log(log, data, "moto"),
+        port=port,
+        url=url,
+        answers=lambda: _http_answers(f"{url}/moto-api/data.json"),
+    )
+
+
 def smtp_url(postbox: Child) -> str:
     """Where this postbox takes mails."""
     return f"smtp://{HERE}:{postbox.env['POSTBOX_SMTP_PORT']}"

@@ -112,7 +112,8 @@ def run(plan: Plan) -> NoReturn:
         sandbox_url, postbox_url = (services[name].url if name in services else None for name in ("sandbox", "postbox"))
         of_demo = None if plan.has_foreign_instagram else sandbox_url
         shown = demo.try_out(api.url, env["SOUNDOPS_PUBLIC_URL"].rstrip("/"), of_demo, plan.secrets)
-        write_private(plan.home / "operator.env", {name: shlex.quote(value) for name, value in api.env.items()})
+        for name, child in (("operator.env", api), ("worker.env", worker)):
+            write_private(plan.home / name, {key: shlex.quote(value) for key, value in child.env.items()})
         write_private(plan.home / "demo.env", table.for_the_shell(api.url, sandbox_url, postbox_url, shown))
         pages = {"sandbox_url": sandbox_url, "postbox_url": postbox_url}
         print(table.of_run(plan.home, env, in_order, shown, **pages, ready_s=ready_s), flush=True)

@@ -30,7 +30,7 @@ from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.private_ring import PrivateRing
-from app.services.vault.ring import PublicRing
+from app.services.vault.ring import PublicRing, RingUnavailable
 from app.settings import WorkerSettings
 
 log = get_logger(__name__)
@@ -43,6 +43,7 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "refresh_token": refresh,
 }
 """What keeps connections in order, by the kind of operation."""
+RING_RETRY = timedelta(seconds=15)
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
 
@@ -123,6 +124,10 @@ async def _run(parts: Parts, operation_id: str) -> None:
             result = await _do(parts, operation)
     except TryAgain as later:
         await operations.postpone(db, operation, until=later.at, reason=later.reason, now=parts.clock())
+    except RingUnavailable as away:
+        log.warning("operation put off: the key ring is away", operation=operation_id, reason=str(away))
+        later_on = parts.clock() + RING_RETRY
+        await operations.postpone(db, operation, until=later_on, reason="key_ring_away", now=parts.clock())
     except GiveUp as end:
         await operations.fail(db, operation, code=end.code, detail=end.detail, now=parts.clock())
         OPERATIONS.labels(operation["kind"], "failed").inc()
@@ -157,7 +162,7 @@ async def beat(ctx: dict[str, Any]) -> None:
     """Show that this worker takes jobs from the queue: the job came through Redis."""
     parts: Parts = ctx["parts"]
     try:
-        await heartbeat.beat(parts.db, parts.worker_id, now=parts.clock())
+        await heartbeat.beat(parts.db, parts.worker_id, key_ids=parts.rings[1].key_ids(), now=parts.clock())
     except PyMongoError as exc:
         log.warning("no heartbeat: the store is away", reason=type(exc).__name__)
 

@@ -27,9 +27,10 @@ from app.logs import get_logger
 from app.services import faults, retention
 from app.services.audit import Audit
 from app.services.connections import tending
-from app.services.vault import private_ring, ring
+from app.services.vault.private_ring import open_private_ring
+from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
-from workers import jobs
+from workers import jobs, vault_schedule
 from workers.jobs import Parts
 
 log = get_logger(__name__)
@@ -58,6 +59,7 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
         asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
+        asyncio.create_task(_forever(lambda: vault_schedule.look_after(parts), vault_schedule.EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]
     await stop.wait()
@@ -68,6 +70,8 @@ async def run(settings: WorkerSettings) -> None:
     await asyncio.gather(*loops, return_exceptions=True)
     await parts.bell.close()
     await parts.graph.http.aclose()
+    for ring in parts.rings:
+        await ring.close()
     parts.db.close()
     log.info("worker stopped", worker=parts.worker_id)
 
@@ -110,10 +114,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
             tls_required=settings.environment == "production",
             timeout_s=settings.lease_s / MAIL_STEPS_A_LEASE,
         ),
-        rings=(
-            ring.load_public(settings.vault_public_ring_file),
-            private_ring.load_private(settings.vault_private_ring_file),
-        ),
+        rings=(open_public_ring(settings), open_private_ring(settings)),
         audit=Audit(db, derive(settings, "audit")),
         clock=utc_now,
     )

@@ -151,7 +151,7 @@ async def test_whether_workers_consume(house: House) -> None:
     now: datetime = house.clock()
     await inbox.insert_one({"_id": "k", "due_at": now - timedelta(seconds=61), "expires_at": now + timedelta(days=1)})
     assert (await readiness(house))["workers"] == "absent"
-    await heartbeat.beat(house.db, "wrk_one", now=now)
+    await heartbeat.beat(house.db, "wrk_one", key_ids=["k1"], now=now)
     late = await readiness(house)
     assert (late["workers"], late["ready"]) == ("late", True)
     await inbox.update_one({"_id": "k"}, {"$set": {"due_at": now - timedelta(seconds=30)}})

@@ -27,7 +27,7 @@ from app.db import Database, Doc
 from app.models.data_map import DATA_MAP
 from app.models.drills import LeavePoint
 from app.receipts import NotGood, verify
-from app.services.vault.ring import load_public
+from app.services.vault.ring import WatchedPublicRing
 from app.services.vault.secrets import put_secret
 from tests.faults.plant import Plant, plant
 from tests.flows.leaving_harness import PAGE, ROBIN, of_page, robins_tokens
@@ -89,7 +89,7 @@ class Hand:
 
 async def connect_page(running: Plant, like: Doc) -> str:
     """Store an active connection of a Page, as the log-in leaves it; its id."""
-    db, ring = Database(running.database.url), load_public(Path(running.env["SOUNDOPS_VAULT_PUBLIC_RING_FILE"]))
+    db, ring = Database(running.database.url), WatchedPublicRing(Path(running.env["SOUNDOPS_VAULT_PUBLIC_RING_FILE"]))
     tokens = await robins_tokens(running.sandbox.url, running.api.url, PAGE)
     account = like["account"] | {"provider_id": PAGE, "kind": "page"}
     found = like | of_page(PAGE) | {"_id": f"con_p{like['_id'][5:]}", "account": account}

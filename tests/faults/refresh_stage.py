@@ -226,7 +226,7 @@ async def _sealed(db: Database, stage: Stage) -> dict[str, dict[str, str]]:
     async for row in db.open("secrets").find({"label_id": stage.label_id}):
         connection = {"_id": row["connection_id"], "label_id": row["label_id"], "provider": row["provider"]}
         try:
-            secret = unseal(ring, row["envelope"], binding_of(row["_id"], connection, row["purpose"]))
+            secret = await unseal(ring, row["envelope"], binding_of(row["_id"], connection, row["purpose"]))
         except SealBroken:
             secret = "broken"
         found.setdefault(row["connection_id"], {})[row["purpose"]] = secret

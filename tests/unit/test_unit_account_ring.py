@@ -34,76 +34,78 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> AccountRing:
     return load_account_ring(write(tmp_path_factory.mktemp("ring") / "ring.json", new_account_ring()))
 
 
-def stays_shut(ring: AccountRing, envelope: dict[str, Any], binding: AccountBinding | Binding = MINE) -> bool:
+async def stays_shut(ring: AccountRing, envelope: dict[str, Any], binding: AccountBinding | Binding = MINE) -> bool:
     """Whether it does not open, and says so in the one way that there is, without a cause that tells more."""
     try:
-        unseal(ring, envelope, binding)
+        await unseal(ring, envelope, binding)
     except SealBroken as broken:
         return broken.__cause__ is None and (broken.__context__ is None or broken.__suppress_context__)
     return False
 
 
 @given(st.text(st.characters(codec="utf-8")), BINDINGS)
-def test_what_is_sealed_opens(ring: AccountRing, secret: str, binding: AccountBinding) -> None:
+async def test_what_is_sealed_opens(ring: AccountRing, secret: str, binding: AccountBinding) -> None:
     """Any text, for anybody; and it is not in the envelope."""
-    envelope = seal(ring, secret, binding)
-    assert unseal(ring, envelope, binding) == secret
+    envelope = await seal(ring, secret, binding)
+    assert await unseal(ring, envelope, binding) == secret
     assert len(secret) < 3 or secret.encode() not in b"".join(envelope[name] for name in BYTE_FIELDS)
 
 
 @given(BINDINGS, BINDINGS)
-def test_another_person_or_purpose(ring: AccountRing, binding: AccountBinding, other: AccountBinding) -> None:
+async def test_another_person_or_purpose(ring: AccountRing, binding: AccountBinding, other: AccountBinding) -> None:
     """Moved to another record, an envelope stays shut; also where the two texts together are the same."""
-    envelope = seal(ring, SEED, binding)
+    envelope = await seal(ring, SEED, binding)
     swapped = AccountBinding(binding.purpose, binding.user_id)
     shifted = AccountBinding(binding.user_id + binding.purpose, "")
     for moved in (other, swapped, shifted):
-        assert moved == binding or stays_shut(ring, envelope, moved)
+        assert moved == binding or await stays_shut(ring, envelope, moved)
         assert (moved.additional_data() == binding.additional_data()) == (moved == binding)
 
 
 @given(st.builds(Binding, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS), BINDINGS)
-def test_a_labels_secret_is_no_persons(ring: AccountRing, label: Binding, person: AccountBinding) -> None:
+async def test_a_labels_secret_is_no_persons(ring: AccountRing, label: Binding, person: AccountBinding) -> None:
     """The two kinds of binding have no bytes in common, so that neither opens as the other."""
     assert label.additional_data() != person.additional_data()
-    assert stays_shut(ring, seal(ring, SEED, label), person)
+    assert await stays_shut(ring, await seal(ring, SEED, label), person)
 
 
 @given(st.sampled_from(BYTE_FIELDS), st.integers(0), st.integers(0, 7))
-def test_any_flipped_bit(ring: AccountRing, name: str, place: int, bit: int) -> None:
+async def test_any_flipped_bit(ring: AccountRing, name: str, place: int, bit: int) -> None:
     """Of any field."""
-    envelope = seal(ring, SEED, MINE)
+    envelope = await seal(ring, SEED, MINE)
     raw = bytearray(envelope[name])
     raw[place % len(raw)] ^= 1 << bit
-    assert stays_shut(ring, envelope | {name: bytes(raw)})
+    assert await stays_shut(ring, envelope | {name: bytes(raw)})
 
 
 @pytest.mark.parametrize("name", ["v", "key_id", *BYTE_FIELDS])
 @pytest.mark.parametrize("value", [None, "", b"", b"\0" * 12, 2**70, [], {"$ne": 1}], ids=repr)
-def test_a_field_of_another_kind(ring: AccountRing, name: str, value: object) -> None:
+async def test_a_field_of_another_kind(ring: AccountRing, name: str, value: object) -> None:
     """Whatever somebody put into the database; and a field that is missing."""
-    envelope = seal(ring, SEED, MINE)
-    assert stays_shut(ring, envelope | {name: value})
+    envelope = await seal(ring, SEED, MINE)
+    assert await stays_shut(ring, envelope | {name: value})
     del envelope[name]
-    assert stays_shut(ring, envelope)
+    assert await stays_shut(ring, envelope)
 
 
-def test_another_ring(ring: AccountRing, tmp_path: Path) -> None:
+async def test_another_ring(ring: AccountRing, tmp_path: Path) -> None:
     """A key of the same id does not open what it did not seal."""
     other = load_account_ring(write(tmp_path / "ring.json", new_account_ring()))
-    assert stays_shut(other, seal(ring, SEED, MINE)) and stays_shut(ring, seal(other, SEED, MINE))
+    assert await stays_shut(other, await seal(ring, SEED, MINE)) and await stays_shut(
+        ring, await seal(other, SEED, MINE)
+    )
 
 
-def test_a_rotated_ring_opens_what_the_old_one_sealed(tmp_path: Path) -> None:
+async def test_a_rotated_ring_opens_what_the_old_one_sealed(tmp_path: Path) -> None:
     """New secrets are sealed with the new key; what names the old one stays readable as long as it is there."""
     old_keys: Any = new_account_ring()["keys"]
     old = load_account_ring(write(tmp_path / "old.json", {"current": "a1", "keys": old_keys}))
     new_key = base64.b64encode(os.urandom(32)).decode()
     both = load_account_ring(write(tmp_path / "both.json", {"current": "a2", "keys": old_keys | {"a2": new_key}}))
-    kept, fresh = seal(old, SEED, MINE), seal(both, SEED, MINE)
+    kept, fresh = await seal(old, SEED, MINE), await seal(both, SEED, MINE)
     assert (kept["key_id"], fresh["key_id"]) == ("a1", "a2")
-    assert unseal(both, kept, MINE) == unseal(both, fresh, MINE) == SEED
-    assert stays_shut(old, fresh)
+    assert await unseal(both, kept, MINE) == await unseal(both, fresh, MINE) == SEED
+    assert await stays_shut(old, fresh)
 
 
 GOOD_KEYS = {"a1": base64.b64encode(b"thirty-two bytes that are a key!").decode()}

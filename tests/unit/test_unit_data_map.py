@@ -19,10 +19,14 @@ ACROSS_LABELS = {
     ("connections", "abandon_at_1"): "which log-ins nobody finished",
     ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
     ("operations", "due_at_1"): "the workers' due list",
+    ("secrets", "envelope.key_id_1"): "what a key seals, whoever's",
+    ("secrets", "earlier_keys_1"): "what a key has sealed, whoever's",
+    ("secrets", "revoked_keys_1"): "what a revoked key could have opened, whoever's",
 }
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
 FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
-"""What lasts as long as the account, the label or the connection."""
+FOREVER |= {"vault_keys"}
+"""What lasts as long as the account, the label or the connection, or the service itself."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""
 ALL = [(collection, index) for collection in DATA_MAP.values() for index in collection.indexes]

@@ -107,6 +107,10 @@ BAD = [
     ("SMTP_URL", "smtps://user:canary@:465"),
     ("SMTP_URL", "smtps://user:canary@mail.example.com:0"),
     ("SMTP_URL", "smtps://user:canary@mail.example.com:99999"),
+    ("VAULT_RING", "canary"),
+    ("KMS_KEY_IDS", "alias/canary"),
+    ("KMS_KEY_IDS", "arn:aws:kms:eu-central-1:1234:key/a,canary"),
+    ("KMS_ENDPOINT_URL", "ftp://canary"),
     ("MAIL_FROM", "canary"),
     ("MAIL_FROM", "SoundOps <canary>"),
     ("MAIL_FROM", "canary@example.com\r\nBcc: canary@example.org"),
@@ -137,6 +141,7 @@ BAD_IN_PRODUCTION = [
     ("KILL_AT", "during_call"),
     ("LOG_LEVEL", "DEBUG"),
     ("MAIL_FROM", ""),
+    ("KMS_ENDPOINT_URL", "http://kms.label.example"),
     ("MONGODB_URL", "mongodb://user:canary@db.label.example/soundops"),
     ("MONGODB_URL", "mongodb://user:canary@db.label.example/soundops?tls=false"),
     ("MONGODB_URL", "mongodb+srv://user:canary@db.label.example/soundops?tls=false"),
@@ -223,6 +228,22 @@ def test_production_refuses_what_is_good_enough_for_a_laptop(
     """Each alone, while all the rest is good."""
     put(environment, **(PRODUCTION | {name: value}))
     check_refused(refusal(capsys, WorkerSettings), name, value)
+
+
+def test_a_ring_of_aws_needs_its_keys_and_no_files(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first key's region is where KMS is, unless the settings say otherwise."""
+    for name in ("VAULT_PUBLIC_RING_FILE", "VAULT_PRIVATE_RING_FILE"):
+        environment.delenv(f"SOUNDOPS_{name}")
+    put(environment, VAULT_RING="aws-kms")
+    assert refusal(capsys, WorkerSettings) == ["SOUNDOPS_KMS_KEY_IDS is missing."]
+    keys = [f"arn:aws:kms:eu-central-1:123456789012:key/{name}" for name in ("new", "old")]
+    put(environment, KMS_KEY_IDS=", ".join(keys))
+    settings = load(WorkerSettings)
+    assert (settings.kms_keys, settings.kms_in) == (keys, "eu-central-1")
+    put(environment, KMS_REGION="eu-west-1")
+    assert load(WorkerSettings).kms_in == "eu-west-1"
 
 
 def test_production_takes_good_settings(environment: pytest.MonkeyPatch) -> None:

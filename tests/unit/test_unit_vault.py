@@ -18,8 +18,8 @@ from app import keys
 from app.clients.credentials import Opened, WrongUse
 from app.services.vault.account_ring import load_account_ring
 from app.services.vault.envelope import Binding, SealBroken, seal, unseal
-from app.services.vault.private_ring import PrivateRing, load_private
-from app.services.vault.ring import BadRing, CannotUnwrap, PublicRing, load_public, new_ring
+from app.services.vault.private_ring import LocalPrivateRing, load_private
+from app.services.vault.ring import BadRing, CannotUnwrap, LocalPublicRing, load_public, new_ring
 
 SECRET = "IGAAcanary-0123456789-é-🎵"
 BINDING = Binding("sec_1", "lbl_1", "con_1", "instagram", "access_token")
@@ -28,7 +28,7 @@ FIELDS = ["v", "key_id", *BYTE_FIELDS]
 NAMES = [field.name for field in fields(Binding)]
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6)
 BINDINGS = st.builds(Binding, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
-Pair = tuple[PublicRing, PrivateRing]
+Pair = tuple[LocalPublicRing, LocalPrivateRing]
 
 
 def write(path: Path, ring: object, *, mode: int = 0o600) -> Path:
@@ -56,62 +56,62 @@ def other_pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return rings(tmp_path_factory.mktemp("other-ring"))
 
 
-def stays_shut(ring: PrivateRing, envelope: dict[str, Any], binding: Binding = BINDING) -> bool:
+async def stays_shut(ring: LocalPrivateRing, envelope: dict[str, Any], binding: Binding = BINDING) -> bool:
     """Whether it does not open, and says so in the one way that there is, without a cause that tells more."""
     try:
-        unseal(ring, envelope, binding)
+        await unseal(ring, envelope, binding)
     except SealBroken as broken:
         return broken.__cause__ is None and (broken.__context__ is None or broken.__suppress_context__)
     return False
 
 
 @given(st.text(st.characters(codec="utf-8")), BINDINGS)
-def test_what_is_sealed_opens(pair: Pair, secret: str, binding: Binding) -> None:
+async def test_what_is_sealed_opens(pair: Pair, secret: str, binding: Binding) -> None:
     """Any text, for anybody; and it is not in the envelope."""
-    envelope = seal(pair[0], secret, binding)
+    envelope = await seal(pair[0], secret, binding)
     assert sorted(envelope) == sorted(FIELDS)
-    assert unseal(pair[1], envelope, binding) == secret
+    assert await unseal(pair[1], envelope, binding) == secret
     assert len(secret) < 3 or secret.encode() not in b"".join(envelope[name] for name in BYTE_FIELDS)
 
 
-def test_each_envelope_is_another(pair: Pair) -> None:
+async def test_each_envelope_is_another(pair: Pair) -> None:
     """The same secret twice: another data key, another nonce, nothing in common."""
-    first, second = seal(pair[0], SECRET, BINDING), seal(pair[0], SECRET, BINDING)
+    first, second = await seal(pair[0], SECRET, BINDING), await seal(pair[0], SECRET, BINDING)
     assert [name for name in BYTE_FIELDS if first[name] == second[name]] == []
 
 
 @pytest.mark.parametrize("name", BYTE_FIELDS)
-def test_any_changed_byte(pair: Pair, name: str) -> None:
+async def test_any_changed_byte(pair: Pair, name: str) -> None:
     """Each byte of each field, one bit of it changed; and a byte less or more."""
-    envelope = seal(pair[0], SECRET, BINDING)
+    envelope = await seal(pair[0], SECRET, BINDING)
     raw = envelope[name]
     changed = [raw[:index] + bytes([raw[index] ^ 1 << index % 8]) + raw[index + 1 :] for index in range(len(raw))]
     changed += [b"", raw[1:], raw[:-1], raw + b"\0", b"\0" + raw, raw + raw]
-    assert [value for value in changed if not stays_shut(pair[1], envelope | {name: value})] == []
-    assert unseal(pair[1], envelope, BINDING) == SECRET
+    assert [value for value in changed if not await stays_shut(pair[1], envelope | {name: value})] == []
+    assert await unseal(pair[1], envelope, BINDING) == SECRET
 
 
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.parametrize("value", [None, "", "k2", b"", 0, 2, 5, 2**70, [], ["k1"], {}, {"$ne": 1}], ids=repr)
-def test_a_field_of_another_type(pair: Pair, name: str, value: object) -> None:
+async def test_a_field_of_another_type(pair: Pair, name: str, value: object) -> None:
     """Whatever somebody put into the database."""
-    assert stays_shut(pair[1], seal(pair[0], SECRET, BINDING) | {name: value})
+    assert await stays_shut(pair[1], await seal(pair[0], SECRET, BINDING) | {name: value})
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_missing_field(pair: Pair, name: str) -> None:
+async def test_a_missing_field(pair: Pair, name: str) -> None:
     """Each of them."""
-    envelope = seal(pair[0], SECRET, BINDING)
+    envelope = await seal(pair[0], SECRET, BINDING)
     del envelope[name]
-    assert stays_shut(pair[1], envelope)
+    assert await stays_shut(pair[1], envelope)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(value=TEXTS | st.sampled_from(["sec_1", "lbl_1", "con_1", "instagram", "access_token", "Instagram"]))
-def test_any_changed_binding(pair: Pair, name: str, value: str) -> None:
+async def test_any_changed_binding(pair: Pair, name: str, value: str) -> None:
     """Another record's, label's, connection's, provider's or purpose's."""
     other = replace(BINDING, **{name: value})
-    assert other == BINDING or stays_shut(pair[1], seal(pair[0], SECRET, BINDING), other)
+    assert other == BINDING or await stays_shut(pair[1], await seal(pair[0], SECRET, BINDING), other)
 
 
 @given(BINDINGS, BINDINGS)
@@ -121,54 +121,54 @@ def test_different_bindings_have_different_bytes(first: Binding, second: Binding
 
 
 @pytest.mark.parametrize("left", range(len(NAMES) - 1))
-def test_no_character_moves_to_the_next_field(pair: Pair, left: int) -> None:
+async def test_no_character_moves_to_the_next_field(pair: Pair, left: int) -> None:
     """`a|bc` is not `ab|c`, nor is it with a separator or a length written into the text."""
     ways = [("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc"), ("a|", "bc"), ("a\0\0\0\2", "bc"), ("a", "\0\0\0\2bc")]
     two = [replace(BINDING, **{NAMES[left]: one, NAMES[left + 1]: other}) for one, other in ways]
     assert len({binding.additional_data() for binding in two}) == len(ways)
-    envelope = seal(pair[0], SECRET, two[0])
-    assert [stays_shut(pair[1], envelope, binding) for binding in two] == [False] + [True] * (len(ways) - 1)
+    envelope = await seal(pair[0], SECRET, two[0])
+    assert [await stays_shut(pair[1], envelope, binding) for binding in two] == [False] + [True] * (len(ways) - 1)
 
 
 @pytest.mark.parametrize("moved", [[name] for name in BYTE_FIELDS] + [BYTE_FIELDS[:1] + BYTE_FIELDS[2:], BYTE_FIELDS])
-def test_parts_of_two_records_swapped(pair: Pair, moved: list[str]) -> None:
+async def test_parts_of_two_records_swapped(pair: Pair, moved: list[str]) -> None:
     """One field, the data key with its commitment, or all of it: of the same label, for the same purpose."""
     theirs = replace(BINDING, secret_id="sec_2", connection_id="con_2")
-    first, second = seal(pair[0], SECRET, BINDING), seal(pair[0], "theirs", theirs)
-    assert stays_shut(pair[1], first | {name: second[name] for name in moved})
-    assert stays_shut(pair[1], second | {name: first[name] for name in moved}, theirs)
+    first, second = await seal(pair[0], SECRET, BINDING), await seal(pair[0], "theirs", theirs)
+    assert await stays_shut(pair[1], first | {name: second[name] for name in moved})
+    assert await stays_shut(pair[1], second | {name: first[name] for name in moved}, theirs)
 
 
-def test_parts_of_an_older_secret_of_the_same_record(pair: Pair) -> None:
+async def test_parts_of_an_older_secret_of_the_same_record(pair: Pair) -> None:
     """Nor does a field of the record's own past fit."""
-    old, new = seal(pair[0], "old", BINDING), seal(pair[0], SECRET, BINDING)
-    assert all(stays_shut(pair[1], new | {name: old[name]}) for name in BYTE_FIELDS)
+    old, new = await seal(pair[0], "old", BINDING), await seal(pair[0], SECRET, BINDING)
+    assert all([await stays_shut(pair[1], new | {name: old[name]}) for name in BYTE_FIELDS])
 
 
-def test_another_ring(pair: Pair, other_pair: Pair) -> None:
+async def test_another_ring(pair: Pair, other_pair: Pair) -> None:
     """A key of the same id in another ring; and a ring that does not have the id."""
-    envelope = seal(pair[0], SECRET, BINDING)
-    assert stays_shut(other_pair[1], envelope)
-    assert stays_shut(PrivateRing({}), envelope)
-    assert stays_shut(PrivateRing({"k2": pair[1].keys["k1"]}), envelope)
+    envelope = await seal(pair[0], SECRET, BINDING)
+    assert await stays_shut(other_pair[1], envelope)
+    assert await stays_shut(LocalPrivateRing({}), envelope)
+    assert await stays_shut(LocalPrivateRing({"k2": pair[1].keys["k1"]}), envelope)
     with pytest.raises(CannotUnwrap):
-        other_pair[1].unwrap("k1", envelope["wrapped_key"], binding=BINDING.additional_data())
+        await other_pair[1].unwrap("k1", envelope["wrapped_key"], binding=BINDING)
 
 
-def test_rotation(tmp_path: Path) -> None:
+async def test_rotation(tmp_path: Path) -> None:
     """New secrets are sealed with the new key; old ones open as long as theirs is in the ring, and then no more."""
     (old_public, old_private), (new_public, new_private) = new_ring(), new_ring()
     both_public = {"current": "k2", "keys": {"k1": keys_of(old_public)["k1"], "k2": keys_of(new_public)["k1"]}}
     both_private = {"keys": {"k1": keys_of(old_private)["k1"], "k2": keys_of(new_private)["k1"]}}
-    before = seal(load_public(write(tmp_path / "a", old_public)), "old", BINDING)
-    after = seal(load_public(write(tmp_path / "b", both_public)), "new", BINDING)
+    before = await seal(load_public(write(tmp_path / "a", old_public)), "old", BINDING)
+    after = await seal(load_public(write(tmp_path / "b", both_public)), "new", BINDING)
     assert (before["key_id"], after["key_id"]) == ("k1", "k2")
     ring = load_private(write(tmp_path / "c", both_private))
-    assert [unseal(ring, found, BINDING) for found in (before, after)] == ["old", "new"]
-    assert stays_shut(ring, before | {"key_id": "k2"})
-    retired = PrivateRing({"k2": ring.keys["k2"]})
-    assert stays_shut(retired, before)
-    assert unseal(retired, after, BINDING) == "new"
+    assert [await unseal(ring, found, BINDING) for found in (before, after)] == ["old", "new"]
+    assert await stays_shut(ring, before | {"key_id": "k2"})
+    retired = LocalPrivateRing({"k2": ring.keys["k2"]})
+    assert await stays_shut(retired, before)
+    assert await unseal(retired, after, BINDING) == "new"
 
 
 def keys_of(ring: dict[str, object]) -> dict[str, str]:
@@ -250,7 +250,7 @@ def test_the_public_ring_is_no_private_one(tmp_path: Path) -> None:
         load_private(write(tmp_path / "ring.public.json", public))
 
 
-def test_the_command_makes_keys(tmp_path: Path) -> None:
+async def test_the_command_makes_keys(tmp_path: Path) -> None:
     """Rings that fit together, files for their owner alone, and nothing is ever overwritten."""
     folder = tmp_path / "deep" / "keys"
     assert keys.main(["create", str(folder)]) == 0
@@ -258,8 +258,8 @@ def test_the_command_makes_keys(tmp_path: Path) -> None:
     assert sorted(made) == ["jwt.pem", "ring.accounts.json", "ring.private.json", "ring.public.json"]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     ring = load_private(folder / "ring.private.json")
-    envelope = seal(load_public(folder / "ring.public.json"), SECRET, BINDING)
-    assert unseal(ring, envelope, BINDING) == SECRET
+    envelope = await seal(load_public(folder / "ring.public.json"), SECRET, BINDING)
+    assert await unseal(ring, envelope, BINDING) == SECRET
     assert keys.main(["create", str(folder)]) == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
     assert [keys.main(arguments) for arguments in ([], ["create"], ["destroy", str(folder)])] == [2, 2, 2]
@@ -289,7 +289,7 @@ def test_rings_do_not_show_their_keys(pair: Pair) -> None:
     """Printed, neither half shows a key."""
     raw = pair[1].keys["k1"].private_bytes_raw()
     shown = f"{pair}"
-    assert shown.startswith("(PublicRing(current='k1'), PrivateRing(")
+    assert shown.startswith("(LocalPublicRing(current='k1'), LocalPrivateRing(")
     assert raw.hex() not in shown and "X25519" not in shown
 
 

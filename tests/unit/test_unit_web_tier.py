@@ -52,10 +52,11 @@ def test_the_api_cannot_open(tmp_path: Path, env: dict[str, str], given: bool) -
     Told where the private ring is, it does not read it.
     """
     found = look("api", tmp_path, env if given else {name: env[name] for name in env if name != PRIVATE})
-    assert {"PublicRing", "Signer", "Passwords"} <= set(found["kinds"])
-    assert not {"PrivateRing", "X25519PrivateKey", "Opened", "WorkerSettings"} & set(found["kinds"])
+    assert {"WatchedPublicRing", "LocalPublicRing", "Signer", "Passwords"} <= set(found["kinds"])
+    opening = {"WatchedPrivateRing", "LocalPrivateRing", "X25519PrivateKey", "Opened", "WorkerSettings"}
+    assert not opening & set(found["kinds"])
     assert "app.services.vault.ring" in found["modules"] and "app.server" in found["modules"]
-    opens = ("app.services.vault.opening", "app.services.vault.private_ring", "workers")
+    opens = (*(f"app.services.vault.{name}" for name in ("opening", "private_ring", "kms_private_ring")), "workers")
     assert [module for module in found["modules"] if module.startswith(opens)] == []
     assert [field for field in found["fields"] if "private" in field] == []
     assert "ring.public.json" in found["opened_files"]
@@ -66,7 +67,7 @@ def test_the_api_cannot_open(tmp_path: Path, env: dict[str, str], given: bool) -
 def test_a_worker_can(tmp_path: Path, env: dict[str, str]) -> None:
     """The same look at a worker finds all of it: so what it does not find in the API is not there."""
     found = look("workers", tmp_path, env)
-    assert {"PrivateRing", "X25519PrivateKey"} <= set(found["kinds"])
+    assert {"WatchedPrivateRing", "LocalPrivateRing", "X25519PrivateKey"} <= set(found["kinds"])
     assert {"app.services.vault.opening", "app.services.vault.private_ring"} <= set(found["modules"])
     assert "ring.private.json" in found["opened_files"]
     opened = {"unwrap": "opened", "open": "opened", "decrypt": "opened", "setting": "opened"}

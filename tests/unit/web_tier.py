@@ -8,7 +8,7 @@ import gc
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,31 +48,35 @@ def reachable(root: Any) -> Iterator[Any]:
                 waiting.append(following)
 
 
-def outcome(attempt: Callable[[], object]) -> str:
+async def outcome(attempt: Callable[[], Any]) -> str:
     """The name of the error that stopped it, or `opened`."""
     try:
-        attempt()
+        found = attempt()
+        if isinstance(found, Awaitable):
+            await found
     except Exception as exc:
         return type(exc).__name__
     return "opened"
 
 
-def attempts(settings: Any, public: Any, held: Any) -> dict[str, str]:
+async def attempts(settings: Any, public: Any, held: Any) -> dict[str, str]:
     """Ways to open what was sealed with the ring `public`, holding `held`; also with the vault's own code."""
     from app.services.vault.envelope import Binding, seal, unseal
     from app.services.vault.ring import SUITE
 
     binding = Binding("sec_1", "lbl_1", "con_1", "instagram", "access_token")
-    bound, envelope = binding.additional_data(), seal(public, "a token", binding)
+    bound, envelope = binding.additional_data(), await seal(public, "a token", binding)
     private_ring = importlib.import_module("app.services.vault.private_ring")
-    guessed = private_ring.X25519PrivateKey.from_private_bytes(public.keys["k1"].public_bytes_raw())
+    public_key = public.file.held().keys["k1"]
+    guessed = private_ring.X25519PrivateKey.from_private_bytes(public_key.public_bytes_raw())
+    ring = private_ring.LocalPrivateRing({"k1": guessed})
     return {
-        "unwrap": outcome(lambda: held.unwrap("k1", envelope["wrapped_key"], binding=bound)),
-        "open": outcome(lambda: unseal(held, envelope, binding)),
-        "decrypt": outcome(lambda: SUITE.decrypt(envelope["wrapped_key"], held.keys["k1"], bound)),
-        "setting": outcome(lambda: settings.vault_private_ring_file),
-        "public file": outcome(lambda: private_ring.load_private(settings.vault_public_ring_file)),
-        "public bytes": outcome(lambda: unseal(private_ring.PrivateRing({"k1": guessed}), envelope, binding)),
+        "unwrap": await outcome(lambda: held.unwrap("k1", envelope["wrapped_key"], binding=binding)),
+        "open": await outcome(lambda: unseal(held, envelope, binding)),
+        "decrypt": await outcome(lambda: SUITE.decrypt(envelope["wrapped_key"], held.file.held().keys["k1"], bound)),
+        "setting": await outcome(lambda: settings.vault_private_ring_file),
+        "public file": await outcome(lambda: private_ring.load_private(settings.vault_public_ring_file)),
+        "public bytes": await outcome(lambda: unseal(ring, envelope, binding)),
     }
 
 
@@ -86,7 +90,7 @@ async def look(program: str) -> dict[str, Any]:
         "fields": sorted(type(settings).model_fields),
     }
     public, held = parts.rings if program == "workers" else (parts.ring, parts.ring)
-    return found | {"attempts": attempts(settings, public, held)}
+    return found | {"attempts": await attempts(settings, public, held)}
 
 
 if __name__ == "__main__":

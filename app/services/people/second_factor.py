@@ -17,6 +17,7 @@ from app.db import Database, Doc, Session
 from app.errors import EmailNotVerified, InvalidTotp, NotFound, TotpEnabled
 from app.services.vault.account_ring import AccountRing
 from app.services.vault.envelope import AccountBinding, seal, unseal
+from app.services.vault.ledger import count_uses
 
 ISSUER = "SoundOps"
 STEP_S = 30
@@ -42,7 +43,8 @@ async def begin(db: Database, ring: AccountRing, user: Doc, *, now: datetime) ->
     if await of(db, user["_id"]):
         raise TotpEnabled
     seed = pyotp.random_base32()
-    envelope = seal(ring, seed, AccountBinding(user["_id"], PURPOSE))
+    envelope = await seal(ring, seed, AccountBinding(user["_id"], PURPOSE))
+    await count_uses(db, "accounts", envelope["key_id"], now=now)
     fresh: Doc = {"envelope": envelope, "confirmed_at": None, "last_step": 0, "recovery": [], "created_at": now}
     await db.open("second_factors").replace_one({"_id": user["_id"], "confirmed_at": None}, fresh, upsert=True)
     return seed
@@ -62,7 +64,7 @@ async def confirm(
         raise NotFound
     if factor["confirmed_at"]:
         raise TotpEnabled
-    step = _step_of(ring, factor, code, now=now)
+    step = await _step_of(ring, factor, code, now=now)
     if step is None:
         raise InvalidTotp
     codes = _new_codes()
@@ -92,7 +94,7 @@ async def remove(db: Database, user_id: str, *, session: Session) -> bool:
 async def use(db: Database, ring: AccountRing, factor: Doc, code: str, *, now: datetime) -> Used:
     """Use a code up. Of two who use the same one, one succeeds. Raises `InvalidTotp`."""
     factors, user_id = db.open("second_factors"), factor["_id"]
-    step = _step_of(ring, factor, code, now=now)
+    step = await _step_of(ring, factor, code, now=now)
     if step is not None:
         once = {"_id": user_id, "last_step": {"$lt": step}}
         if (await factors.update_one(once, {"$set": {"last_step": step}})).modified_count == 1:
@@ -104,12 +106,13 @@ async def use(db: Database, ring: AccountRing, factor: Doc, code: str, *, now: d
     raise InvalidTotp
 
 
-def _step_of(ring: AccountRing, factor: Doc, code: str, *, now: datetime) -> int | None:
+async def _step_of(ring: AccountRing, factor: Doc, code: str, *, now: datetime) -> int | None:
     """The time step whose code this is, of the last, the present and the next one; none when it is no such code."""
     code = _as_shown(code)
     if not (len(code) == 6 and code.isascii() and code.isdecimal()):
         return None
-    totp = pyotp.TOTP(unseal(ring, factor["envelope"], AccountBinding(factor["_id"], PURPOSE)))
+    seed = await unseal(ring, factor["envelope"], AccountBinding(factor["_id"], PURPOSE))
+    totp = pyotp.TOTP(seed)
     present = int(now.timestamp()) // STEP_S
     steps = (present - 1, present, present + 1)
     right = [step for step in steps if hmac.compare_digest(totp.generate_otp(step), code)]

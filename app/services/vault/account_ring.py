@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.services.vault.ring import BadRing, CannotUnwrap, check_private, raw_keys, read_ring_file
+from app.services.vault.ring import BadRing, Bound, CannotUnwrap, check_private, raw_keys, read_ring_file
 
 NONCE_BYTES = 12
 
@@ -25,15 +25,16 @@ class AccountRing:
     current: str
     keys: Mapping[str, AESGCM] = field(repr=False)
 
-    def wrap(self, data_key: bytes, *, binding: bytes) -> tuple[str, bytes]:
+    async def wrap(self, data_key: bytes, *, binding: Bound) -> tuple[str, bytes]:
         """The id of the key used, and the wrapped data key, which opens only with the same `binding`."""
         nonce = os.urandom(NONCE_BYTES)
-        return self.current, nonce + self.keys[self.current].encrypt(nonce, data_key, binding)
+        return self.current, nonce + self.keys[self.current].encrypt(nonce, data_key, binding.additional_data())
 
-    def unwrap(self, key_id: str, wrapped: bytes, *, binding: bytes) -> bytes:
+    async def unwrap(self, key_id: str, wrapped: bytes, *, binding: Bound) -> bytes:
         """The data key. Raises `CannotUnwrap`."""
         try:
-            return self.keys[key_id].decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], binding)
+            nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+            return self.keys[key_id].decrypt(nonce, sealed, binding.additional_data())
         except (KeyError, InvalidTag, ValueError) as exc:
             raise CannotUnwrap from exc
 

@@ -7,7 +7,7 @@ decrypted, so that one ciphertext cannot open under two keys.
 
 import hmac
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from app.services.vault.ring import CannotUnwrap
+from app.services.vault.ring import Bound, CannotUnwrap
 
 VERSION = 1
 NONCE_BYTES = 12
@@ -28,15 +28,15 @@ class SealBroken(Exception):
 class Wraps(Protocol):
     """A ring that wraps data keys."""
 
-    def wrap(self, data_key: bytes, *, binding: bytes) -> tuple[str, bytes]:
-        """The id of the key used, and the wrapped data key."""
+    async def wrap(self, data_key: bytes, *, binding: Bound) -> tuple[str, bytes]:
+        """The id of the key used, and the wrapped data key. Raises `RingUnavailable`."""
 
 
 class Unwraps(Protocol):
     """A ring that unwraps data keys."""
 
-    def unwrap(self, key_id: str, wrapped: bytes, *, binding: bytes) -> bytes:
-        """The data key. Raises `CannotUnwrap`."""
+    async def unwrap(self, key_id: str, wrapped: bytes, *, binding: Bound) -> bytes:
+        """The data key. Raises `CannotUnwrap`, `RingUnavailable`."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Binding:
         fields = (self.secret_id, self.label_id, self.connection_id, self.provider, self.purpose)
         return _with_lengths(f"soundops-vault-v{VERSION}", *fields)
 
+    def context(self) -> dict[str, str]:
+        """The same as names and ids, none of them secret."""
+        return {"app": f"soundops-vault-v{VERSION}"} | asdict(self)
+
 
 @dataclass(frozen=True)
 class AccountBinding:
@@ -66,11 +70,15 @@ class AccountBinding:
         """The same bytes for the same fields, and for no others; never those of a `Binding`."""
         return _with_lengths(f"soundops-account-v{VERSION}", self.user_id, self.purpose)
 
+    def context(self) -> dict[str, str]:
+        """The same as names and ids, none of them secret."""
+        return {"app": f"soundops-account-v{VERSION}"} | asdict(self)
 
-def seal(ring: Wraps, secret: str, binding: Binding | AccountBinding) -> dict[str, Any]:
-    """An envelope, as it is stored."""
+
+async def seal(ring: Wraps, secret: str, binding: Binding | AccountBinding) -> dict[str, Any]:
+    """An envelope, as it is stored. Raises `RingUnavailable`."""
     data_key, nonce, bound = os.urandom(32), os.urandom(NONCE_BYTES), binding.additional_data()
-    key_id, wrapped = ring.wrap(data_key, binding=bound)
+    key_id, wrapped = await ring.wrap(data_key, binding=binding)
     return {
         "v": VERSION,
         "key_id": key_id,
@@ -86,18 +94,27 @@ def commitment_of(data_key: bytes) -> bytes:
     return HKDFExpand(SHA256(), 32, b"soundops-vault-commitment").derive(data_key)
 
 
-def unseal(ring: Unwraps, envelope: dict[str, Any], binding: Binding | AccountBinding) -> str:
-    """The secret. Raises `SealBroken`, whatever is wrong."""
+async def unseal(ring: Unwraps, envelope: dict[str, Any], binding: Binding | AccountBinding) -> str:
+    """The secret. Raises `SealBroken`, whatever is wrong with the envelope, and `RingUnavailable`."""
+    data_key = await unwrap_data_key(ring, envelope, binding)
     bound = binding.additional_data()
     try:
-        if envelope["v"] != VERSION:
+        return AESGCM(data_key).decrypt(_raw(envelope, "nonce"), _raw(envelope, "ciphertext"), bound).decode()
+    except (KeyError, TypeError, ValueError, InvalidTag):
+        raise SealBroken from None
+
+
+async def unwrap_data_key(ring: Unwraps, envelope: dict[str, Any], binding: Binding | AccountBinding) -> bytes:
+    """The data key, which the envelope is committed to. Raises `SealBroken`, `RingUnavailable`."""
+    try:
+        if envelope["v"] != VERSION or not isinstance(envelope["key_id"], str):
             raise SealBroken
-        data_key = ring.unwrap(envelope["key_id"], _raw(envelope, "wrapped_key"), binding=bound)
+        data_key = await ring.unwrap(envelope["key_id"], _raw(envelope, "wrapped_key"), binding=binding)
         if not hmac.compare_digest(commitment_of(data_key), _raw(envelope, "commitment")):
             raise SealBroken
-        return AESGCM(data_key).decrypt(_raw(envelope, "nonce"), _raw(envelope, "ciphertext"), bound).decode()
-    except (KeyError, TypeError, ValueError, InvalidTag, CannotUnwrap):
+    except (KeyError, TypeError, ValueError, CannotUnwrap):
         raise SealBroken from None
+    return data_key
 
 
 def _raw(envelope: dict[str, Any], name: str) -> bytes:

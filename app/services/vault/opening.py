@@ -7,7 +7,8 @@ from app.clients.credentials import Opened
 from app.db import Database, Doc
 from app.ids import new_id
 from app.models.features import Duty, Feature, UsedFor
-from app.services.vault.envelope import unseal
+from app.services.vault.alarms import alarm
+from app.services.vault.envelope import SealBroken, unseal
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.secrets import binding_of
 
@@ -38,7 +39,8 @@ async def open_secret(
     """Open a connection's secret, and record what for and by which job.
 
     The connection is read anew, so that what was switched off a moment ago is refused. Raises `NotAllowed` then,
-    `NoSecret` when there is none, `SealBroken` when the envelope is not this connection's.
+    `NoSecret` when there is none, `SealBroken` when the envelope is not this connection's (which also raises an alarm),
+    and `RingUnavailable` when the key ring cannot be reached.
     """
     ids = {"label_id": connection["label_id"], "connection_id": connection["_id"]}
     stored = await db.open("secrets").find_one(ids | {"purpose": purpose})
@@ -58,7 +60,12 @@ async def open_secret(
     await db.open("vault_openings").insert_one(opening)
     if stored is None or not allowed:
         raise NotAllowed(used_for)
-    return Opened(unseal(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose)), used_for)
+    try:
+        value = await unseal(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
+    except SealBroken:
+        await alarm(db, **ids, secret_id=stored["_id"], key_id=opening["key_id"], job=job, now=now)
+        raise
+    return Opened(value, used_for)
 
 
 async def _is_allowed(db: Database, connection: Doc, used_for: UsedFor) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 from app.db import Database, Doc, Session
 from app.ids import new_id
 from app.services.vault.envelope import Binding, seal
+from app.services.vault.ledger import count_uses
 from app.services.vault.ring import PublicRing
 
 
@@ -19,9 +20,10 @@ async def put_secret(
     now: datetime,
     session: Session | None = None,
 ) -> None:
-    """Seal a secret of a connection; it replaces an older one of the same purpose."""
+    """Seal a secret of a connection; it replaces an older one of the same purpose. Raises `RingUnavailable`."""
     secret_id = new_id("sec")
-    envelope = seal(ring, secret, binding_of(secret_id, connection, purpose))
+    envelope = await seal(ring, secret, binding_of(secret_id, connection, purpose))
+    await count_uses(db, ring.kind, envelope["key_id"], now=now)
     key = {"label_id": connection["label_id"], "connection_id": connection["_id"], "purpose": purpose}
     await db.open("secrets").delete_one(key, session=session)
     document = key | {"_id": secret_id, "provider": connection["provider"], "envelope": envelope, "created_at": now}
@@ -57,3 +59,9 @@ def binding_of(secret_id: str, connection: Doc, purpose: str) -> Binding:
         provider=connection["provider"],
         purpose=purpose,
     )
+
+
+def binding_of_stored(stored: Doc) -> Binding:
+    """The same of a secret as it is stored: where the database was tampered with, the envelope does not fit it."""
+    connection = {"_id": stored["connection_id"]} | {name: stored[name] for name in ("label_id", "provider")}
+    return binding_of(stored["_id"], connection, stored["purpose"])
