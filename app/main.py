@@ -27,6 +27,7 @@ from app.routers import (
     labels,
     me,
     members,
+    meta_callbacks,
     oauth,
     operations,
     partners,
@@ -86,7 +87,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_labels = (labels, members, audit, support, connections, inbox, operations)
-    routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks)]
+    routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:
         app.include_router(router)
