@@ -22,6 +22,8 @@ TAKES: dict[str, Any] = SIGNED | {
     "requestBody": {"content": {FORM: {"schema": {"$ref": "#/components/schemas/SignedForm"}}}}
 }
 PAGE = {"text/html": {"schema": {"type": "string"}}}
+ANSWERS = problems(NotFound) | {200: {"content": PAGE, "description": "How far it is"}}
+ANSWERS[404]["content"] |= PAGE
 
 
 @router.post(
@@ -60,7 +62,7 @@ async def receive_meta_data_deletion(request: Request, parts: PartsDep, body: Si
     operation_id="getDataDeletion",
     openapi_extra=ANYBODY,
     response_model=DeletionStatus,
-    responses=problems(NotFound) | {200: {"content": PAGE, "description": "How far it is"}},
+    responses=ANSWERS,
 )
 async def get_data_deletion(
     request: Request,
