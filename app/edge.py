@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import oauth
+from app import forms, oauth
 from app.client_address import client_of
 from app.errors import HeadersTooLarge, Problem, TooManyRequests, Unavailable, UnsupportedMediaType, UriTooLong
 from app.ids import new_id
@@ -126,12 +126,15 @@ class Guard:
             if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
                 await receive_webhook(self._parts, scope, receive, send)
                 return None
-            at_most = oauth.BODY_BYTES if scope["path"] in oauth.PATHS else BODY_BYTES
-            body = await read_body(receive, scope["headers"], at_most=at_most)
-            if scope["path"] in oauth.PATHS and scope["method"] == "POST":
-                oauth.check_place(scope["query_string"], body)
+            form = forms.FORMS.get(scope["path"])
+            body = await read_body(receive, scope["headers"], at_most=forms.BODY_BYTES if form else BODY_BYTES)
+            if form and scope["method"] == "POST":
+                if scope["path"] in oauth.PATHS:
+                    oauth.check_place(scope["query_string"])
+                if not body:
+                    raise form.refusal("The body is missing")
                 if _content_type(scope) == FORM:
-                    scope, body = _without_form(scope, body)
+                    scope, body = _without_form(scope, form, body)
             if body:
                 _check_body(scope, body)
             await self._app(scope, _replayed(body, receive), send)
@@ -194,7 +197,7 @@ def _check_head(scope: Scope) -> None:
 
 def _check_body(scope: Scope, body: bytes) -> None:
     if _content_type(scope) != JSON:
-        raise UnsupportedMediaType("Send a form or JSON" if scope["path"] in oauth.PATHS else "")
+        raise UnsupportedMediaType("Send a form or JSON" if scope["path"] in forms.FORMS else "")
     check_json(body)
 
 
@@ -204,9 +207,9 @@ def _content_type(scope: Scope) -> bytes:
     return types[0].split(b";")[0].strip().lower() if len(types) == 1 else b""
 
 
-def _without_form(scope: Scope, body: bytes) -> tuple[Scope, bytes]:
-    """The same request with JSON as its body: nothing behind us knows forms. Raises `InvalidRequest`."""
-    converted = oauth.form_as_json(scope["path"], body)
+def _without_form(scope: Scope, form: forms.Form, body: bytes) -> tuple[Scope, bytes]:
+    """The same request with JSON as its body: nothing behind us knows forms. Raises the form's `refusal`."""
+    converted = forms.as_json(form, body)
     kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
     told = [(b"content-type", JSON), (b"content-length", str(len(converted)).encode())]
     return {**scope, "headers": [*kept, *told]}, converted

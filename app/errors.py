@@ -57,6 +57,12 @@ class InvalidState(Problem):
     status, code, title = 400, "invalid_state", "This login was not begun here, or not now"
 
 
+class InvalidSignedRequest(Problem):
+    """A callback of Meta's whose `signed_request` is missing, malformed, forged or too old: which is not told."""
+
+    status, code, title = 400, "invalid_signed_request", "The signed_request is missing, wrong or too old"
+
+
 class InvalidToken(Problem):
     """A link's token that we did not give, that was used before, or that is too old: which of them is not told."""
 

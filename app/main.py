@@ -30,6 +30,7 @@ from app.routers import (
     labels,
     me,
     members,
+    meta_callbacks,
     oauth,
     operations,
     partners,
@@ -90,7 +91,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_end)
     of_labels = (labels, members, audit, support, *of_connections, inbox, operations)
-    routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks)]
+    routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:
         app.include_router(router)

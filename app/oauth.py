@@ -1,12 +1,10 @@
 """The outer form of the OAuth routes: forms instead of JSON, clients by HTTP Basic, and the RFCs' names of errors."""
 
 import base64
-import json
 from http import HTTPStatus
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
-from app.errors import InvalidClient, InvalidJson, InvalidRequest, Problem
-from app.json_guard import check_json
+from app.errors import InvalidClient, InvalidRequest, Problem
 from app.models.oauth import ClientAuth, TokenReference, TokenRequest
 
 PATHS: dict[str, type[ClientAuth]] = {
@@ -14,37 +12,14 @@ PATHS: dict[str, type[ClientAuth]] = {
     "/v1/oauth/revoke": TokenReference,
     "/v1/oauth/introspect": TokenReference,
 }
-"""What each of the routes takes. Nothing else in the house takes a form."""
-BODY_BYTES, FIELDS = 16 * 1024, 20
+"""What each of the routes takes."""
 _ERRORS = {"invalid_client", "invalid_scope", "unsupported_grant_type"}
 
 
-def check_place(query: bytes, body: bytes) -> None:
+def check_place(query: bytes) -> None:
     """Raise `InvalidRequest` unless everything is in the body: an address ends up in logs."""
     if query:
         raise InvalidRequest("Credentials do not belong into the address: send everything in the body")
-    if not body:
-        raise InvalidRequest("The body is missing")
-
-
-def form_as_json(path: str, body: bytes) -> bytes:
-    """A form as the JSON that the route takes. Raises `InvalidRequest`.
-
-    Of a form, other fields are left out and empty ones count as left out; one that is there twice is refused (RFC 6749,
-    section 3.2).
-    """
-    try:
-        found = parse_qsl(
-            body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=FIELDS, errors="strict"
-        )
-        if len({name for name, _ in found}) < len(found):
-            raise InvalidRequest("A field is there twice")
-        known = PATHS[path].model_fields
-        converted = json.dumps({name: value for name, value in found if value and name in known}).encode()
-        check_json(converted)
-    except (ValueError, InvalidJson) as exc:
-        raise InvalidRequest("The form is not one") from exc
-    return converted
 
 
 def basic_credentials(header: str) -> tuple[str, str]:

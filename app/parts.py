@@ -15,6 +15,7 @@ from app.services.vault.account_ring import AccountRing, load_account_ring
 from app.services.vault.ring import PublicRing
 from app.services.vault.rings import open_public_ring
 from app.services.webhooks.intake import Intake
+from app.services.webhooks.signed_request import Family
 from app.settings import ApiSettings
 
 
@@ -35,7 +36,9 @@ class Parts:
     intake: Intake
     audit: Audit
     webhook_secrets: list[bytes] = field(repr=False)
+    app_secrets: dict[Family, list[bytes]] = field(repr=False)
     dedupe_key: bytes = field(repr=False)
+    callback_key: bytes = field(repr=False)
     cursor_key: bytes = field(repr=False)
     idempotency_key: bytes = field(repr=False)
     device_key: bytes = field(repr=False)
@@ -68,7 +71,11 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         intake=Intake(db, bell.ring_drain),
         webhook_secrets=[secret.encode() for secret in settings.webhook_secrets],
         audit=Audit(db, derive(settings, "audit")),
+        app_secrets={
+            family: [secret.encode() for secret in secrets] for family, secrets in settings.app_secrets.items()
+        },
         dedupe_key=derive(settings, "webhook dedupe"),
+        callback_key=derive(settings, "meta callbacks"),
         cursor_key=derive(settings, "cursor"),
         idempotency_key=derive(settings, "idempotency"),
         device_key=derive(settings, "known devices"),

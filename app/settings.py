@@ -118,8 +118,12 @@ def _limits(text: str) -> str:
     return text
 
 
+def _all(secrets: SecretStr) -> list[str]:
+    return [secret.strip() for secret in secrets.get_secret_value().split(",")]
+
+
 def _first(secrets: SecretStr) -> str:
-    return secrets.get_secret_value().split(",")[0].strip()
+    return _all(secrets)[0]
 
 
 def _key_arns(text: str) -> str:
@@ -286,8 +290,13 @@ class Settings(BaseSettings):
     @property
     def webhook_secrets(self) -> list[str]:
         """Every secret that may have signed a webhook."""
-        lists = [self.instagram_app_secret] + ([self.meta_app_secret] if self.meta_app_secret else [])
-        return [secret.strip() for value in lists for secret in value.get_secret_value().split(",")]
+        return [*self.app_secrets["instagram"], *self.app_secrets["facebook"]]
+
+    @property
+    def app_secrets(self) -> dict[Literal["instagram", "facebook"], list[str]]:
+        """Every secret of each of our apps at Meta, newest first; none where there is no Meta app."""
+        meta = _all(self.meta_app_secret) if self.meta_app_secret else []
+        return {"instagram": _all(self.instagram_app_secret), "facebook": meta}
 
     @property
     def instagram_signing_secret(self) -> str:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -89,6 +90,14 @@ def make_keys(folder: Path) -> Path:
 def signature(body: bytes, secret: str = APP_SECRET) -> str:
     """What Meta puts into `X-Hub-Signature-256`."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def signed_request(secret: str, user_id: str, *, at: datetime, **more: Any) -> str:
+    """What Meta posts to the deauthorize and data-deletion callbacks."""
+    told = {"algorithm": "HMAC-SHA256", "issued_at": int(at.timestamp()), "user_id": user_id} | more
+    text = base64.urlsafe_b64encode(json.dumps(told).encode()).rstrip(b"=")
+    made = base64.urlsafe_b64encode(hmac.digest(secret.encode(), text, "sha256")).rstrip(b"=")
+    return f"{made.decode()}.{text.decode()}"
 
 
 def message_change(mid: str, *, text: str = "Hello", ms: int, fan: str = FAN, account: str = ACCOUNT) -> Doc:

@@ -207,6 +207,22 @@ _COLLECTIONS = (
         indexes=(Index(_up("label_id", "completed_at")), _EXPIRES),
     ),
     Collection(
+        name="deletion_requests",
+        purpose="What Meta told us of people who left: a keyed hash of the person, and what was ended for it.",
+        tenant=False,
+        subject="team",
+        personal="technical",
+        retention="12 months",
+        ground="legal obligation: to show that a request was met (6.1.c)",
+        export=("provider", "requested_at", "completed_at"),
+        indexes=(
+            Index(_up("answered"), unique=True),
+            Index(_up("open_for"), unique=True, present="open_for"),
+            Index(_up("person")),
+            _EXPIRES,
+        ),
+    ),
+    Collection(
         name="oauth_states",
         purpose="Log-ins at a provider that are under way.",
         tenant=True,
@@ -290,6 +306,7 @@ _COLLECTIONS = (
             Index(_up("label_id", "connection_id", "participant.provider_id"), unique=True),
             Index((("label_id", 1), ("last_message_at", -1), ("_id", -1)), present="last_message_at"),
             Index(_up("recount_at"), present="recount_at"),
+            Index(_up("participant.provider_id")),
             _EXPIRES,
         ),
     ),
@@ -322,6 +339,7 @@ _COLLECTIONS = (
         indexes=(
             Index(_up("label_id", "connection_id", "provider_id"), unique=True),
             Index((("label_id", 1), ("sent_at", -1), ("_id", -1))),
+            Index(_up("author.provider_id")),
             _EXPIRES,
         ),
     ),

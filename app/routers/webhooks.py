@@ -26,7 +26,7 @@ async def verify_meta_webhook(
     mode: Annotated[str, Query(alias="hub.mode", max_length=40, description="`subscribe`")],
     verify_token: Annotated[str, Query(alias="hub.verify_token", max_length=200, description="As set up at Meta")],
     challenge: Annotated[
-        str, Query(alias="hub.challenge", max_length=200, pattern=r"^[\w-]+$", description="What the answer repeats")
+        str, Query(alias="hub.challenge", max_length=64, pattern=r"^[0-9]+$", description="What the answer repeats")
     ],
 ) -> PlainTextResponse:
     """Answer the challenge of a handshake that names our verify token (Meta, Webhooks, 2026-02)."""

@@ -26,7 +26,7 @@ from app.services.audit import SYSTEM
 from app.services.connections import leaving
 from tests.api.matrix_contract import Operation, Place, example_of, put
 from tests.api.matrix_makers import Side, make_side
-from tests.house import PASSWORD, House
+from tests.house import APP_SECRET, PASSWORD, House, signed_request
 
 Dump = dict[tuple[str, Any], bytes]
 """Every stored document, by its collection and id."""
@@ -248,6 +248,11 @@ async def ended_connection(world: World, side: Side, call: Call) -> Call:
     return call
 
 
+async def signed_by_meta(world: World, side: Side, call: Call) -> Call:
+    """About somebody who never was here."""
+    return replace(call, body={"signed_request": signed_request(APP_SECRET, "7", at=world.house.clock())})
+
+
 async def way_back(world: World, side: Side, call: Call) -> Call:
     """As Instagram sends the browser."""
     return replace(call, query={"state": side.ids["state"][0], "code": "AQD-from-instagram"})
@@ -281,6 +286,8 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "openSupportAccess": no_access_yet,
     "chooseConnectionAccounts": of_a_choice,
     "listConnectionAccounts": of_a_choice,
+    "receiveMetaDeauthorization": signed_by_meta,
+    "receiveMetaDataDeletion": signed_by_meta,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

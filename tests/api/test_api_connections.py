@@ -153,7 +153,7 @@ async def test_with_origins_set_no_other_place_is_led_to(house: House) -> None:
 
 
 async def test_the_handshake(house: House) -> None:
-    """Meta's challenge is answered to who knows the verify token, and to nobody else."""
+    """Meta's challenge is answered to who knows the verify token, and to nobody else; it holds digits alone (R-42)."""
     path = "/v1/webhooks/meta"
     token = house.api.settings.meta_verify_token.get_secret_value()
     asked = {"hub.mode": "subscribe", "hub.verify_token": token, "hub.challenge": "1158201444"}
@@ -163,6 +163,22 @@ async def test_the_handshake(house: House) -> None:
     for changes, status in (
         ({"hub.verify_token": "wrong"}, 403),
         ({"hub.mode": "unsubscribe"}, 403),
-        ({"hub.challenge": "<script>"}, 422),
+        ({"hub.mode": ""}, 403),
+        ({"hub.mode": "Subscribe"}, 403),
+        ({"hub.verify_token": ""}, 403),
+        ({"hub.verify_token": token[:-1]}, 403),
+        ({"hub.verify_token": token + "é"}, 403),
+        ({"hub.challenge": "1" * 64}, 200),
+        ({"hub.challenge": "1" * 65}, 422),
+        ({"hub.challenge": ""}, 422),
+        ({"hub.challenge": "1\n"}, 422),
+        ({"hub.challenge": "١٢"}, 422),
+        ({"hub.challenge": "abc"}, 422),
+        ({"hub.challenge": "<script>alert(1)</script>"}, 422),
     ):
-        assert (await house.http.get(path, params=asked | changes)).status_code == status
+        answer = await house.http.get(path, params=asked | changes)
+        assert answer.status_code == status, changes
+        assert "<script" not in answer.text and answer.headers["x-content-type-options"] == "nosniff"
+    for missing in asked:
+        rest = {name: value for name, value in asked.items() if name != missing}
+        assert (await house.http.get(path, params=rest)).status_code == 422

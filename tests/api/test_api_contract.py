@@ -45,6 +45,7 @@ FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["
 FIXED |= {("TokenOut", "token_type"): ["Bearer"]}
 FOR_ANYBODY = {"getHealth", "getReadiness", "getJwks", "getSecurityTxt", "createUser", "createSession"}
 FOR_ANYBODY |= {"verifyMetaWebhook", "receiveMetaWebhook", "createPasswordReset"}
+FOR_ANYBODY |= {"receiveMetaDeauthorization", "receiveMetaDataDeletion", "getDataDeletion"}
 FOR_ANYBODY |= {"lookUpInvitation", "verifyEmail", "confirmPasswordReset", "confirmEmailChange", "undoEmailChange"}
 """They need no session; some need the token of a mail."""
 SECRETIVE = re.compile("token|secret|password|credential|cipher|sealed|private|hash|(?<!_)key(?!s$)")

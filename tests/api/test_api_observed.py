@@ -54,7 +54,7 @@ def asked(name: str, label_id: str) -> list[httpx.Request]:
             method,
             f"http://127.0.0.1:8000{path}?{query}",
             content=body,
-            headers=headers | ({"Content-Type": kind} if kind else {}),
+            headers=headers | {"Accept": "application/json"} | ({"Content-Type": kind} if kind else {}),
         )
         for path in dict.fromkeys((near, far))
         for (body, kind), query, headers in told

@@ -18,6 +18,8 @@ ACROSS_LABELS = {
     ("connections", "check_at_1"): "which connections are due to be looked at",
     ("connections", "abandon_at_1"): "which log-ins nobody finished",
     ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
+    ("conversations", "participant.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
+    ("comments", "author.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("operations", "due_at_1"): "the workers' due list",
     ("secrets", "envelope.key_id_1"): "what a key seals, whoever's",
     ("secrets", "earlier_keys_1"): "what a key has sealed, whoever's",

@@ -137,6 +137,13 @@ async def of_person(db: Database, provider: Provider, person_id: str) -> list[Do
     return await db.open("connections").find(query, comment=why).to_list()
 
 
+async def all_of_person(db: Database, provider: Provider, person_id: str, *, session: Session) -> list[Doc]:
+    """The same however they are: one that was refused, or that is just being ended, still holds what came from it."""
+    why = f"{ALL_LABELS}what of a person is here, when the provider says that they have left"
+    query = {"provider": provider, "person_ids": person_id}
+    return await db.open("connections").find(query, comment=why, session=session).to_list()
+
+
 async def update(
     db: Database, connection: Doc, changes: Doc, *, only_if: Doc | None = None, session: Session | None = None
 ) -> bool:
