@@ -213,7 +213,7 @@ async def test_forged_and_old(house: House, path: str) -> None:
     connection = await house.connection((await two_labels(house))[0], person_ids=[PERSON])
     for secret, ago in (
         ("somebody-else's-secret", timedelta()),
-        (META_SECRET, timedelta()),
+        ("the-secret-of-an-app-that-is-not-ours", timedelta()),
         (APP_SECRET, timedelta(hours=24, minutes=1)),
         (APP_SECRET, -timedelta(minutes=6)),
     ):

@@ -55,7 +55,7 @@ async def opened(house: House, connection: Doc, purpose: str = "access_token") -
     found = await open_secret(
         house.db, ring, connection=connection, purpose=purpose, used_for="check", job="op_test", now=house.clock()
     )
-    return found.reveal()
+    return found.reveal("check")
 
 
 async def connections(house: House, count: int) -> list[Doc]:
