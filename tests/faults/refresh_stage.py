@@ -20,7 +20,7 @@ from app.services import operations
 from app.services.connections.schedule import end_of_grant
 from app.services.vault.envelope import SealBroken, unseal
 from app.services.vault.private_ring import load_private
-from app.services.vault.ring import load_public
+from app.services.vault.ring import WatchedPublicRing
 from app.services.vault.secrets import binding_of, put_secrets
 from sandbox.spotify_seed import find_user
 from tests.faults.api_plant import log_in, register
@@ -98,7 +98,7 @@ def stage(folder: Path, *, workers: int, apis: int, **settings: str) -> Iterator
 
 async def connect(stage: Stage, count: int, *, ends_at: datetime, used_at: datetime, uses: int) -> None:
     """Connect so many accounts whose access tokens all end at one moment; each is used `uses` times at another."""
-    db, ring = Database(stage.database_url), load_public(stage.keys / "ring.public.json")
+    db, ring = Database(stage.database_url), WatchedPublicRing(stage.keys / "ring.public.json")
     for number in range(1, count + 1):
         left_s = max(1, round((ends_at - utc_now()).total_seconds()))
         stage.options(access_token_s=left_s)
