@@ -30,6 +30,13 @@ async def publishing_quota(host: GraphHost, token: Opened, *, account_id: str) -
     return PublishingQuota(used, _count(config.get("quota_total")), _count(config.get("quota_duration")))
 
 
+async def read_account(host: GraphHost, token: Opened, *, account_id: str) -> None:
+    """Read no more of the account than its id. Raises `Refused` (`not_found`) when the token does not lead to it."""
+    url = host.address(f"/{account_id}")
+    params = {"fields": "id"}
+    await retried(host, "GET", url, token=token, used_for=("check",), account_id=account_id, params=params)
+
+
 async def try_conversations(host: GraphHost, token: Opened, *, account_id: str) -> None:
     """Ask for one conversation's id, as a look at whether messages may be read; what comes back is dropped."""
     params = {"platform": "instagram", "limit": "1", "fields": "id"}

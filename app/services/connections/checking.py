@@ -6,10 +6,11 @@ A check stores facts as the connection's `checks`: codes, numbers and times. `he
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from app.clients import spotify_errors
 from app.clients.graph_errors import RateLimited, Unavailable
 from app.db import Doc
 from app.models.features import Feature, Provider
-from app.services.connections import instagram_check, reauth, store, switching
+from app.services.connections import facebook_check, instagram_check, reauth, spotify_check, store, switching
 from app.services.connections.facts import Facts, NothingLearnt
 from app.services.connections.hands import Hands
 from app.services.operations import GiveUp, TryAgain
@@ -17,7 +18,11 @@ from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
-LOOKS: dict[Provider, Callable[[Hands, Doc, str], Awaitable[Facts]]] = {"instagram": instagram_check.look}
+LOOKS: dict[Provider, Callable[[Hands, Doc, str], Awaitable[Facts]]] = {
+    "instagram": instagram_check.look,
+    "facebook": facebook_check.look,
+    "spotify": spotify_check.look,
+}
 """What finds out about a connection, given the connection and the operation's id."""
 
 
@@ -27,17 +32,16 @@ async def check_connection(hands: Hands, operation: Doc) -> Doc:
     A provider that cannot be reached changes nothing but `checks.unreachable_since`. Raises `TryAgain`, `GiveUp`.
     """
     connection = await store.need(hands.db, operation["label_id"], operation["target"])
-    look = LOOKS.get(connection["provider"])
-    if look is None or connection["status"] not in store.CONNECTED:
-        raise GiveUp("connection_not_active", "The account is not connected, or is not one that can be checked.")
+    if connection["status"] not in store.CONNECTED:
+        raise GiveUp("connection_not_active", "The account is not connected.")
     try:
-        facts = await look(hands, connection, operation["_id"])
-    except Unavailable as exc:
+        facts = await LOOKS[connection["provider"]](hands, connection, operation["_id"])
+    except (Unavailable, spotify_errors.Unavailable, spotify_errors.OutcomeUnknown) as exc:
         await _note_unreachable(hands, connection)
         if operation["attempts"] > len(RETRIES):
             raise GiveUp("provider_unavailable", "The provider could not be reached.") from exc
         raise TryAgain(hands.clock() + RETRIES[operation["attempts"] - 1], "provider_unavailable") from exc
-    except RateLimited as exc:
+    except (RateLimited, spotify_errors.RateLimited) as exc:
         until = hands.clock() + exc.wait
         await store.note(hands.db, connection, {"checks.usage": {"percent": None, "paused_until": until}})
         raise TryAgain(until, "rate_limited") from exc

@@ -1,8 +1,9 @@
 """What a check of a connection has found: codes, numbers and times, never a token or a provider's words."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from app.clients.graph_call import GraphHost
 from app.models.features import Feature
 
 
@@ -51,3 +52,9 @@ class Facts:
     quota: Quota | None = None
     usage: Usage = Usage(None, None)
     complete: bool = False
+
+
+def usage_of(host: GraphHost, account_id: str, now: datetime) -> Usage:
+    """What the host has lately said of the account's limits."""
+    pause_s = host.pause_left_s(account_id)
+    return Usage(host.usage_percent(account_id), now + timedelta(seconds=pause_s) if pause_s else None)

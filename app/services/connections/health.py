@@ -176,6 +176,7 @@ def _all_of(connection: Doc, checks: Doc, advanced: bool, reconnecting: bool, no
         yield _diagnosis("reconnect_pending", None)
     if connection["status"] == "needs_reauth":
         problem = connection["problem"]
+        problem = "token_invalid" if problem == "token_dead" else problem
         code = cast(Code, problem) if problem in get_args(Code) else "needs_new_login"
         yield _diagnosis(code, connection.get("problem_since"))
     elif connection["status"] != "active":
@@ -190,7 +191,7 @@ def _all_of(connection: Doc, checks: Doc, advanced: bool, reconnecting: bool, no
     ends_at = connection["access_ends_at"]
     if ends_at and connection["status"] == "active" and ends_at - now <= ENDING_WITHIN:
         yield _diagnosis("access_ending", ends_at - ENDING_WITHIN)
-    if not advanced:
+    if not advanced and connection["provider"] != "spotify":
         yield _diagnosis("standard_access", None)
 
 

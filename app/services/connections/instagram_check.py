@@ -1,7 +1,5 @@
 """What a check finds out about an account that was connected by Instagram's log-in."""
 
-from datetime import datetime, timedelta
-
 from app.clients import graph as meta
 from app.clients.credentials import Opened
 from app.clients.graph_checks import publishing_quota, try_conversations
@@ -9,7 +7,7 @@ from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
 from app.models.features import Feature, granted_features
 from app.services.connections import webhooks
-from app.services.connections.facts import Facts, NothingLearnt, Quota, Usage, Webhooks
+from app.services.connections.facts import Facts, NothingLearnt, Quota, Webhooks, usage_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import problem_of
 
@@ -33,10 +31,16 @@ async def look(hands: Hands, connection: Doc, job: str) -> Facts:
     if account.kind == "personal" or account.provider_id not in connection["account_ids"]:
         return Facts(trouble="account_unreachable")
     if hands.graph.pause_left_s(account_id):
-        return Facts(usage=_usage(hands, account_id))
+        return Facts(usage=usage_of(hands.graph, account_id, hands.clock()))
     found = await _webhooks(hands, connection, token)
     withdrawn, quota = await _permissions(hands, connection, token, account_id)
-    return Facts(webhooks=found, withdrawn=withdrawn, quota=quota, usage=_usage(hands, account_id), complete=True)
+    return Facts(
+        webhooks=found,
+        withdrawn=withdrawn,
+        quota=quota,
+        usage=usage_of(hands.graph, account_id, hands.clock()),
+        complete=True,
+    )
 
 
 def _trouble_of(refusal: Refused) -> str:
@@ -56,16 +60,17 @@ async def _webhooks(hands: Hands, connection: Doc, token: Opened) -> Webhooks | 
         shown = sorted(await meta.subscribed_fields(hands.graph, token, account_id=connection["active_account_id"]))
     except (Refused, TokenDead):
         return None
-    if shown == core == sorted(connection["subscribed_fields"]):
+    left = sorted(connection["subscribed_fields"])
+    if shown == core == left:
         fields = core  # Meta has refused the others
-    drift = sorted(set(fields) ^ set(shown))
-    if not drift:
+    drift = sorted(set(left) ^ set(shown))
+    if shown == fields:
         return Webhooks(fields, shown, [], None)
     try:
         now_there = await webhooks.sync(hands, connection | {"subscribed_fields": shown}, token)
     except (Refused, TokenDead):
-        return Webhooks(fields, shown, drift, None)
-    return Webhooks(fields, sorted(now_there), drift, hands.clock())
+        return Webhooks(fields, shown, drift or sorted(set(fields) ^ set(shown)), None)
+    return Webhooks(fields, sorted(now_there), drift, hands.clock() if drift else None)
 
 
 async def _permissions(
@@ -90,9 +95,3 @@ async def _permissions(
         except TokenDead:
             continue
     return frozenset(withdrawn), quota
-
-
-def _usage(hands: Hands, account_id: str) -> Usage:
-    pause_s = hands.graph.pause_left_s(account_id)
-    until: datetime | None = hands.clock() + timedelta(seconds=pause_s) if pause_s else None
-    return Usage(hands.graph.usage_percent(account_id), until)
