@@ -37,6 +37,7 @@ Name = Literal[
     "token_client",
     "invite_label",
     "mail_label",
+    "check_connection",
 ]
 Away = Literal["open", "local", "closed"]
 """Without Redis: let everything pass; count in this process alone, with half the quota; or refuse everything."""
@@ -65,6 +66,7 @@ DEFAULTS: dict[Name, Limit] = {
     "token_client": Limit(60, 60, "local"),
     "invite_label": Limit(20, 3600, "closed"),
     "mail_label": Limit(100, 3600, "closed"),
+    "check_connection": Limit(10, 600, "local"),
 }
 """The log-in limits count failures alone. `mail_address` and `mail_caller` count the mails that anybody can cause: to
 an address, and to it from one caller, so that no single stranger keeps its owner from a new password."""
@@ -83,6 +85,7 @@ WORDS: dict[Name, str] = {
     "token_client": "Too many requests for tokens by this API client",
     "invite_label": "Too many invitations by this label",
     "mail_label": "Too many mails by this label",
+    "check_connection": "Too many checks of this connection",
 }
 """What whoever is over a limit is told: the same, whether there is such an account or not."""
 

@@ -23,6 +23,7 @@ from app.routers import (
     audit,
     connection_accounts,
     connection_end,
+    connection_health,
     connection_renewal,
     connections,
     health,
@@ -89,7 +90,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
-    of_connections = (connections, connection_accounts, connection_renewal, connection_end)
+    of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
     of_labels = (labels, members, audit, support, *of_connections, inbox, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)

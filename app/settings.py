@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -122,6 +122,12 @@ def _all(secrets: SecretStr) -> list[str]:
     return [secret.strip() for secret in secrets.get_secret_value().split(",")]
 
 
+def _providers(text: str) -> str:
+    if {one.strip() for one in text.split(",") if one.strip()} - set(get_args(Provider)):
+        raise ValueError(f"must be of {', '.join(get_args(Provider))}, with commas between")
+    return text
+
+
 def _first(secrets: SecretStr) -> str:
     return _all(secrets)[0]
 
@@ -146,6 +152,7 @@ def _strong(value: SecretStr) -> SecretStr:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 KeyArns = Annotated[str, AfterValidator(_key_arns)]
 Limits = Annotated[str, AfterValidator(_limits)]
+AdvancedAccess = Annotated[str, AfterValidator(_providers)]
 SecretList = Annotated[SecretStr, AfterValidator(_secret_list)]
 
 
@@ -320,6 +327,9 @@ class Settings(BaseSettings):
 class ApiSettings(Settings):
     """What only the API is told."""
 
+    advanced_access: AdvancedAccess = ""
+    """The providers that have opened our app to everybody (Meta: advanced access; Spotify: extended quota), as
+    `instagram,facebook`. Of the others a connection's health says that only people with a role in our app are heard."""
     vault_account_ring_file: Path
     """The ring of people's own secrets (second factors). Only the API is given it."""
     trusted_hops: int = Field(default=0, ge=0, le=10)
@@ -330,6 +340,10 @@ class ApiSettings(Settings):
     """Leaked or forbidden passwords, one a line, beside the most common ones, which are refused always."""
     docs: bool | None = None
     """Whether `/docs` is served; by default only in development."""
+
+    def has_advanced_access(self, provider: Provider) -> bool:
+        """Whether the provider has opened our app to everybody."""
+        return provider in [one.strip() for one in self.advanced_access.split(",")]
 
     @property
     def shows_docs(self) -> bool:

@@ -30,6 +30,7 @@ async def _upgrade_connections(db: Database) -> None:
             "token_issued_at": found["created_at"],
             "access_ends_at": found["token_expires_at"],
             "renews": None,
+            "check_at": found["created_at"],
         }
         changes |= {"refresh_at": found["created_at"]} if found["token_expires_at"] else {}
         key = {"_id": found["_id"], "label_id": found["label_id"]}

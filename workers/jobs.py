@@ -19,11 +19,13 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
+from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
 from app.services.connections.disconnecting import disconnect
 from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
+from app.services.connections.syncing import sync_webhooks
 from app.services.inbox import sending
 from app.services.inbox.drain import drain_batch
 from app.services.labels import deletion
@@ -41,6 +43,8 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "exchange_code": exchange,
     "choose_accounts": choose_accounts,
     "refresh_token": refresh,
+    "check_connection": check_connection,
+    "sync_webhooks": sync_webhooks,
 }
 """What keeps connections in order, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)

@@ -113,10 +113,11 @@ def _long_token(body: dict[str, Any]) -> LongToken:
     return LongToken(token=str(body["access_token"]), lifetime=timedelta(seconds=int(body["expires_in"])))
 
 
-async def get_account(graph: Graph, token: Opened) -> Account:
-    """The account a token belongs to."""
+async def get_account(graph: Graph, token: Opened, *, account_id: str = "") -> Account:
+    """The account a token belongs to. `account_id` is what the usage that Meta tells is noted under, once known."""
     params = {"fields": "id,user_id,username,name,account_type,profile_picture_url"}
-    body = await retried(graph, "GET", graph.address("/me"), token=token, used_for=OF_THE_CONNECTION, params=params)
+    told: dict[str, Any] = {"token": token, "used_for": OF_THE_CONNECTION, "account_id": account_id}
+    body = await retried(graph, "GET", graph.address("/me"), **told, params=params)
     found = body.get("data", body)
     found = found[0] if isinstance(found, list) and found else found
     return Account(
@@ -148,10 +149,10 @@ async def subscribe(graph: Graph, token: Opened, features: list[str]) -> list[st
     raise AssertionError("unreachable")
 
 
-async def subscribed_fields(graph: Graph, token: Opened) -> list[str]:
+async def subscribed_fields(graph: Graph, token: Opened, *, account_id: str = "") -> list[str]:
     """The webhook fields that the account has switched on for our app."""
     url = graph.address("/me/subscribed_apps")
-    body = await retried(graph, "GET", url, token=token, used_for=OF_THE_CONNECTION)
+    body = await retried(graph, "GET", url, token=token, used_for=OF_THE_CONNECTION, account_id=account_id)
     ours = [app for app in body.get("data") or [] if str(app.get("app_id") or app.get("id")) == graph.app_id]
     return [str(name) for app in ours for name in app.get("subscribed_fields") or []]
 

@@ -45,7 +45,9 @@ class GraphHost:
         return self._usage.get(account_id)
 
     def note_usage(self, account_id: str, headers: Mapping[str, str]) -> None:
-        """Read the usage headers; at 95 percent, pause. Malformed ones say nothing."""
+        """Read the usage headers; at 95 percent, pause. Malformed ones say nothing; none at all, that it is little."""
+        if not any(name in headers for name in USAGE_HEADERS):
+            self._usage.pop(account_id, None)
         usages = _usages(headers)
         numbers = [int(n) for usage in usages for name, n in usage.items() if name in PERCENTAGES and _is_number(n)]
         if numbers:
@@ -59,6 +61,8 @@ class GraphHost:
         return f"{self.graph_url}/{self.version}{path}"
 
 
+USAGE_HEADERS = ("x-app-usage", "x-page-usage", "x-business-use-case-usage")
+"""Meta sends them once an app has made enough calls (2026-02)."""
 PERCENTAGES = ("call_count", "total_time", "total_cputime")
 
 
@@ -155,7 +159,7 @@ def _is_number(value: Any) -> bool:
 
 def _usages(headers: Mapping[str, str]) -> list[dict[str, Any]]:
     found: list[Any] = []
-    for name in ("x-app-usage", "x-page-usage", "x-business-use-case-usage"):
+    for name in USAGE_HEADERS:
         try:
             value = json.loads(headers.get(name, "null"))
         except (ValueError, RecursionError):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from app.models.base import ApiModel, Doc, Instant, Page
-from app.models.features import AccountKind, Feature, Provider, asked_scopes
+from app.models.features import NEEDS, AccountKind, Feature, Provider, asked_scopes
 
 Status = Literal["pending", "active", "needs_reauth", "revoked", "error"]
 Step = Literal["log_in", "exchange", "choose_accounts"]
@@ -42,6 +42,13 @@ class ConnectionRenewal(ApiModel):
     """What to switch on from then on; left out, what is switched on now."""
     return_to: ReturnTo | None = None
     """Where the browser goes after the log-in at the provider."""
+
+
+class ConnectionChange(ApiModel):
+    """What is to be different."""
+
+    features: Annotated[list[Feature], Field(max_length=5, examples=[["messages"]]), AfterValidator(_each_once)]
+    """All that is to be on. With none the account stays connected, and nothing is done with it."""
 
 
 class AccountOut(ApiModel):
@@ -101,12 +108,22 @@ class ConnectionStarted(ConnectionOut):
         return cls(**_shown(connection), authorize_url=authorize_url)
 
 
+def usable_scopes(connection: Doc) -> set[str]:
+    """The scopes that were granted, and of whose withdrawal we do not know."""
+    withdrawn = (connection.get("checks") or {}).get("withdrawn") or {}
+    if not connection["account"]:
+        return set(connection["granted_scopes"])
+    needs = NEEDS[connection["provider"], connection["account"]["kind"]]
+    lost = {scope for feature in withdrawn for scope in needs.features.get(feature, ())}
+    return set(connection["granted_scopes"]) - lost
+
+
 def _shown(connection: Doc) -> Doc:
     account = connection["account"]
     kind = account["kind"] if account else None
     chooses = connection["status"] == "pending" and connection.get("step") == "choose_accounts"
     needed = asked_scopes(connection["provider"], connection["features"], kind)
-    granted = set(connection["granted_scopes"])
+    granted = usable_scopes(connection)
     copied = ("provider", "status", "problem", "renews", "features", "active_features", "asked_scopes")
     times = ("token_expires_at", "access_ends_at", "created_at")
     return {name: connection[name] for name in (*copied, *times, "granted_scopes")} | {

@@ -10,23 +10,25 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from app import cursors
 from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access, state_of
 from app.db import Doc
-from app.deps import PagingDep, refresh_cookie, version_tag
+from app.deps import PagingDep, VersionsDep, refresh_cookie, version_tag
 from app.errors import (
+    ConnectionNotActive,
     Forbidden,
     InvalidCursor,
     InvalidInput,
     InvalidState,
     NotFound,
     ProviderNotAvailable,
+    StaleVersion,
     Unauthenticated,
 )
 from app.models.access import PERMISSIONS
-from app.models.connections import ConnectionCreate, ConnectionOut, ConnectionPage, ConnectionStarted
+from app.models.connections import ConnectionChange, ConnectionCreate, ConnectionOut, ConnectionPage, ConnectionStarted
 from app.models.features import Provider
 from app.parts import Parts
 from app.problems import problems
 from app.services.audit import By
-from app.services.connections import beginning, store
+from app.services.connections import beginning, store, switching
 from app.services.connections.beginning import Beginner, Wish
 from app.services.labels import members
 from app.services.people import sessions
@@ -79,6 +81,41 @@ async def get_connection(parts: PartsDep, access: Reader, connection_id: str, re
     connection = await store.need(parts.db, access.label_id, connection_id)
     response.headers["ETag"] = version_tag(connection)
     return ConnectionOut.of(connection)
+
+
+@router.patch(
+    PATH + "/{connection_id}",
+    operation_id="changeConnection",
+    responses=problems(ConnectionNotActive, InvalidInput, Forbidden, NotFound, StaleVersion, Unauthenticated),
+)
+async def change_connection(
+    parts: PartsDep,
+    access: Writer,
+    connection_id: str,
+    body: ConnectionChange,
+    versions: VersionsDep,
+    response: Response,
+) -> ConnectionOut:
+    """Switch features on and off.
+
+    What is off stops at once: no call is made for it, what waited for its turn fails as `feature_off`, and what the
+    provider still sends is not stored. What is on works at once if its scopes were granted; if not, it stays inactive,
+    and `missing_scopes` says what a new log-in must grant.
+    """
+    switched = await switching.switch(
+        parts.db,
+        parts.audit,
+        access.label_id,
+        connection_id,
+        features=body.features,
+        versions=versions,
+        by=access.by,
+        now=parts.clock(),
+    )
+    if switched.operation_id:
+        await parts.bell.ring(switched.operation_id)
+    response.headers["ETag"] = version_tag(switched.connection)
+    return ConnectionOut.of(switched.connection)
 
 
 @router.get(

@@ -4,6 +4,7 @@
 lease), or to ask what became of it. What has ended has none.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -236,12 +237,16 @@ async def end_of_connection(
     detail: str,
     now: datetime,
     session: Session,
+    kinds: Collection[Kind] | None = None,
 ) -> list[Doc]:
     """End every operation of a connection that has not begun, except the one named `but`; which ones they were.
 
+    `kinds` names those that it is about; without it, all are.
+
     One that runs at this moment ends by itself: the vault opens nothing for it any more.
     """
-    query = {"label_id": label_id, "connection_id": connection_id, "state": "queued", "_id": {"$ne": but}}
+    query: Doc = {"label_id": label_id, "connection_id": connection_id, "state": "queued", "_id": {"$ne": but}}
+    query |= {"kind": {"$in": sorted(kinds)}} if kinds is not None else {}
     found = await db.open("operations").find(query, session=session).to_list()
     for operation in found:
         ended = {"state": "failed", "problem": {"code": code, "detail": detail}, "fence": operation["fence"] + 1}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from pymongo.errors import DuplicateKeyError
@@ -18,6 +18,8 @@ from app.services.connections.schedule import next_warning
 from app.services.events import Event, append
 from app.services.operations import GiveUp
 from app.services.vault.secrets import destroy_secret, put_secrets
+
+FIRST_CHECK_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,9 @@ async def _make_active(
     also: store.Also | None = None,
 ) -> None:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
-    update = {"$set": changes, "$inc": {"version": 1, "token_version": 1}}
-    update["$unset"] = {"abandon_at": "", "denied": "", "choices": ""}
+    fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER}
+    update = {"$set": fields, "$inc": {"version": 1, "token_version": 1}}
+    update["$unset"] = {"abandon_at": "", "denied": "", "choices": "", "problem_since": "", "checks.withdrawn": ""}
     told = {"features": " ".join(changes["active_features"])}
     action = "connection.connected"
     await store.change_once(db, audit, query, update, action, details=told, by=SYSTEM, now=clock(), also=also)

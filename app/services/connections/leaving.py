@@ -67,9 +67,15 @@ async def begin(
     await db.open("connections").update_one(
         place, {"$set": revoked, "$unset": unset, "$inc": {"version": 1}}, session=session
     )
-    told = {"code": "disconnected", "detail": "The account was disconnected."}
     ended = await operations.end_of_connection(
-        db, label_id, connection_id, but=operation["_id"], **told, now=now, session=session
+        db,
+        label_id,
+        connection_id,
+        but=operation["_id"],
+        code="disconnected",
+        detail="The account was disconnected.",
+        now=now,
+        session=session,
     )
     unsent = [one["target"] for one in ended if one["kind"] == "send_reply"]
     await replies.end_queued(db, label_id, unsent, problem="disconnected", session=session)

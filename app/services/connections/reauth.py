@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from app.clients.graph_errors import TokenDead
 from app.db import Database, Doc, Session
 from app.models.base import rfc3339
 from app.services.audit import SYSTEM, Audit
@@ -11,6 +12,23 @@ from app.services.labels import members
 from app.services.mail.outbox import Template
 
 PROVIDERS = {"instagram": "Instagram", "facebook": "Facebook", "spotify": "Spotify"}
+PROBLEMS = {
+    463: "token_expired",
+    460: "password_changed",
+    458: "access_removed",
+    459: "account_checkpoint",
+    464: "account_checkpoint",
+    490: "account_checkpoint",
+    492: "page_role_lost",
+}
+"""What a subcode of 190 means (Meta, 2026-02); every other one, and none, is `token_invalid`."""
+OF_TOKENS = frozenset((*PROBLEMS.values(), "token_invalid", "token_dead", "token_unreadable"))
+"""The problems for which a good answer is the cure."""
+
+
+def problem_of(error: TokenDead) -> str:
+    """Why the token is dead, as a stable code."""
+    return PROBLEMS.get(error.subcode, "token_invalid")
 
 
 async def require_login(db: Database, audit: Audit, connection: Doc, problem: str, *, now: datetime) -> bool:
@@ -42,3 +60,23 @@ async def mail_managers(
     told |= {"connection_id": connection["_id"], "label_id": connection["label_id"]} | facts
     for manager in await members.managers(db, label["_id"], session=session):
         await members.tell(db, template, manager["user_id"], label, now=now, session=session, **told)
+
+
+async def restore(db: Database, audit: Audit, connection: Doc, *, now: datetime) -> bool:
+    """A check has found the token good: make a waiting connection active again; whether it was this call."""
+    label_id, connection_id = connection["label_id"], connection["_id"]
+    if connection["problem"] not in OF_TOKENS:
+        return False
+    query = {name: connection[name] for name in ("_id", "label_id", "token_version", "problem")}
+    query |= {"status": "needs_reauth"}
+    update: Doc = {"$set": {"status": "active", "problem": None}, "$inc": {"version": 1}}
+    update["$unset"] = {"problem_since": "", "denied": ""}
+
+    async def tell(session: Session) -> None:
+        key = f"connection:{connection_id}:restored:{rfc3339(now)}"
+        await append(db, [Event(label_id, key, "connection.changed", connection_id, now)], session=session)
+
+    told = {"problem": str(connection["problem"])}
+    return await store.change_once(
+        db, audit, query, update, "connection.restored", details=told, by=SYSTEM, now=now, also=tell
+    )

@@ -21,7 +21,7 @@ from app.services.audit import SYSTEM
 from app.services.connections import store
 from app.services.connections.exchange import PROVIDER_ERRORS, RATE_LIMITED
 from app.services.connections.hands import Hands
-from app.services.connections.reauth import require_login
+from app.services.connections.reauth import OF_TOKENS, require_login
 from app.services.connections.renewals import RENEWALS, Ended, Moved, Renewed
 from app.services.connections.schedule import after_denial, after_failure
 from app.services.events import Event, append
@@ -35,7 +35,7 @@ ENDS_SOON = timedelta(minutes=1)
 LOOK_AGAIN = timedelta(seconds=1)
 TENDED = ("active", "needs_reauth")
 DEAD = "token_dead"
-"""The problem of a connection whose token the provider calls dead, for which a good answer is the cure."""
+"""The problem of a connection whose token the provider calls dead when it is to be refreshed."""
 WRITE_AGAIN_S = (0.2, 1.0, 3.0, None)
 """Pauses between tries to write what a provider has just given, and perhaps gives only once."""
 
@@ -156,7 +156,7 @@ async def _write(hands: Hands, connection: Doc, renewed: Renewed, session: Sessi
     there = await connections.find_one(query, session=session)
     if there is None:
         return
-    recovered = there["status"] == "needs_reauth" and there["problem"] == DEAD
+    recovered = there["status"] == "needs_reauth" and there["problem"] in OF_TOKENS
     changes = renewed.changes | {"token_version": connection["token_version"] + 1}
     changes |= {"status": "active", "problem": None} if recovered else {}
     update = {"$set": changes, "$unset": {"denied": ""}, "$inc": {"version": 1}}

@@ -1,7 +1,7 @@
 """Connections as they are stored: finding them, and moving them from one state to another."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 
 from app.db import ALL_LABELS, Database, Doc, Session
@@ -21,6 +21,10 @@ NETWORKS: dict[tuple[Provider, str], str] = {
 }
 """Where an account lives, however its owner logs in: a label has it once."""
 LIVE = ("pending", "active", "needs_reauth")
+CONNECTED = ("active", "needs_reauth")
+"""There is an account, and a token that is good or may be again."""
+
+WEBHOOK_NOTED_EVERY = timedelta(minutes=1)
 
 
 def is_usable(connection: Doc, feature: str) -> bool:
@@ -61,7 +65,7 @@ async def mark(
     key = {"_id": connection["_id"], "label_id": connection["label_id"]}
     query = key | {"status": {"$eq": connection["status"], "$nin": [status, "revoked"]}}
     query |= {"token_version": connection["token_version"]} if status == "needs_reauth" else {}
-    update: Doc = {"$set": {"status": status, "problem": problem}, "$inc": {"version": 1}}
+    update: Doc = {"$set": {"status": status, "problem": problem, "problem_since": now}, "$inc": {"version": 1}}
     if status == "error":
         update["$unset"] = {"active_account_id": "", "choices": "", "abandon_at": ""}
         update["$set"]["active_features"] = []
@@ -151,3 +155,23 @@ async def update(
     key = {"_id": connection["_id"], "label_id": connection["label_id"]} | (only_if or {})
     update = {"$set": changes, "$inc": {"version": 1}}
     return (await db.open("connections").update_one(key, update, session=session)).matched_count == 1
+
+
+async def note(db: Database, connection: Doc, facts: Doc) -> None:
+    """Set fields that tell how the connection is, and not what anybody has decided: its `ETag` stays."""
+    key = {"_id": connection["_id"], "label_id": connection["label_id"]}
+    await db.open("connections").update_one(key, {"$set": facts})
+
+
+async def note_webhooks(db: Database, connections: Sequence[Doc], *, now: datetime) -> None:
+    """Note that these have received something from their provider: of each at most once a minute."""
+    for connection in {one["_id"]: one for one in connections}.values():
+        noted = connection.get("last_webhook_at")
+        if noted is None or now - noted >= WEBHOOK_NOTED_EVERY:
+            await note(db, connection, {"last_webhook_at": now})
+
+
+async def is_being_renewed(db: Database, connection: Doc) -> bool:
+    """Whether a log-in that is to give it fresh tokens was begun, and has not ended."""
+    query = {"label_id": connection["label_id"], "renews": connection["_id"], "status": "pending"}
+    return await db.open("connections").find_one(query, {"_id": 1}) is not None

@@ -17,7 +17,7 @@ from app.db import ALL_LABELS, Database, Doc
 from app.logs import get_logger
 from app.models.data_map import DEDUPE_LIFE
 from app.services import events
-from app.services.connections.store import live_connections
+from app.services.connections import store
 from app.services.events import DUPLICATE_KEY, Event
 from app.services.inbox import writes
 from app.services.inbox.meta import Kind, NotForUs, understand
@@ -57,7 +57,7 @@ async def drain_batch(db: Database, *, now: datetime) -> int:
     rows = await _claim(db, now=now)
     if not rows:
         return 0
-    connections = await live_connections(db, {row["account_id"] for row in rows})
+    connections = await store.live_connections(db, {row["account_id"] for row in rows})
     received: list[Received] = []
     parked: list[Doc] = []
     outcomes: dict[str, list[str]] = {}
@@ -73,6 +73,7 @@ async def drain_batch(db: Database, *, now: datetime) -> int:
                 parked += [_parked(row, connection, found.reason, now)] if found.parked else []
         outcomes.setdefault(done, []).append(row["_id"])
     await _store(db, received, now=now)
+    await store.note_webhooks(db, [one.connection for one in received], now=now)
     await _park(db, parked)
     await _finish(db, rows[0]["lease"], outcomes, now=now)
     return len(rows)

@@ -17,7 +17,7 @@ from app.errors import ReplyWindowClosed
 from app.services import faults
 from app.services.audit import Audit
 from app.services.connections import store
-from app.services.connections.reauth import require_login
+from app.services.connections.reauth import problem_of, require_login
 from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
@@ -123,11 +123,13 @@ async def _send_or_find(
         await _set_state(db, message, "unknown")
         raise InDoubt(clock() + LOOK_AGAIN[0], "Meta's answer was lost; the conversation is being read back.") from exc
     except TokenDead as exc:
-        await require_login(db, audit, connection, "token_dead", now=clock())
+        await require_login(db, audit, connection, problem_of(exc), now=clock())
         await _failed(db, message, "needs_reauth", clock)
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
     except Refused as exc:
         code, detail = REFUSALS[exc.reason]
+        if exc.reason == "permission_lost":  # a check reads what is permitted; one refusal is no proof
+            await store.note(db, connection, {"check_at": clock()})
         await _failed(db, message, code, clock)
         raise GiveUp(code, detail) from exc
 
@@ -200,9 +202,9 @@ async def _what_happened(
     )
     try:
         found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
-    except TokenDead:
+    except TokenDead as exc:
         found = None
-        await require_login(db, audit, connection, "token_dead", now=clock())
+        await require_login(db, audit, connection, problem_of(exc), now=clock())
     except GraphError:
         found = None
     if found:

@@ -1,0 +1,72 @@
+"""What a check finds out about a Page, or the Instagram account behind it, that was connected by Facebook's log-in."""
+
+from app.clients import facebook as meta
+from app.clients.credentials import Opened
+from app.clients.graph_checks import publishing_quota, read_account
+from app.clients.graph_errors import GraphError, Refused, TokenDead
+from app.db import Doc
+from app.models.features import Feature, granted_features
+from app.services.connections import webhooks
+from app.services.connections.facts import Facts, NothingLearnt, Quota, Webhooks, usage_of
+from app.services.connections.hands import Hands
+from app.services.connections.reauth import PROBLEMS, problem_of
+
+
+async def look(hands: Hands, connection: Doc, job: str) -> Facts:
+    """The facts, as far as they can be had: what Facebook says of the token, and whether it still opens the account.
+
+    Raises `Unavailable`, `RateLimited`, `NothingLearnt`, and what opening a token raises.
+    """
+    token = await hands.open(connection, "access_token", used_for="check", job=job)
+    account_id = str(connection["active_account_id"])
+    try:
+        said = await meta.debug_token(hands.facebook, token)
+        if not said.is_valid:
+            return Facts(dead=PROBLEMS.get(said.dead_subcode, "token_invalid"))
+        await read_account(hands.facebook, token, account_id=account_id)
+    except TokenDead as exc:
+        return Facts(dead=problem_of(exc))
+    except Refused as exc:
+        if exc.reason == "not_found":
+            return Facts(trouble="account_unreachable", usage=usage_of(hands.facebook, account_id, hands.clock()))
+        if exc.reason != "permission_lost":
+            raise NothingLearnt from exc
+    except ValueError as exc:
+        raise NothingLearnt from exc
+    kind, logged_in = connection["account"]["kind"], connection["granted_scopes"]
+    before = granted_features("facebook", kind, connection["features"], logged_in)
+    still = granted_features("facebook", kind, before, said.scopes)
+    return Facts(
+        webhooks=await _webhooks(hands, connection, token),
+        withdrawn=frozenset(before) - frozenset(still),
+        quota=await _quota(hands, token, account_id, still) if kind == "instagram" else None,
+        usage=usage_of(hands.facebook, account_id, hands.clock()),
+        complete=True,
+    )
+
+
+async def _webhooks(hands: Hands, connection: Doc, token: Opened) -> Webhooks | None:
+    """What the Page sends us, compared with what we left it with, and put right at once."""
+    left = sorted(connection["subscribed_fields"])
+    try:
+        shown = sorted(await meta.subscribed_fields(hands.facebook, token, page_id=connection["subscription_id"]))
+    except (Refused, TokenDead):
+        return None
+    if shown == left:
+        return Webhooks(left, shown, [], None)
+    drift = sorted(set(shown) ^ set(left))
+    try:
+        now_there = await webhooks.sync(hands, connection | {"subscribed_fields": shown}, token)
+    except (Refused, TokenDead):
+        return Webhooks(left, shown, drift, None)
+    return Webhooks(sorted(now_there), sorted(now_there), drift, hands.clock())
+
+
+async def _quota(hands: Hands, token: Opened, account_id: str, features: list[Feature]) -> Quota | None:
+    if "publishing" not in features:
+        return None
+    try:
+        found = await publishing_quota(hands.facebook, token, account_id=account_id)
+    except GraphError:
+        return None
+    return Quota(found.used, found.total, found.window_s) if found else None

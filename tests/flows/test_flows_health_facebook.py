@@ -1,0 +1,67 @@
+"""Pages whose owners do what they do at Facebook: each is told as what it was, and heals when it is undone."""
+
+from typing import Any
+
+import pytest
+
+from tests.flows.facebook_harness import NIGHTJAR, NIGHTJAR_IG, log_in
+from tests.flows.flows_harness import Desk, Meta
+from tests.flows.test_flows_health import check, codes, status
+from tests.house import House
+
+PAGE = "Nightjar Records"
+Order = tuple[str, str, dict[str, Any]]
+BROKEN: dict[str, tuple[Order, Order | None]] = {
+    "password_changed": (("POST", "/people/password", {"person": "robin"}), None),
+    "access_removed": (("POST", "/people/remove-app", {"person": "robin"}), None),
+    "account_checkpoint": (
+        ("PUT", "/people/checkpoint", {"person": "robin"}),
+        ("PUT", "/people/checkpoint", {"person": "robin", "active": False}),
+    ),
+    "page_role_lost": (("PUT", "/pages/role", {"person": "robin", "page": PAGE, "tasks": []}), None),
+    "permission_withdrawn": (
+        ("PUT", "/people/permissions", {"person": "robin", "permissions": {"pages_messaging": "declined"}}),
+        ("PUT", "/people/permissions", {"person": "robin", "permissions": {"pages_messaging": "granted"}}),
+    ),
+    "webhooks_drifted": (("PUT", "/subscriptions", {"account": PAGE, "fields": []}), ("GET", "/state", {})),
+}
+
+
+async def connected(house: House, account: str) -> Desk:
+    """A Page, or the account behind it, connected by the sandbox's real log-in."""
+    login = await log_in(house)
+    outcome = (await login.connect(account))[account]
+    return Desk(house, login.owner, login.label_id, outcome["connection_id"])
+
+
+@pytest.mark.parametrize("code", BROKEN)
+async def test_each_trouble_of_a_page(live_house: House, meta: Meta, code: str) -> None:
+    """One diagnosis; where the sandbox can undo it, the next check finds all well."""
+    desk = await connected(live_house, NIGHTJAR)
+    await check(desk)
+    assert (await codes(desk), await status(desk)) == (set(), ("active", None))
+    (method, path, body), undo = BROKEN[code]
+    await meta.control(method, path, **body)
+    await check(desk)
+    assert await codes(desk) == {code}
+    assert (await status(desk))[0] == (
+        "active" if code in ("permission_withdrawn", "webhooks_drifted") else "needs_reauth"
+    )
+    if undo:
+        await meta.control(undo[0], undo[1], **undo[2])
+        await desk.house.work()
+        await check(desk)
+        assert (await codes(desk), await status(desk)) == (set(), ("active", None))
+
+
+async def test_an_account_behind_a_page_that_is_unlinked(live_house: House, meta: Meta) -> None:
+    """The token is good, but leads to the account no more."""
+    desk = await connected(live_house, NIGHTJAR_IG)
+    await check(desk)
+    assert await codes(desk) == set()
+    await meta.control("PUT", "/pages/link", page=PAGE, account=None)
+    await check(desk)
+    assert (await codes(desk), await status(desk)) == ({"account_unreachable"}, ("active", None))
+    await meta.control("PUT", "/pages/link", page=PAGE, account="nightjar.records")
+    await check(desk)
+    assert await codes(desk) == set()
