@@ -62,7 +62,7 @@ async def test_instagram_refuses_to_refresh_for_months(live_house: House, meta: 
 
 
 async def test_a_spotify_grant_ends_whatever_is_refreshed(live_house: House, meta: Meta) -> None:
-    """Refreshed by each check, which needs a live token; its label is told 14, 7 and 1 days before the end, and at it."""
+    """Refreshed by each check, which needs a live token; its label hears 14, 7 and 1 days before the end, and then."""
     account = await kept(live_house, meta, "spotify", "nightjar")
     ends_at = (await account.now())["access_ends_at"]
     for _ in range(200):
