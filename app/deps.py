@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from app.access import PartsDep
 from app.db import Doc
 from app.errors import FieldError, InvalidInput, StaleVersion, UnsupportedMediaType, WrongOrigin
+from app.models.operations import OperationOut
 from app.parts import Parts
 from app.services import operations
 
@@ -144,6 +145,17 @@ async def get_wait_s(
 
 
 WaitDep = Annotated[float, Depends(get_wait_s)]
+
+
+async def answer_operation(parts: Parts, operation: Doc, wait_s: float, response: Response) -> OperationOut:
+    """Ring for the operation, and answer with it: `202`, or `200` when it ended within the time of `Prefer: wait`."""
+    await parts.bell.ring(operation["_id"])
+    if wait_s:
+        operation = await wait_for_end(parts, operation, wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
+        response.status_code = 200 if operation["state"] in operations.ENDED else 202
+    response.headers["Location"] = f"/v1/operations/{operation['_id']}"
+    return OperationOut.of(operation)
 
 
 async def wait_for_end(parts: Parts, operation: Doc, wait_s: float) -> Doc:

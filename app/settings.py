@@ -204,8 +204,6 @@ class Settings(BaseSettings):
     """The Meta app, for Facebook log-ins; without it, Pages cannot be connected."""
     meta_app_secret: SecretList | None = None
     """The Meta app's; newest first. Webhooks signed with it are taken too."""
-    meta_access: Literal["standard", "advanced"] = "standard"
-    """What Meta's app review has granted. With standard access only people with a role in our apps can be reached."""
     spotify_accounts_url: HttpUrl = "https://accounts.spotify.com"
     spotify_api_url: HttpUrl = "https://api.spotify.com/v1"
     spotify_client_id: str = ""

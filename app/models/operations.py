@@ -7,6 +7,17 @@ from pydantic import Field
 from app.models.base import ApiModel, Doc, Instant, Page
 from app.models.connection_accounts import ChoiceResult
 
+OperationKind = Literal[
+    "exchange_code",
+    "choose_accounts",
+    "refresh_token",
+    "check_connection",
+    "sync_webhooks",
+    "disconnect",
+    "send_reply",
+    "send_mail",
+    "delete_label",
+]
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 
 
@@ -21,17 +32,7 @@ class OperationOut(ApiModel):
     """Deferred work and what came of it."""
 
     id: Annotated[str, Field(examples=["op_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    kind: Literal[
-        "exchange_code",
-        "choose_accounts",
-        "refresh_token",
-        "check_connection",
-        "sync_webhooks",
-        "disconnect",
-        "send_reply",
-        "send_mail",
-        "delete_label",
-    ]
+    kind: OperationKind
     state: OperationState
     """`unknown`: it may have happened; it is being reconciled, or a person decides (`due_at` is null)."""
     target: str

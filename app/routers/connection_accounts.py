@@ -6,12 +6,11 @@ from fastapi import APIRouter, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
-from app.deps import PagingDep, WaitDep, wait_for_end
+from app.deps import PagingDep, WaitDep, answer_operation
 from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, Unauthenticated
 from app.models.connection_accounts import AccountsChosen, ChoiceOut, ChoicePage
 from app.models.operations import OperationOut
 from app.problems import problems
-from app.services import operations
 from app.services.connections import choices, store
 from app.services.connections.choices import Wanted
 
@@ -66,10 +65,4 @@ async def choose_connection_accounts(
     operation = await choices.choose(
         parts.db, parts.audit, access.label_id, connection_id, wanted, by=access.by, now=parts.clock()
     )
-    await parts.bell.ring(operation["_id"])
-    if wait_s:
-        operation = await wait_for_end(parts, operation, wait_s)
-        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
-        response.status_code = 200 if operation["state"] in operations.ENDED else 202
-    response.headers["Location"] = f"/v1/operations/{operation['_id']}"
-    return OperationOut.of(operation)
+    return await answer_operation(parts, operation, wait_s, response)

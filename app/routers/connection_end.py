@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, Security
 
 from app.access import Access, PartsDep, label_access
-from app.deps import VersionsDep, WaitDep, wait_for_end
+from app.deps import VersionsDep, WaitDep, answer_operation
 from app.errors import Forbidden, InvalidInput, NotFinished, NotFound, StaleVersion, Unauthenticated
 from app.models.operations import OperationOut
 from app.models.receipts import ReceiptOut
 from app.problems import problems
-from app.services import operations
 from app.services.connections import leaving, receipts
 
 router = APIRouter(tags=["connections"])
@@ -38,13 +37,7 @@ async def delete_connection(
     operation = await leaving.disconnect(
         parts.db, parts.audit, access.label_id, connection_id, versions=versions, by=access.by, now=parts.clock()
     )
-    await parts.bell.ring(operation["_id"])
-    if wait_s:
-        operation = await wait_for_end(parts, operation, wait_s)
-        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
-        response.status_code = 200 if operation["state"] in operations.ENDED else 202
-    response.headers["Location"] = f"/v1/operations/{operation['_id']}"
-    return OperationOut.of(operation)
+    return await answer_operation(parts, operation, wait_s, response)
 
 
 @router.get(

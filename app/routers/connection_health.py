@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response, Security
 
 from app.access import Access, PartsDep, label_access, state_of
-from app.deps import WaitDep, wait_for_end
+from app.deps import WaitDep, answer_operation
 from app.errors import ConnectionNotActive, Forbidden, NotFound, TooManyRequests, Unauthenticated
 from app.models.connection_health import ConnectionHealth
 from app.models.operations import OperationOut
 from app.problems import problems
-from app.services import operations
 from app.services.connections import health, planning, store
 
 router = APIRouter(tags=["connections"])
@@ -47,10 +46,4 @@ async def check_connection(
     """Have the connection checked now; then its health is fresh. What can be put right is."""
     await parts.limiter.hit("check_connection", f"{access.label_id} {connection_id}", state_of(request)["standings"])
     operation = await planning.ask(parts.db, access.label_id, connection_id, now=parts.clock())
-    await parts.bell.ring(operation["_id"])
-    if wait_s:
-        operation = await wait_for_end(parts, operation, wait_s)
-        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
-        response.status_code = 200 if operation["state"] in operations.ENDED else 202
-    response.headers["Location"] = f"/v1/operations/{operation['_id']}"
-    return OperationOut.of(operation)
+    return await answer_operation(parts, operation, wait_s, response)

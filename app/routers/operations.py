@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from app import cursors
 from app.access import BY_RESOURCE, Access, ClaimsDep, PartsDep, access_to, get_person, label_access
 from app.db import Doc
-from app.deps import PagingDep, WaitDep, content_tag, wait_for_end
+from app.deps import PagingDep, WaitDep, answer_operation, content_tag, wait_for_end
 from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, Unauthenticated
 from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
@@ -73,14 +73,8 @@ async def retry_operation(
     """
     operation = await operations.need(parts.db, access.label_id, operation_id)
     await retrying.begin_anew(parts.db, operation, now=parts.clock())
-    await parts.bell.ring(operation_id)
     operation = await operations.need(parts.db, access.label_id, operation_id)
-    if wait_s:
-        operation = await wait_for_end(parts, operation, wait_s)
-        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
-        response.status_code = 200 if operation["state"] in operations.ENDED else 202
-    response.headers["Location"] = f"/v1/operations/{operation_id}"
-    return OperationOut.of(operation)
+    return await answer_operation(parts, operation, wait_s, response)
 
 
 async def _need_own(request: Request, parts: Parts, claims: Claims | ClientClaims, operation_id: str) -> Doc:

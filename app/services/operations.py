@@ -6,25 +6,13 @@ lease), or to ask what became of it. What has ended has none.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Literal
 
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import Conflict, NotFound
 from app.ids import new_id
+from app.models.operations import OperationKind, OperationState
 
-Kind = Literal[
-    "exchange_code",
-    "choose_accounts",
-    "refresh_token",
-    "check_connection",
-    "sync_webhooks",
-    "disconnect",
-    "send_reply",
-    "send_mail",
-    "delete_label",
-]
-State = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
-ENDED: frozenset[State] = frozenset(("succeeded", "failed", "cancelled"))
+ENDED: frozenset[OperationState] = frozenset(("succeeded", "failed", "cancelled"))
 
 LIFE = timedelta(days=90)
 
@@ -57,7 +45,7 @@ async def add(
     db: Database,
     *,
     label_id: str | None,
-    kind: Kind,
+    kind: OperationKind,
     target: str,
     key: str,
     now: datetime,
@@ -99,7 +87,7 @@ async def by_key(db: Database, label_id: str, key: str, *, session: Session | No
     return await db.open("operations").find_one({"label_id": label_id, "key": key}, session=session)
 
 
-async def is_waiting(db: Database, label_id: str, kind: Kind) -> bool:
+async def is_waiting(db: Database, label_id: str, kind: OperationKind) -> bool:
     """Whether any operation of this kind of the label's has not ended."""
     query = {"label_id": label_id, "kind": kind, "state": {"$in": ["queued", "running"]}}
     return await db.open("operations").find_one(query, {"_id": 1}) is not None
@@ -216,7 +204,7 @@ async def retry(db: Database, operation: Doc, *, now: datetime, session: Session
 
 
 async def cancel(
-    db: Database, label_id: str | None, *, kind: Kind, targets: list[str], now: datetime, session: Session
+    db: Database, label_id: str | None, *, kind: OperationKind, targets: list[str], now: datetime, session: Session
 ) -> bool:
     """End the operations of this kind on these targets that have not begun; whether none has begun."""
     query = {"label_id": label_id, "kind": kind, "target": {"$in": targets}, "state": {"$in": ["queued", "running"]}}
@@ -237,7 +225,7 @@ async def end_of_connection(
     detail: str,
     now: datetime,
     session: Session,
-    kinds: Collection[Kind] | None = None,
+    kinds: Collection[OperationKind] | None = None,
 ) -> list[Doc]:
     """End every operation of a connection that has not begun, except the one named `but`; which ones they were.
 
@@ -272,7 +260,9 @@ async def _settle(
     return (await db.open("operations").update_one(mine, update, session=session)).modified_count == 1
 
 
-async def page_of(db: Database, label_id: str, *, state: State | None, before: str | None, limit: int) -> list[Doc]:
+async def page_of(
+    db: Database, label_id: str, *, state: OperationState | None, before: str | None, limit: int
+) -> list[Doc]:
     """Newest first, one more than `limit` if there are more."""
     query: Doc = (
         {"label_id": label_id} | ({"state": state} if state else {}) | ({"_id": {"$lt": before}} if before else {})

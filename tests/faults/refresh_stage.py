@@ -16,6 +16,7 @@ import httpx
 from app.clock import utc_now
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.ids import new_id
+from app.models.operations import OperationKind
 from app.services import operations
 from app.services.connections.schedule import end_of_grant
 from app.services.vault.envelope import SealBroken, unseal
@@ -119,7 +120,7 @@ def _insertion(db: Database, ring: Any, connection: Doc, tokens: dict[str, str],
         await put_secrets(db, ring, tokens, connection=connection, now=now, session=session)
         for number in range(uses):
             key = f"use:{connection['_id']}:{number}"
-            kind: operations.Kind = "check_connection"
+            kind: OperationKind = "check_connection"
             await operations.add(db, kind=kind, key=key, **told, now=now, due_at=used_at, session=session)
 
     return all_of_it

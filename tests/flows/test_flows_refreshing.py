@@ -178,7 +178,7 @@ async def test_half_an_hour_of_lies(live_house: House, meta: Meta) -> None:
     found = await account.now()
     assert (found["status"], found["problem"], found["token_version"]) == ("active", None, 2)
     assert sum((await account.subjects(OWNER)).values()) == 1
-    assert len(await account.stored("audit_log", action="connection.recovered")) == 1
+    assert len(await account.stored("audit_log", action="connection.restored")) == 1
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(10, None), (200, None), (100, 33), (4, None), (2, None), (368, None)])

@@ -41,7 +41,11 @@ async def exchange(hands: Hands, operation: Doc) -> Doc:
     except (*UNAVAILABLE, *RATE_LIMITED) as exc:
         wait = exc.wait if isinstance(exc, RATE_LIMITED) else RETRY
         raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
-    except (*PROVIDER_ERRORS, NoSecret, NotAllowed, SealBroken, KeyError, ValueError) as exc:
+    except NotAllowed as exc:  # it is pending no more: another worker has completed it, or somebody has ended it
+        there = await store.need(hands.db, connection["label_id"], connection["_id"])
+        if there["status"] not in store.CONNECTED and "replaced_by" not in there:
+            raise GiveUp("disconnected", "The connection was ended while its log-in was completed.") from exc
+    except (*PROVIDER_ERRORS, NoSecret, SealBroken, KeyError, ValueError) as exc:
         code = "exchange_interrupted" if isinstance(exc, OUTCOME_UNKNOWN) else "exchange_refused"
         await end(hands, connection, code)
         raise GiveUp(code, "The provider did not complete the log-in. Connect the account again.") from exc

@@ -64,7 +64,6 @@ async def mail_managers(
 
 async def restore(db: Database, audit: Audit, connection: Doc, *, now: datetime) -> bool:
     """A check has found the token good: make a waiting connection active again; whether it was this call."""
-    label_id, connection_id = connection["label_id"], connection["_id"]
     if connection["problem"] not in OF_TOKENS:
         return False
     query = {name: connection[name] for name in ("_id", "label_id", "token_version", "problem")}
@@ -73,10 +72,16 @@ async def restore(db: Database, audit: Audit, connection: Doc, *, now: datetime)
     update["$unset"] = {"problem_since": "", "denied": ""}
 
     async def tell(session: Session) -> None:
-        key = f"connection:{connection_id}:restored:{rfc3339(now)}"
-        await append(db, [Event(label_id, key, "connection.changed", connection_id, now)], session=session)
+        await tell_restored(db, connection, now=now, session=session)
 
     told = {"problem": str(connection["problem"])}
     return await store.change_once(
         db, audit, query, update, "connection.restored", details=told, by=SYSTEM, now=now, also=tell
     )
+
+
+async def tell_restored(db: Database, connection: Doc, *, now: datetime, session: Session) -> None:
+    """Append the event that a waiting connection is active again."""
+    key = f"connection:{connection['_id']}:restored:{rfc3339(now)}"
+    event = Event(connection["label_id"], key, "connection.changed", connection["_id"], now)
+    await append(db, [event], session=session)

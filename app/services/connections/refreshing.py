@@ -21,10 +21,9 @@ from app.services.audit import SYSTEM
 from app.services.connections import store
 from app.services.connections.exchange import PROVIDER_ERRORS, RATE_LIMITED
 from app.services.connections.hands import Hands
-from app.services.connections.reauth import OF_TOKENS, require_login
+from app.services.connections.reauth import OF_TOKENS, require_login, tell_restored
 from app.services.connections.renewals import RENEWALS, Ended, Moved, Renewed
 from app.services.connections.schedule import after_denial, after_failure
-from app.services.events import Event, append
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
@@ -164,15 +163,11 @@ async def _write(hands: Hands, connection: Doc, renewed: Renewed, session: Sessi
         return
     await put_secrets(hands.db, hands.ring, renewed.tokens, connection=connection, now=now, session=session)
     if recovered:
-        await _tell_of_recovery(hands, connection, now=now, session=session)
-
-
-async def _tell_of_recovery(hands: Hands, connection: Doc, *, now: datetime, session: Session) -> None:
-    label_id, connection_id = connection["label_id"], connection["_id"]
-    where = {"label_id": label_id, "target": connection_id}
-    await hands.audit.record(SYSTEM, "connection.recovered", **where, now=now, session=session)
-    key = f"connection:{connection_id}:recovered:{connection['token_version']}"
-    await append(hands.db, [Event(label_id, key, "connection.changed", connection_id, now)], session=session)
+        where = {"label_id": connection["label_id"], "target": connection["_id"]}
+        details = {"problem": str(there["problem"])}
+        action = "connection.restored"
+        await hands.audit.record(SYSTEM, action, **where, details=details, now=now, session=session)
+        await tell_restored(hands.db, connection, now=now, session=session)
 
 
 def _version(connection: Doc) -> Doc:

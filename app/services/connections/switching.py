@@ -7,13 +7,14 @@ from datetime import datetime
 from app.db import Database, Doc, Session, TryTransactionAgain
 from app.errors import ConnectionNotActive, NotFound, StaleVersion
 from app.models.features import WITH_WEBHOOKS, Feature, granted_features
+from app.models.operations import OperationKind
 from app.services import operations
 from app.services.audit import SYSTEM, Audit, By
 from app.services.connections.beginning import check_features
 from app.services.events import Event, append
 from app.services.inbox import replies
 
-CALLS: dict[operations.Kind, Feature] = {"send_reply": "messages"}
+CALLS: dict[OperationKind, Feature] = {"send_reply": "messages"}
 """Which feature an operation needs that waits for its call."""
 
 
