@@ -82,6 +82,7 @@ def create_app(box: Sandbox) -> ASGIApp:
 
     app = FastAPI(title="The sandbox Meta", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(control.look_routes(box))
+    app.include_router(control.end_routes(box))
     app.include_router(control.set_routes(box, storm))
     app.include_router(control.fan_routes(box))
     app.include_router(control.storm_routes(box, storm))

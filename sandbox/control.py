@@ -71,8 +71,8 @@ def look_routes(box: Sandbox) -> APIRouter:
     return router
 
 
-def set_routes(box: Sandbox, storm: Storm) -> APIRouter:
-    """The clock, the end of tokens, options, and starting over."""
+def end_routes(box: Sandbox) -> APIRouter:
+    """What ends behind the product's back: tokens, and webhooks."""
     router = APIRouter(prefix=PREFIX)
 
     @router.post("/tokens/expire")
@@ -95,6 +95,13 @@ def set_routes(box: Sandbox, storm: Storm) -> APIRouter:
         subject = need_subject(order.account)
         box.record("subscription_drifted", account_id=subject.id, fields=order.fields)
         return {"account_id": subject.id, "subscribed_fields": order.fields}
+
+    return router
+
+
+def set_routes(box: Sandbox, storm: Storm) -> APIRouter:
+    """The clock, options, and starting over."""
+    router = APIRouter(prefix=PREFIX)
 
     @router.put("/clock")
     async def set_clock(order: ClockOrder) -> dict[str, Any]:

@@ -221,18 +221,28 @@ async def subscribe(facebook: Facebook, token: Opened, *, page_id: str, wanted: 
 
     One unknown field fails the whole call (code 100), so a refused list is tried again with the core set.
     """
-    url, features = facebook.address(f"/{page_id}/subscribed_apps"), sorted(wanted)
-    for known in (SUBSCRIBED_FIELDS, CORE_FIELDS):
-        fields = list(dict.fromkeys(name for feature in features for name in known.get(feature, [])))
+    url = facebook.address(f"/{page_id}/subscribed_apps")
+    for fields in fields_of(wanted):
         try:
             params = {"subscribed_fields": ",".join(fields)}
             await retried(facebook, "POST", url, token=token, used_for=OF_THE_CONNECTION, params=params)
         except Refused as exc:
-            if exc.code != 100 or known is CORE_FIELDS:
+            if exc.code != 100:
                 raise
+            refused = exc
         else:
             return fields
-    raise AssertionError("unreachable")
+    raise refused
+
+
+def fields_of(wanted: Iterable[Wanted]) -> tuple[list[str], list[str]]:
+    """The webhook fields that these features need: all of them, and the core that every version of Meta's knows."""
+    features = sorted(wanted)
+    every, core = (
+        list(dict.fromkeys(name for feature in features for name in known.get(feature, [])))
+        for known in (SUBSCRIBED_FIELDS, CORE_FIELDS)
+    )
+    return every, core
 
 
 async def subscribed_fields(facebook: Facebook, token: Opened, *, page_id: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Instagram's hosts: the calls we make. Errors are in `graph_errors`; every function may raise any of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -136,17 +137,26 @@ async def subscribe(graph: Graph, token: Opened, features: list[str]) -> list[st
     One unknown field fails the whole call (code 100), so a refused list is tried again with the core set.
     """
     url = graph.address("/me/subscribed_apps")
-    for known in (SUBSCRIBED_FIELDS, CORE_FIELDS):
-        fields = [name for feature in features for name in known.get(feature, [])]
+    for fields in fields_of(features):
         try:
             params = {"subscribed_fields": ",".join(fields)}
             await retried(graph, "POST", url, token=token, used_for=OF_THE_CONNECTION, params=params)
         except Refused as exc:
-            if exc.code != 100 or known is CORE_FIELDS:
+            if exc.code != 100:
                 raise
+            refused = exc
         else:
             return fields
-    raise AssertionError("unreachable")
+    raise refused
+
+
+def fields_of(features: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The webhook fields that these features need: all of them, and the core that every version of Meta's knows."""
+    wanted = sorted(features)
+    every, core = (
+        [name for feature in wanted for name in known.get(feature, [])] for known in (SUBSCRIBED_FIELDS, CORE_FIELDS)
+    )
+    return every, core
 
 
 async def subscribed_fields(graph: Graph, token: Opened, *, account_id: str = "") -> list[str]:

@@ -52,12 +52,13 @@ async def add(
     due_at: datetime | None = None,
     queue: str | None = None,
     connection_id: str | None = None,
+    life: timedelta = LIFE,
     session: Session | None = None,
 ) -> Doc:
     """Write down work to do, at once or at `due_at`. Raises `DuplicateKeyError` when the same intent (`key`) is there.
 
     `label_id` is none for what concerns an account alone. Operations of one `queue` begin in the order they were added.
-    What needs a connection names it, and ends with it.
+    What needs a connection names it, and ends with it. It is shown for `life`.
     """
     operation: Doc = {
         "_id": new_id("op"),
@@ -74,7 +75,7 @@ async def add(
         "problem": None,
         "created_at": now,
         "updated_at": now,
-        "expires_at": now + LIFE,
+        "expires_at": now + life,
     }
     operation |= {"queue": queue} if queue else {}
     operation |= {"connection_id": connection_id} if connection_id else {}

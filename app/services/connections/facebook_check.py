@@ -7,7 +7,7 @@ from app.clients.graph_errors import GraphError, Refused, TokenDead
 from app.db import Doc
 from app.models.features import Feature, granted_features
 from app.services.connections import webhooks
-from app.services.connections.facts import Facts, NothingLearnt, Quota, Webhooks, usage_of
+from app.services.connections.facts import Facts, NothingLearnt, Quota, usage_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import PROBLEMS, problem_of
 
@@ -37,29 +37,12 @@ async def look(hands: Hands, connection: Doc, job: str) -> Facts:
     before = granted_features("facebook", kind, connection["features"], logged_in)
     still = granted_features("facebook", kind, before, said.scopes)
     return Facts(
-        webhooks=await _webhooks(hands, connection, token),
+        webhooks=await webhooks.look(hands, connection, token),
         withdrawn=frozenset(before) - frozenset(still),
         quota=await _quota(hands, token, account_id, still) if kind == "instagram" else None,
         usage=usage_of(hands.facebook, account_id, hands.clock()),
         complete=True,
     )
-
-
-async def _webhooks(hands: Hands, connection: Doc, token: Opened) -> Webhooks | None:
-    """What the Page sends us, compared with what we left it with, and put right at once."""
-    left = sorted(connection["subscribed_fields"])
-    try:
-        shown = sorted(await meta.subscribed_fields(hands.facebook, token, page_id=connection["subscription_id"]))
-    except (Refused, TokenDead):
-        return None
-    if shown == left:
-        return Webhooks(left, shown, [], None)
-    drift = sorted(set(shown) ^ set(left))
-    try:
-        now_there = await webhooks.sync(hands, connection | {"subscribed_fields": shown}, token)
-    except (Refused, TokenDead):
-        return Webhooks(left, shown, drift, None)
-    return Webhooks(sorted(now_there), sorted(now_there), drift, hands.clock())
 
 
 async def _quota(hands: Hands, token: Opened, account_id: str, features: list[Feature]) -> Quota | None:

@@ -14,7 +14,7 @@ from app.services.connections.choices import row_of
 from app.services.connections.choosing import renew_chosen
 from app.services.connections.hands import Hands
 from app.services.vault.opening import NoSecret
-from app.services.vault.secrets import destroy_secret, put_secret
+from app.services.vault.secrets import Room, destroy_secret, fill, make_room
 
 LIST_SCOPE, INSTAGRAM_SCOPE = "pages_show_list", "instagram_basic"
 
@@ -100,8 +100,11 @@ async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
     async def opened(purpose: str) -> Opened:
         return await hands.open(connection, purpose, used_for="connect", job=operation["_id"])
 
-    async def keep(secret: str, purpose: str) -> Opened:
-        await put_secret(hands.db, hands.ring, secret, connection=connection, purpose=purpose, now=hands.clock())
+    async def room_for(purpose: str) -> Room:
+        return await make_room(hands.db, hands.ring, connection=connection, purpose=purpose, now=hands.clock())
+
+    async def keep(room: Room, secret: str) -> Opened:
+        await fill(hands.db, hands.ring, room, secret, now=hands.clock())
         return Opened(secret, "connect")
 
     try:
@@ -112,8 +115,10 @@ async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
         short = await opened("short_token")
     except NoSecret:
         uri = hands.settings.redirect_uri("facebook")
-        found = await meta.exchange_code(hands.facebook, await opened("code"), redirect_uri=uri)
-        short = await keep(found.token, "short_token")
+        code, room = await opened("code"), await room_for("short_token")
+        found = await meta.exchange_code(hands.facebook, code, redirect_uri=uri)
+        short = await keep(room, found.token)
+    room = await room_for("user_token")
     long = await meta.lengthen(hands.facebook, short)
     await store.update(hands.db, connection, {"token_issued_at": hands.clock()})
-    return await keep(long.token, "user_token")
+    return await keep(room, long.token)

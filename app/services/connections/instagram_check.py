@@ -7,7 +7,7 @@ from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
 from app.models.features import Feature, granted_features
 from app.services.connections import webhooks
-from app.services.connections.facts import Facts, NothingLearnt, Quota, Webhooks, usage_of
+from app.services.connections.facts import Facts, NothingLearnt, Quota, usage_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import problem_of
 
@@ -32,7 +32,7 @@ async def look(hands: Hands, connection: Doc, job: str) -> Facts:
         return Facts(trouble="account_unreachable")
     if hands.graph.pause_left_s(account_id):
         return Facts(usage=usage_of(hands.graph, account_id, hands.clock()))
-    found = await _webhooks(hands, connection, token)
+    found = await webhooks.look(hands, connection, token)
     withdrawn, quota = await _permissions(hands, connection, token, account_id)
     return Facts(
         webhooks=found,
@@ -49,28 +49,6 @@ def _trouble_of(refusal: Refused) -> str:
     if refusal.reason == "permission_lost":
         return "permission_withdrawn"
     raise NothingLearnt from refusal
-
-
-async def _webhooks(hands: Hands, connection: Doc, token: Opened) -> Webhooks | None:
-    """What the account sends us, compared with what is wanted, and put right at once."""
-    wanted = await webhooks.wanted_features(hands, connection)
-    fields = sorted(name for feature in wanted for name in meta.SUBSCRIBED_FIELDS[feature])
-    core = sorted(name for feature in wanted for name in meta.CORE_FIELDS[feature])
-    try:
-        shown = sorted(await meta.subscribed_fields(hands.graph, token, account_id=connection["active_account_id"]))
-    except (Refused, TokenDead):
-        return None
-    left = sorted(connection["subscribed_fields"])
-    if shown == core == left:
-        fields = core  # Meta has refused the others
-    drift = sorted(set(left) ^ set(shown))
-    if shown == fields:
-        return Webhooks(fields, shown, [], None)
-    try:
-        now_there = await webhooks.sync(hands, connection | {"subscribed_fields": shown}, token)
-    except (Refused, TokenDead):
-        return Webhooks(fields, shown, drift or sorted(set(fields) ^ set(shown)), None)
-    return Webhooks(fields, sorted(now_there), drift, hands.clock() if drift else None)
 
 
 async def _permissions(

@@ -10,7 +10,7 @@ from app.services.connections.activation import Grant, activate
 from app.services.connections.hands import Hands
 from app.services.connections.schedule import refresh_after
 from app.services.vault.opening import NoSecret
-from app.services.vault.secrets import destroy_secret, put_secret
+from app.services.vault.secrets import Room, destroy_secret, fill, make_room
 
 
 async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
@@ -44,8 +44,11 @@ async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
     async def opened(purpose: str) -> Opened:
         return await hands.open(connection, purpose, used_for="connect", job=operation["_id"])
 
-    async def keep(secret: str, purpose: str, instead_of: str) -> Opened:
-        await put_secret(hands.db, hands.ring, secret, connection=connection, purpose=purpose, now=hands.clock())
+    async def room_for(purpose: str) -> Room:
+        return await make_room(hands.db, hands.ring, connection=connection, purpose=purpose, now=hands.clock())
+
+    async def keep(room: Room, secret: str, instead_of: str) -> Opened:
+        await fill(hands.db, hands.ring, room, secret, now=hands.clock())
         await destroy_secret(hands.db, connection=connection, purpose=instead_of)
         return Opened(secret, "connect")
 
@@ -57,11 +60,13 @@ async def _long_token(hands: Hands, operation: Doc, connection: Doc) -> Opened:
         short = await opened("short_token")
     except NoSecret:
         uri = hands.settings.redirect_uri("instagram")
-        found = await meta.exchange_code(hands.graph, await opened("code"), redirect_uri=uri)
+        code, room = await opened("code"), await room_for("short_token")
+        found = await meta.exchange_code(hands.graph, code, redirect_uri=uri)
         granted = list(found.scopes) or connection["asked_scopes"]  # it does not always say
         await store.update(hands.db, connection, {"granted_scopes": granted})
-        short = await keep(found.token, "short_token", "code")
+        short = await keep(room, found.token, "code")
+    room = await room_for("access_token")
     long = await meta.exchange_for_long(hands.graph, short)
     now = hands.clock()
     await store.update(hands.db, connection, {"token_issued_at": now, "token_expires_at": now + long.lifetime})
-    return await keep(long.token, "access_token", "short_token")
+    return await keep(room, long.token, "short_token")

@@ -1,4 +1,7 @@
-"""When connections are checked: every six hours, soon after a provider refused something, and when somebody asks."""
+"""When connections are checked: every six hours, soon after a provider refused something, and when somebody asks.
+
+A Spotify account is checked right after its idle refresh: it needs a token that lives, and that lasts an hour only.
+"""
 
 import hashlib
 from contextlib import suppress
@@ -14,6 +17,9 @@ from app.services import operations
 from app.services.connections import store
 
 EVERY = timedelta(hours=6)
+AFTER_REFRESH = timedelta(minutes=1)
+PLANNED_LIFE = timedelta(days=7)
+"""So long a check that nobody asked for stays in the list of operations."""
 SPREAD = 0.1
 """By how much of it one connection is checked more or less often, so that many do not fall together."""
 
@@ -21,9 +27,9 @@ SPREAD = 0.1
 async def plan(db: Database, connection: Doc, *, now: datetime) -> None:
     """Write down the check that is due, once however many workers look, and when the next one is."""
     with suppress(DuplicateKeyError):  # who planned it may have died before the next line
-        await _add(db, connection, rfc3339(connection["check_at"]), now=now)
+        await _add(db, connection, rfc3339(connection["check_at"]), life=PLANNED_LIFE, now=now)
     key = {"_id": connection["_id"], "label_id": connection["label_id"], "check_at": connection["check_at"]}
-    await db.open("connections").update_one(key, {"$set": {"check_at": now + _pause(connection["_id"], now)}})
+    await db.open("connections").update_one(key, {"$set": {"check_at": _next(connection, now)}})
 
 
 async def ask(db: Database, label_id: str, connection_id: str, *, now: datetime) -> Doc:
@@ -31,10 +37,10 @@ async def ask(db: Database, label_id: str, connection_id: str, *, now: datetime)
     connection = await store.need(db, label_id, connection_id)
     if connection["status"] not in store.CONNECTED:
         raise ConnectionNotActive("Only an account that is connected can be checked")
-    return await _add(db, connection, new_id("op"), now=now)
+    return await _add(db, connection, new_id("op"), life=operations.LIFE, now=now)
 
 
-async def _add(db: Database, connection: Doc, intent: str, *, now: datetime) -> Doc:
+async def _add(db: Database, connection: Doc, intent: str, *, life: timedelta, now: datetime) -> Doc:
     return await operations.add(
         db,
         label_id=connection["label_id"],
@@ -42,8 +48,16 @@ async def _add(db: Database, connection: Doc, intent: str, *, now: datetime) -> 
         target=connection["_id"],
         connection_id=connection["_id"],
         key=f"check_connection:{connection['_id']}:{intent}",
+        life=life,
         now=now,
     )
+
+
+def _next(connection: Doc, now: datetime) -> datetime:
+    refresh_at: datetime | None = connection.get("refresh_at")
+    if connection["provider"] == "spotify" and refresh_at and refresh_at > now:
+        return refresh_at + AFTER_REFRESH
+    return now + _pause(connection["_id"], now)
 
 
 def _pause(connection_id: str, now: datetime) -> timedelta:

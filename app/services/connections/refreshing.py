@@ -22,12 +22,12 @@ from app.services.connections import store
 from app.services.connections.exchange import PROVIDER_ERRORS, RATE_LIMITED
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import OF_TOKENS, require_login, tell_restored
-from app.services.connections.renewals import RENEWALS, Ended, Moved, Renewed
+from app.services.connections.renewals import RENEWALS, TOKENS, Ended, Moved, Renewed
 from app.services.connections.schedule import after_denial, after_failure
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
-from app.services.vault.secrets import put_secrets
+from app.services.vault.secrets import Room, fill, make_room
 
 ENDS_SOON = timedelta(minutes=1)
 """A token that ends within this time is used no more."""
@@ -72,7 +72,7 @@ async def ask(db: Database, connection: Doc, *, now: datetime) -> Doc:
 
 
 async def refresh(hands: Hands, operation: Doc) -> Doc:
-    """Refresh a connection's tokens. The result names it. Raises `TryAgain`, `GiveUp`."""
+    """Refresh a connection's tokens. The result names it. Raises `TryAgain`, `GiveUp`, `RingUnavailable`."""
     try:
         connection = await store.need(hands.db, operation["label_id"], operation["target"])
     except NotFound as exc:
@@ -80,6 +80,10 @@ async def refresh(hands: Hands, operation: Doc) -> Doc:
     result = {"connection_id": connection["_id"]}
     if connection["token_version"] != int(operation["key"].rpartition(":")[2]):
         return result
+    rooms = [  # made first: the provider may give its tokens only once, and the ring may be away then
+        await make_room(hands.db, hands.ring, connection=connection, purpose=purpose, now=hands.clock())
+        for purpose in TOKENS[connection["provider"]]
+    ]
     try:
         renewed = await _renewed(hands, operation, connection)
     except Moved:
@@ -88,7 +92,7 @@ async def refresh(hands: Hands, operation: Doc) -> Doc:
         await _denied(hands, connection, exc)
         return result
     await faults.reach("refresh_answered")
-    await _keep(hands, connection, renewed)
+    await _keep(hands, connection, renewed, rooms)
     return result
 
 
@@ -137,11 +141,11 @@ async def _denied(hands: Hands, connection: Doc, error: TokenDead | GrantInvalid
     raise TryAgain(now + verdict.again_after, "token_denied") from error
 
 
-async def _keep(hands: Hands, connection: Doc, renewed: Renewed) -> None:
+async def _keep(hands: Hands, connection: Doc, renewed: Renewed, rooms: list[Room]) -> None:
     """Write fresh tokens, unless somebody else has meanwhile, or the connection has been left."""
     for pause_s in WRITE_AGAIN_S:
         try:
-            await hands.db.in_transaction(lambda session: _write(hands, connection, renewed, session))
+            await hands.db.in_transaction(lambda session: _write(hands, connection, renewed, rooms, session))
             return
         except PyMongoError:
             if pause_s is None:
@@ -149,7 +153,7 @@ async def _keep(hands: Hands, connection: Doc, renewed: Renewed) -> None:
             await asyncio.sleep(pause_s)
 
 
-async def _write(hands: Hands, connection: Doc, renewed: Renewed, session: Session) -> None:
+async def _write(hands: Hands, connection: Doc, renewed: Renewed, rooms: list[Room], session: Session) -> None:
     now, connections = hands.clock(), hands.db.open("connections")
     query = _version(connection) | {"status": {"$in": list(TENDED)}}
     there = await connections.find_one(query, session=session)
@@ -161,7 +165,9 @@ async def _write(hands: Hands, connection: Doc, renewed: Renewed, session: Sessi
     update = {"$set": changes, "$unset": {"denied": ""}, "$inc": {"version": 1}}
     if (await connections.update_one(query, update, session=session)).modified_count == 0:
         return
-    await put_secrets(hands.db, hands.ring, renewed.tokens, connection=connection, now=now, session=session)
+    for room in rooms:
+        if room.purpose in renewed.tokens:
+            await fill(hands.db, hands.ring, room, renewed.tokens[room.purpose], now=now, session=session)
     if recovered:
         where = {"label_id": connection["label_id"], "target": connection["_id"]}
         details = {"problem": str(there["problem"])}

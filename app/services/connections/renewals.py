@@ -90,6 +90,12 @@ async def of_spotify(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
     return _renewed(hands, connection, tokens, life=None, **times)
 
 
+TOKENS: dict[Provider, tuple[str, ...]] = {
+    "instagram": ("access_token",),
+    "facebook": ("user_token", "access_token"),
+    "spotify": ("access_token", "refresh_token"),
+}
+"""What a refresh may give, by its purpose in the vault."""
 RENEWALS: dict[Provider, Renewal] = {"instagram": of_instagram, "facebook": of_facebook, "spotify": of_spotify}
 """Given the operation and the connection. Each raises what its client raises, `NoSecret`, `NotAllowed`, `SealBroken`,
 `Moved`, `Ended`, `TryAgain` and `GiveUp`."""

@@ -12,7 +12,7 @@ from app.services.connections.hands import Hands
 from app.services.connections.schedule import end_of_grant, refresh_after
 from app.services.operations import GiveUp
 from app.services.vault.opening import NoSecret
-from app.services.vault.secrets import destroy_secret, put_secrets
+from app.services.vault.secrets import Room, destroy_secret, fill, make_room
 
 
 async def complete(hands: Hands, operation: Doc, connection: Doc) -> None:
@@ -58,6 +58,10 @@ async def _tokens(hands: Hands, operation: Doc, connection: Doc) -> dict[str, Op
     except NoSecret:
         pass
     code, verifier = await opened("code"), await opened("verifier")
+    rooms = [  # made first: the code works once, and the ring may be away afterwards
+        await make_room(hands.db, hands.ring, connection=connection, purpose=purpose, now=hands.clock())
+        for purpose in ("access_token", "refresh_token")
+    ]
     found = await spotify.exchange_code(
         hands.spotify,
         code.reveal("connect"),
@@ -67,18 +71,21 @@ async def _tokens(hands: Hands, operation: Doc, connection: Doc) -> dict[str, Op
     if found.refresh_token is None:
         raise Refused("malformed_answer")
     tokens = {"access_token": found.access_token, "refresh_token": found.refresh_token}
-    await _keep(hands, connection, found, tokens)
+    await _keep(hands, connection, found, tokens, rooms)
     return {purpose: Opened(token, "connect") for purpose, token in tokens.items()}
 
 
-async def _keep(hands: Hands, connection: Doc, found: spotify.Tokens, tokens: dict[str, str]) -> None:
+async def _keep(
+    hands: Hands, connection: Doc, found: spotify.Tokens, tokens: dict[str, str], rooms: list[Room]
+) -> None:
     """Seal both tokens and forget the code they came for: all of it, or nothing."""
     now = hands.clock()
     changes: Doc = {"token_issued_at": now, "token_expires_at": now + found.lifetime, "authorized_at": now}
     changes["granted_scopes"] = list(found.scopes) or connection["asked_scopes"]
 
     async def all_of_it(session: Session) -> None:
-        await put_secrets(hands.db, hands.ring, tokens, connection=connection, now=now, session=session)
+        for room in rooms:
+            await fill(hands.db, hands.ring, room, tokens[room.purpose], now=now, session=session)
         for purpose in ("code", "verifier"):
             await destroy_secret(hands.db, connection=connection, purpose=purpose, session=session)
         await store.update(hands.db, connection, changes, session=session)

@@ -11,6 +11,7 @@ from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
 from app.models.features import WITH_WEBHOOKS, AccountKind, Feature
 from app.services.connections import store
+from app.services.connections.facts import Webhooks
 from app.services.connections.hands import Hands
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
@@ -45,6 +46,43 @@ async def wanted_features(hands: Hands, connection: Doc) -> list[str]:
     if connection["subscription_id"] is None:
         return []
     return sorted({feature for _, feature in await _wanted(hands, connection)})
+
+
+async def look(hands: Hands, connection: Doc, token: Opened) -> Webhooks | None:
+    """What the account sends us, compared with what is wanted and with what we left, and put right at once.
+
+    None when the provider does not tell.
+    """
+    every, core = await _wanted_fields(hands, connection)
+    try:
+        shown = sorted(await _subscribed_fields(hands, connection, token))
+    except (Refused, TokenDead):
+        return None
+    left = sorted(connection["subscribed_fields"])
+    fields = core if shown == core == left else every  # where Meta has refused the others, the core is all there is
+    drift = sorted(set(left) ^ set(shown))
+    if shown == fields:
+        return Webhooks(fields, shown, [], None)
+    try:
+        now_there = await sync(hands, connection | {"subscribed_fields": shown}, token)
+    except (Refused, TokenDead):
+        return Webhooks(fields, shown, drift or sorted(set(fields) ^ set(shown)), None)
+    return Webhooks(fields, sorted(now_there), drift, hands.clock() if drift else None)
+
+
+async def _wanted_fields(hands: Hands, connection: Doc) -> tuple[list[str], list[str]]:
+    wanted = await _wanted(hands, connection)
+    if connection["provider"] == "facebook":
+        every, core = facebook.fields_of(wanted)
+    else:
+        every, core = instagram.fields_of({feature for _, feature in wanted})
+    return sorted(every), sorted(core)
+
+
+async def _subscribed_fields(hands: Hands, connection: Doc, token: Opened) -> list[str]:
+    if connection["provider"] == "facebook":
+        return await facebook.subscribed_fields(hands.facebook, token, page_id=connection["subscription_id"])
+    return await instagram.subscribed_fields(hands.graph, token, account_id=connection["active_account_id"])
 
 
 async def _subscribe_page(

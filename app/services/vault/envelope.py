@@ -7,7 +7,7 @@ decrypted, so that one ciphertext cannot open under two keys.
 
 import hmac
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -75,17 +75,37 @@ class AccountBinding:
         return {"app": f"soundops-account-v{VERSION}"} | asdict(self)
 
 
+@dataclass(frozen=True)
+class DataKey:
+    """A fresh data key, wrapped already: what it seals needs the ring no more."""
+
+    key_id: str
+    wrapped: bytes
+    raw: bytes = field(repr=False)
+
+
+async def new_data_key(ring: Wraps, binding: Binding | AccountBinding) -> DataKey:
+    """A data key for one secret. Raises `RingUnavailable`."""
+    raw = os.urandom(32)
+    key_id, wrapped = await ring.wrap(raw, binding=binding)
+    return DataKey(key_id, wrapped, raw)
+
+
 async def seal(ring: Wraps, secret: str, binding: Binding | AccountBinding) -> dict[str, Any]:
     """An envelope, as it is stored. Raises `RingUnavailable`."""
-    data_key, nonce, bound = os.urandom(32), os.urandom(NONCE_BYTES), binding.additional_data()
-    key_id, wrapped = await ring.wrap(data_key, binding=binding)
+    return seal_with(await new_data_key(ring, binding), secret, binding)
+
+
+def seal_with(data_key: DataKey, secret: str, binding: Binding | AccountBinding) -> dict[str, Any]:
+    """The envelope of the one secret that this data key was made for."""
+    nonce = os.urandom(NONCE_BYTES)
     return {
         "v": VERSION,
-        "key_id": key_id,
-        "wrapped_key": wrapped,
+        "key_id": data_key.key_id,
+        "wrapped_key": data_key.wrapped,
         "nonce": nonce,
-        "commitment": commitment_of(data_key),
-        "ciphertext": AESGCM(data_key).encrypt(nonce, secret.encode(), bound),
+        "commitment": commitment_of(data_key.raw),
+        "ciphertext": AESGCM(data_key.raw).encrypt(nonce, secret.encode(), binding.additional_data()),
     }
 
 
