@@ -245,3 +245,16 @@ async def test_the_right_password_past_the_limit_is_not_told(limited: Open) -> N
         answers = await asyncio.gather(*(house.http.post("/v1/sessions", json=body) for body in bodies))
         codes = [answer.json()["code"] for answer in answers]
         assert codes.count("invalid_credentials") == 10 and codes[-1] == "too_many_requests"
+
+
+async def test_checks_of_a_connection_are_limited(limited: Open) -> None:
+    """Each connection by itself: a check asks its provider."""
+    async with limited("check_connection=2/600") as house:
+        owner = await house.person()
+        label_id = await house.label(owner)
+        paths = [
+            f"/v1/labels/{label_id}/connections/{(await house.connection(label_id, account))['_id']}/check"
+            for account in ("17841400000000001", "17841400000000002")
+        ]
+        assert [(await owner.post(paths[0])).status_code for _ in range(3)] == [202, 202, 429]
+        assert (await owner.post(paths[1])).status_code == 202

@@ -1,13 +1,14 @@
 """Features switched off and on: what is off stops at once, in both directions."""
 
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from app.db import Doc
 from app.services.vault.opening import NotAllowed
-from tests.flows.flows_harness import Desk, Meta, pass_by
+from tests.flows.flows_harness import PAYLOADS_AT, Desk, Meta, move_to, pass_by, sit_down
 from tests.house import ACCOUNT, House, message_change
 
 
@@ -98,3 +99,36 @@ async def test_what_cannot_be_switched(house: House) -> None:
     path = f"/v1/labels/{label_id}/connections/{live['_id']}"
     assert (await owner.patch(path, json={"features": []}, headers={"If-Match": '"7"'})).status_code == 412
     assert (await owner.patch(path, json={"features": ["catalogue"]})).status_code == 422
+
+
+OF_MESSAGES = (
+    *("text", "images", "ig_reel", "inline_reply", "story_reply", "story_mention", "quick_reply", "unsupported"),
+    *("postback", "referral", "ad_referral", "echo", "standby", "react", "seen", "unsend", "edit"),
+)
+OF_COMMENTS = ("comment", "comment_flat", "comment_on_ad", "live_comment")
+
+
+@pytest.mark.parametrize("name", [*OF_MESSAGES, *OF_COMMENTS])
+async def test_no_kind_of_webhook_comes_in_for_a_feature_that_is_off(timeless_house: House, name: str) -> None:
+    """Taken from Meta with 200 and worked off, and nothing of it is kept; with the feature on it is."""
+    house = timeless_house
+    move_to(house, PAYLOADS_AT)
+    feature, other = ("messages", "comments") if name in OF_MESSAGES else ("comments", "messages")
+    desk = await sit_down(house, active_features=[other])
+    await desk.give(name)
+    kept = ("conversations", "messages", "comments", "parked_changes", "events")
+    assert [one for one in kept if await desk.stored(one)] == []
+    assert await desk.undrained() == []
+    assert not any("change" in row for row in await desk.stored("webhook_inbox"))
+    on = await sit_down_again(house, active_features=[feature])
+    await house.db.open("webhook_inbox").delete_many({})
+    await on.give(name)
+    assert any([await on.stored(one) for one in ("conversations", "messages", "comments")])
+
+
+async def sit_down_again(house: House, **connection: Any) -> Desk:
+    """Another label's desk, with the same account."""
+    owner = await house.person("second@example.com")
+    label_id = await house.label(owner, "second")
+    found = await house.connection(label_id, **connection)
+    return Desk(house, owner, label_id, found["_id"])

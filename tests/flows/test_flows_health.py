@@ -214,8 +214,8 @@ async def test_an_outage_is_told_from_its_beginning(live_desk: Desk, meta: Meta)
     assert after["webhooks"] == before["webhooks"] and (await status(live_desk)) == ("active", None)
 
 
-async def test_checks_are_limited(house: House) -> None:
-    """Ten in ten minutes; what is not connected cannot be checked."""
+async def test_what_is_not_connected_cannot_be_checked(house: House) -> None:
+    """There is nothing to ask a provider with."""
     owner = await house.person()
     label_id = await house.label(owner)
     ended = await house.connection(label_id, status="revoked")

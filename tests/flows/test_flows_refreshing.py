@@ -12,6 +12,7 @@ from app.services.connections import refreshing
 from app.services.connections.refreshing import ask, usable_token
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.opening import NotAllowed
+from app.services.vault.ring import Bound, PublicRing, RingUnavailable
 from tests.flows.flows_harness import Meta
 from tests.flows.keeping_harness import DAY, OWNER, Kept, facebook, kept
 from tests.house import House
@@ -272,3 +273,34 @@ async def test_facebook_calls_both_tokens_dead(live_house: House, meta: Meta) ->
     assert [one["state"] for one in await account.refreshes()] == ["failed"]
     assert len(await account.stored("secrets")) == 2
     assert sum((await account.subjects(OWNER)).values()) == 1
+
+
+class Leaves:
+    """The house's ring, which goes away after it has wrapped so many data keys."""
+
+    def __init__(self, ring: PublicRing, wraps: int) -> None:
+        self.ring, self.wraps, self.kind, self.current = ring, wraps, ring.kind, ring.current
+
+    async def wrap(self, data_key: bytes, *, binding: Bound) -> tuple[str, bytes]:
+        """As the ring, while it is there."""
+        if self.wraps == 0:
+            raise RingUnavailable("away")
+        self.wraps -= 1
+        return await self.ring.wrap(data_key, binding=binding)
+
+    async def close(self) -> None:
+        """Nothing of its own."""
+
+
+async def test_the_key_ring_goes_away_beside_the_provider(account: Kept, meta: Meta) -> None:
+    """What Spotify gives once is kept, although the ring is away when it comes; without the ring nothing is asked."""
+    worker, whole = account.house.worker, account.house.worker.rings[0]
+    worker.rings = (Leaves(whole, 1), worker.rings[1])
+    await use(account)
+    await account.house.work()
+    assert await meta.ledger("spotify_token_refreshed") == []
+    worker.rings = (Leaves(whole, 2), worker.rings[1])
+    await account.pass_by(MINUTE)
+    assert len(await meta.ledger("spotify_token_refreshed")) == 1
+    worker.rings = (whole, worker.rings[1])
+    assert await sealed_pair(account) == await live_pair(meta)

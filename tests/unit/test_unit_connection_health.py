@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.clients.graph_errors import Refused, TokenDead, error_of
 from app.db import Doc
 from app.models.connection_health import Code
 from app.services.connections import health
-from app.services.connections.reauth import problem_of
+from app.services.connections.reauth import OF_TOKENS, problem_of
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -105,3 +107,46 @@ def test_what_says_nothing_of_a_token(code: int, subcode: int) -> None:
     """Metrics and publishing that are refused are refusals of that call."""
     error = error_of({"error": {"code": code, "error_subcode": subcode}}, 400, repeatable=True)
     assert isinstance(error, Refused)
+
+
+TROUBLE = st.none() | st.builds(
+    lambda code: {"code": code, "since": NOW - DAY}, st.sampled_from(["account_unreachable"])
+)
+INSTANT = st.none() | st.builds(lambda days: NOW + days * DAY, st.integers(-400, 400))
+CHECKS = st.fixed_dictionaries(
+    {},
+    optional={
+        "checked_at": st.just(NOW),
+        "unreachable_since": INSTANT,
+        "trouble": TROUBLE,
+        "usage": st.builds(lambda at: {"percent": None, "paused_until": at}, INSTANT),
+        "quota": st.builds(
+            lambda used, total: {"used": used, "total": total, "window_s": None},
+            st.integers(0, 200),
+            st.none() | st.integers(0, 100),
+        ),
+        "withdrawn": st.dictionaries(st.sampled_from(["messages", "comments"]), st.just(NOW - DAY)),
+    },
+)
+
+
+@given(
+    checks=CHECKS.filter(lambda found: not found.get("quota") or "checked_at" in found),
+    ends_at=INSTANT,
+    status=st.sampled_from(["active", "needs_reauth"]),
+    problem=st.sampled_from([*sorted(OF_TOKENS), "key_compromised", None]),
+)
+def test_any_facts_make_a_health(checks: Doc, ends_at: datetime | None, status: str, problem: str | None) -> None:
+    """Whatever was found: each diagnosis once, its severity within the status, and the worst of them is the status."""
+    changes = {"checks": checks, "access_ends_at": ends_at, "status": status}
+    changes["problem"] = (problem or "token_invalid") if status == "needs_reauth" else None
+    found = health.of(CONNECTION | changes, advanced=True, reconnecting=False, now=NOW)
+    codes = [diagnosis.code for diagnosis in found.diagnoses]
+    assert len(codes) == len(set(codes))
+    worst = {diagnosis.severity for diagnosis in found.diagnoses}
+    if status == "needs_reauth":
+        assert found.status == "broken"
+    if "broken" in worst:
+        assert found.status == "broken"
+    if found.status == "ok":
+        assert worst <= {"info"} and status == "active"
