@@ -132,7 +132,8 @@ async def test_no_row_says_who_somebody_is(connected_house: House) -> None:
     assert len(rows) >= 2
     without_macs = [{name: value for name, value in row.items() if name not in ("mac", "before")} for row in rows]
     stored = b"".join(bson.encode(row) for row in without_macs)
-    canaries = ["canary", "Canary", "A Person", "Nightjar", "nightjar.records", "@", "mara", "127.0.0.1"]
+    canaries = ["canary", "Canary", "A Person", "Nightjar", "nightjar.records", "mara", "127.0.0.1"]
+    assert "@" not in repr(without_macs)  # of bytes, one in a hundred times or sizes has it by chance
     assert [one for one in [*canaries, written["igsid"], written["mid"]] if one.encode() in stored] == []
 
 
