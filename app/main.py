@@ -21,16 +21,18 @@ from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
     audit,
+    comments,
     connection_accounts,
     connection_end,
     connection_health,
     connection_renewal,
     connections,
+    conversations,
     health,
-    inbox,
     labels,
     me,
     members,
+    messages,
     meta_callbacks,
     oauth,
     operations,
@@ -91,7 +93,8 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
-    of_labels = (labels, members, audit, support, *of_connections, inbox, operations)
+    of_inbox = (conversations, messages, comments)
+    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -55,3 +55,14 @@ class Collection:
     """What the end of a connection does to the documents that name it as `connection_id`: at once (`erase`), once the
     provider has been asked to revoke (`destroy`), or nothing, because they hold ids alone. None where none does."""
     indexes: tuple[Index, ...] = ()
+
+
+def up(*fields: str) -> Keys:
+    """The keys of an ascending index."""
+    return tuple((field, 1) for field in fields)
+
+
+CONTRACT = "contract (6.1.b)"
+INTEREST = "legitimate interest: a service that is safe and loses nothing (6.1.f)"
+THIRTY_DAYS = "30 days after Meta's own time"
+EXPIRES = Index(up("expires_at"), ttl=True)

@@ -1,23 +1,12 @@
-"""Conversations, messages and comments, read for people. No read shows what has expired."""
+"""Conversations and messages, read for people. No read shows what has expired."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.db import Database, Doc
 from app.errors import FieldError, InvalidInput, NotFound, StaleVersion
-from app.models.data_map import CONTENT_LIFE
 from app.services.inbox.unread import recount
 from app.services.labels import members
-
-Cursor = tuple[datetime, str]
-SLACK = timedelta(days=1)
-
-
-def _page(query: Doc, field: str, after: Cursor | None, *, now: datetime) -> Doc:
-    """Bound the sort key: by the cursor from above, and from below by what can still be there."""
-    earliest = {"$gt": now - CONTENT_LIFE - SLACK}
-    if after is None:
-        return query | {field: earliest}
-    return query | {field: earliest | {"$lte": after[0]}, "$nor": [{field: after[0], "_id": {"$gte": after[1]}}]}
+from app.services.pages import Cursor, page_query
 
 
 async def page_of_conversations(
@@ -39,7 +28,7 @@ async def page_of_conversations(
     query |= {"assignee": assignee} if assignee else {}
     if unread is not None:
         query["unread_count"] = {"$gt": 0} if unread else 0
-    found = db.open("conversations").find(_page(query, "last_message_at", after, now=now))
+    found = db.open("conversations").find(page_query(query, "last_message_at", after, now=now))
     return await found.sort([("last_message_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 
 
@@ -88,7 +77,7 @@ async def page_of_messages(
 ) -> list[Doc]:
     """Newest first, one more than `limit` if there are more."""
     query = {"label_id": label_id, "conversation_id": conversation_id, "expires_at": {"$gt": now}}
-    found = db.open("messages").find(_page(query, "ordered_at", after, now=now))
+    found = db.open("messages").find(page_query(query, "ordered_at", after, now=now))
     return await found.sort([("ordered_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 
 
@@ -108,29 +97,3 @@ async def need_message_in_conversation(
     """The message and its conversation, which knows up to when the fan has read. Raises `NotFound`."""
     message = await need_message(db, label_id, message_id, now=now)
     return message, await need_conversation(db, label_id, message["conversation_id"], now=now)
-
-
-async def page_of_comments(
-    db: Database,
-    label_id: str,
-    *,
-    media_id: str | None,
-    status: str | None,
-    after: Cursor | None,
-    limit: int,
-    now: datetime,
-) -> list[Doc]:
-    """Newest first, one more than `limit` if there are more."""
-    query: Doc = {"label_id": label_id, "expires_at": {"$gt": now}}
-    query |= {"media.provider_id": media_id} if media_id else {}
-    query |= {"status": status} if status else {}
-    found = db.open("comments").find(_page(query, "sent_at", after, now=now))
-    return await found.sort([("sent_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
-
-
-async def need_comment(db: Database, label_id: str, comment_id: str, *, now: datetime) -> Doc:
-    """The comment. Raises `NotFound`."""
-    comment = await db.open("comments").find_one({"_id": comment_id, "label_id": label_id, "expires_at": {"$gt": now}})
-    if comment is None:
-        raise NotFound
-    return comment

@@ -1,15 +1,13 @@
-"""Conversations, messages and comments, as the API shows and takes them."""
+"""Messages, as the API shows and takes them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from app.models.base import ApiModel, Doc, Instant, Page, left_out
-from app.models.reply_window import human_agent_until, window_closes_at
+from app.models.base import ApiModel, Doc, Instant, Page
 
 TEXT_BYTES = 1000
-ConversationStatus = Literal["open", "snoozed", "closed"]
 MessageState = Literal["queued", "sent", "failed", "unknown"]
 
 
@@ -19,76 +17,6 @@ def _fits(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
     return text
-
-
-class ParticipantOut(ApiModel):
-    """The fan, as the provider knows them to this account."""
-
-    provider_id: str
-    username: str | None
-    name: str | None
-    picture_url: str | None
-
-
-class ReplyWindowOut(ApiModel):
-    """Until when the provider takes an answer; null when the fan has never written."""
-
-    closes_at: Instant | None
-    human_agent_until: Instant | None
-
-
-class ConversationOut(ApiModel):
-    """One fan's conversation with one account."""
-
-    id: Annotated[str, Field(examples=["cnv_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    connection_id: str
-    provider: str
-    participant: ParticipantOut
-    status: ConversationStatus
-    assignee: str | None
-    tags: list[str]
-    snoozed_until: Instant | None
-    unread_count: int
-    last_message_at: Instant | None
-    reply_window: ReplyWindowOut
-    expires_at: Instant
-    """When its newest message is deleted, and it with it."""
-
-    @classmethod
-    def of(cls, conversation: Doc) -> "ConversationOut":
-        """The conversation of this document."""
-        window = ReplyWindowOut(
-            closes_at=window_closes_at(conversation), human_agent_until=human_agent_until(conversation)
-        )
-        return cls(
-            id=conversation["_id"],
-            connection_id=conversation["connection_id"],
-            provider=conversation["provider"],
-            participant=ParticipantOut(**conversation["participant"]),
-            status=conversation["status"],
-            assignee=conversation["assignee"],
-            tags=conversation["tags"],
-            snoozed_until=conversation["snoozed_until"],
-            unread_count=conversation["unread_count"],
-            last_message_at=conversation.get("last_message_at"),
-            reply_window=window,
-            expires_at=conversation["expires_at"],
-        )
-
-
-class ConversationPage(Page[ConversationOut]):
-    """Conversations, the one with the newest message first."""
-
-
-class ConversationChange(ApiModel):
-    """What to change; what is left out stays."""
-
-    status: ConversationStatus = Field(default_factory=left_out)
-    assignee: Annotated[str, Field(max_length=40, pattern=r"^usr_")] | None = None
-    tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(max_length=20)] = Field(
-        default_factory=left_out
-    )
-    snoozed_until: Instant | None = None
 
 
 class MessageCreate(ApiModel):
@@ -210,64 +138,6 @@ class MessageOut(ApiModel):
 
 class MessagePage(Page[MessageOut]):
     """A conversation's messages, newest first."""
-
-
-class AuthorOut(ApiModel):
-    """Who commented."""
-
-    provider_id: str | None
-    username: str | None
-
-
-class MediaOut(ApiModel):
-    """What was commented on."""
-
-    provider_id: str | None
-    product_type: str | None
-    ad_id: str | None
-    original_media_id: str | None
-
-
-class CommentOut(ApiModel):
-    """A comment on one of the account's media."""
-
-    id: Annotated[str, Field(examples=["cmt_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    connection_id: str
-    provider: str
-    provider_id: str
-    parent_provider_id: str | None
-    media: MediaOut
-    author: AuthorOut
-    own: bool
-    """Whether the account itself wrote it."""
-    live: bool
-    status: Literal["visible", "hidden", "deleted"]
-    text: str | None
-    sent_at: Instant
-    expires_at: Instant
-
-    @classmethod
-    def of(cls, comment: Doc) -> "CommentOut":
-        """The comment of this document."""
-        return cls(
-            id=comment["_id"],
-            connection_id=comment["connection_id"],
-            provider=comment["provider"],
-            provider_id=comment["provider_id"],
-            parent_provider_id=comment["parent_provider_id"],
-            media=MediaOut(**comment["media"]),
-            author=AuthorOut(**comment["author"]),
-            own=comment["own"],
-            live=comment["live"],
-            status=comment["status"],
-            text=comment["content"].get("text"),
-            sent_at=comment["sent_at"],
-            expires_at=comment["expires_at"],
-        )
-
-
-class CommentPage(Page[CommentOut]):
-    """Comments, newest first."""
 
 
 def _reactions(stored: dict[str, Any]) -> list[ReactionOut]:

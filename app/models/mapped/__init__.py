@@ -1,0 +1,1 @@
+"""The collections of the data map, by what they are about."""

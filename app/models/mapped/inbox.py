@@ -1,0 +1,78 @@
+"""What fans write, on the data map."""
+
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, THIRTY_DAYS, Collection, Index, up
+
+COLLECTIONS = (
+    Collection(
+        name="webhook_inbox",
+        purpose="Changes that Meta delivered: the change until it is worked off, then only a keyed hash.",
+        tenant=False,
+        subject="fan",
+        personal="content",
+        retention=f"the change until it is worked off, at most {THIRTY_DAYS}; the hash 36 days",
+        ground=INTEREST,
+        indexes=(Index(up("due_at"), present="due_at"), EXPIRES),
+    ),
+    Collection(
+        name="parked_changes",
+        purpose="Changes of a kind we do not know yet, for an engineer to look at.",
+        tenant=True,
+        subject="fan",
+        personal="content",
+        retention=f"7 days, at most {THIRTY_DAYS}",
+        ground=INTEREST,
+        of_connection="erase",
+        indexes=(EXPIRES,),
+    ),
+    Collection(
+        name="conversations",
+        purpose="Who talks with a label.",
+        tenant=True,
+        subject="fan",
+        personal="identity",
+        retention="as long as its newest message",
+        ground=CONTRACT,
+        of_connection="erase",
+        export=("participant", "status", "tags", "last_message_at"),
+        indexes=(
+            Index(up("label_id", "connection_id", "participant.provider_id"), unique=True),
+            Index((("label_id", 1), ("last_message_at", -1), ("_id", -1)), present="last_message_at"),
+            Index(up("recount_at"), present="recount_at"),
+            Index(up("participant.provider_id")),
+            EXPIRES,
+        ),
+    ),
+    Collection(
+        name="messages",
+        purpose="What fans write and what the label answers.",
+        tenant=True,
+        subject="fan",
+        personal="content",
+        retention=THIRTY_DAYS,
+        ground=CONTRACT,
+        of_connection="erase",
+        export=("direction", "content", "sent_at", "deleted_at"),
+        indexes=(
+            Index(up("label_id", "connection_id", "provider_id"), unique=True, present="provider_id"),
+            Index((("label_id", 1), ("conversation_id", 1), ("ordered_at", -1), ("_id", -1))),
+            EXPIRES,
+        ),
+    ),
+    Collection(
+        name="comments",
+        purpose="Comments on the label's media.",
+        tenant=True,
+        subject="fan",
+        personal="content",
+        retention=THIRTY_DAYS,
+        ground=CONTRACT,
+        of_connection="erase",
+        export=("author", "content", "media", "sent_at"),
+        indexes=(
+            Index(up("label_id", "connection_id", "provider_id"), unique=True),
+            Index((("label_id", 1), ("sent_at", -1), ("_id", -1))),
+            Index(up("author.provider_id")),
+            EXPIRES,
+        ),
+    ),
+)

@@ -1,0 +1,93 @@
+"""A conversation's messages: reading them, and answering."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response, Security
+from pydantic import Field
+
+from app import cursors
+from app.access import Access, PartsDep, label_access
+from app.deps import PagingDep, WaitDep, content_tag, wait_for_end
+from app.errors import (
+    ConnectionNotActive,
+    Forbidden,
+    InvalidCursor,
+    InvalidInput,
+    NotFound,
+    ReplyWindowClosed,
+    Unauthenticated,
+)
+from app.models.messages import MessageCreate, MessageOut, MessagePage
+from app.problems import problems
+from app.services import operations
+from app.services.inbox import conversations, replies
+
+router = APIRouter(prefix="/v1/labels/{label_id}", tags=["inbox"])
+Reader = Annotated[Access, Security(label_access, scopes=["inbox:read"])]
+Writer = Annotated[Access, Security(label_access, scopes=["inbox:write"])]
+_READ = problems(Forbidden, NotFound, Unauthenticated)
+_LIST = problems(InvalidInput, InvalidCursor, Forbidden, NotFound, Unauthenticated)
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@router.get("/conversations/{conversation_id}/messages", operation_id="listMessages", responses=_LIST)
+async def list_messages(parts: PartsDep, access: Reader, conversation_id: str, paging: PagingDep) -> MessagePage:
+    """A conversation's messages, newest first; none that is older than 30 days."""
+    now, place = parts.clock(), f"messages:{access.label_id}:{conversation_id}"
+    after = cursors.decode_time_and_id(parts.cursor_key, place, paging.cursor)
+    conversation = await conversations.need_conversation(parts.db, access.label_id, conversation_id, now=now)
+    found = await conversations.page_of_messages(
+        parts.db, access.label_id, conversation_id, after=after, limit=paging.limit, now=now
+    )
+    page, following = cursors.cut(parts.cursor_key, place, found, ["ordered_at", "_id"], limit=paging.limit)
+    read_at = conversation.get("fan_read_at")
+    return MessagePage(data=[MessageOut.of(doc, fan_read_at=read_at) for doc in page], next_cursor=following)
+
+
+@router.post(
+    "/conversations/{conversation_id}/messages",
+    operation_id="sendMessage",
+    status_code=202,
+    responses=problems(InvalidInput, Forbidden, NotFound, ReplyWindowClosed, ConnectionNotActive, Unauthenticated)
+    | {200: {"model": MessageOut, "description": "The same, when it was done within the time of `Prefer: wait`"}},
+)
+async def send_message(
+    parts: PartsDep,
+    access: Writer,
+    conversation_id: str,
+    body: MessageCreate,
+    wait_s: WaitDep,
+    request: Request,
+    response: Response,
+) -> MessageOut:
+    """Answer a fan. A worker sends it, once; `state` and the operation tell what came of it."""
+    message = await replies.queue_reply(
+        parts.db,
+        access.label_id,
+        conversation_id,
+        text=body.text,
+        reply_to=body.reply_to,
+        human_agent=body.human_agent,
+        intent=getattr(request.state, "intent", None),
+        now=parts.clock(),
+    )
+    await parts.bell.ring(message["operation_id"])
+    response.headers["Location"] = f"/v1/operations/{message['operation_id']}"
+    if wait_s:
+        operation = await operations.need(parts.db, access.label_id, message["operation_id"])
+        ended = await wait_for_end(parts, operation, wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
+        response.status_code = 200 if ended["state"] in operations.ENDED else 202
+        message = await conversations.need_message(parts.db, access.label_id, message["_id"], now=parts.clock())
+    return MessageOut.of(message)
+
+
+@router.get("/messages/{message_id}", operation_id="getMessage", responses=_READ)
+async def get_message(parts: PartsDep, access: Reader, message_id: str, response: Response) -> MessageOut:
+    """One message."""
+    message, conversation = await conversations.need_message_in_conversation(
+        parts.db, access.label_id, message_id, now=parts.clock()
+    )
+    shown = MessageOut.of(message, fan_read_at=conversation.get("fan_read_at"))
+    response.headers["ETag"] = content_tag(shown)
+    return shown

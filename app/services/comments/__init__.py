@@ -1,0 +1,1 @@
+"""Comments: reading them, and acting on them."""
