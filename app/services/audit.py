@@ -47,7 +47,7 @@ ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 """What was done, as `noun.verb`: `member.removed`, `session.started`."""
 CODE = re.compile(r"[A-Za-z0-9_:.,/ +-]{0,200}")
 """Ids, codes and lists of them; an address or a text of several lines is none."""
-Kind = Literal["person", "client", "support", "system"]
+Kind = Literal["person", "client", "rule", "support", "system"]
 
 
 @dataclass(frozen=True)
