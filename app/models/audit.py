@@ -13,7 +13,7 @@ ActionName = Annotated[str, Field(max_length=64, pattern=r"^[a-z_]+\.[a-z_]+$", 
 class ActorOut(ApiModel):
     """Who did it."""
 
-    kind: Literal["person", "client", "support", "system"]
+    kind: Literal["person", "client", "rule", "support", "system"]
     """A person of the label, a partner's API client, a person of our support, or SoundOps by itself."""
     id: ActorId
     """Of an account or an API client; never a name."""
