@@ -234,7 +234,10 @@ TAGS = [
     },
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
-    {"name": "comments", "description": "What people write below the label's media, for 30 days after Meta's own time."},
+    {
+        "name": "comments",
+        "description": "What people write below the label's media, for 30 days after Meta's own time.",
+    },
     {"name": "operations", "description": "Deferred work."},
     {"name": "webhooks", "description": "What Meta calls."},
 ]

@@ -27,6 +27,7 @@ Code = Literal[
     "publishing_quota_used",
     "access_ending",
     "standard_access",
+    "log_in_pending",
     "reconnect_pending",
     "nothing_switched_on",
 ]

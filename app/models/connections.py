@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from app.models.base import ApiModel, Doc, Instant, Page
-from app.models.features import NEEDS, AccountKind, Feature, Provider, asked_scopes
+from app.models.features import AccountKind, Feature, Provider, asked_scopes
 
 Status = Literal["pending", "active", "needs_reauth", "revoked", "error"]
 Step = Literal["log_in", "exchange", "choose_accounts"]
@@ -110,12 +110,8 @@ class ConnectionStarted(ConnectionOut):
 
 def usable_scopes(connection: Doc) -> set[str]:
     """The scopes that were granted, and of whose withdrawal we do not know."""
-    withdrawn = (connection.get("checks") or {}).get("withdrawn") or {}
-    if not connection["account"]:
-        return set(connection["granted_scopes"])
-    needs = NEEDS[connection["provider"], connection["account"]["kind"]]
-    lost = {scope for feature in withdrawn for scope in needs.features.get(feature, ())}
-    return set(connection["granted_scopes"]) - lost
+    lost: list[str] = (connection.get("checks") or {}).get("lost_scopes") or []
+    return set(connection["granted_scopes"]) - set(lost)
 
 
 def _shown(connection: Doc) -> Doc:
@@ -126,12 +122,13 @@ def _shown(connection: Doc) -> Doc:
     granted = usable_scopes(connection)
     copied = ("provider", "status", "problem", "renews", "features", "active_features", "asked_scopes")
     times = ("token_expires_at", "access_ends_at", "created_at")
-    return {name: connection[name] for name in (*copied, *times, "granted_scopes")} | {
+    return {name: connection[name] for name in (*copied, *times)} | {
         "id": connection["_id"],
         "step": connection.get("step", "log_in") if connection["status"] == "pending" else None,
         "provider_id": account["provider_id"] if account else None,
         "replaced_by": connection.get("replaced_by"),
         "account": AccountOut(**account) if account else None,
+        "granted_scopes": [scope for scope in connection["granted_scopes"] if scope in granted],
         "missing_scopes": [scope for scope in needed if scope not in granted] if account or chooses else [],
     }
 

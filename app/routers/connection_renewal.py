@@ -13,6 +13,8 @@ from app.services.connections import beginning, store
 from app.services.connections.beginning import Beginner, Wish
 
 router = APIRouter(tags=["connections"])
+_AS_IT_IS = ConnectionRenewal()
+"""What is wished where the request has no body."""
 Writer = Annotated[Access, Security(label_access, scopes=["connections:write"])]
 
 
@@ -23,7 +25,7 @@ Writer = Annotated[Access, Security(label_access, scopes=["connections:write"])]
     responses=problems(InvalidInput, Forbidden, NotFound, Conflict, ProviderNotAvailable, Unauthenticated),
 )
 async def reconnect_connection(
-    parts: PartsDep, access: Writer, connection_id: str, body: ConnectionRenewal, response: Response
+    parts: PartsDep, access: Writer, connection_id: str, response: Response, body: ConnectionRenewal = _AS_IT_IS
 ) -> ConnectionStarted:
     """Begin a log-in that renews this connection: send its owner's browser to `authorize_url`, as for a new one.
 

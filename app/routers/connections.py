@@ -23,7 +23,14 @@ from app.errors import (
     Unauthenticated,
 )
 from app.models.access import PERMISSIONS
-from app.models.connections import ConnectionChange, ConnectionCreate, ConnectionOut, ConnectionPage, ConnectionStarted
+from app.models.connections import (
+    ConnectionChange,
+    ConnectionCreate,
+    ConnectionOut,
+    ConnectionPage,
+    ConnectionStarted,
+    Status,
+)
 from app.models.features import Provider
 from app.parts import Parts
 from app.problems import problems
@@ -66,11 +73,16 @@ async def create_connection(
 @router.get(
     PATH, operation_id="listConnections", responses=problems(InvalidInput, InvalidCursor, NotFound, Unauthenticated)
 )
-async def list_connections(parts: PartsDep, access: Reader, paging: PagingDep) -> ConnectionPage:
-    """The label's connections, the oldest first."""
-    place = f"connections:{access.label_id}"
+async def list_connections(
+    parts: PartsDep,
+    access: Reader,
+    paging: PagingDep,
+    status: Annotated[Status | None, Query(description="Only those that stand so")] = None,
+) -> ConnectionPage:
+    """The label's connections, the oldest first; without `status` also those that have ended, for 12 months."""
+    place = f"connections:{access.label_id}:{status}"
     after = cursors.decode_id(parts.cursor_key, place, paging.cursor)
-    found = await store.page_of(parts.db, access.label_id, after=after, limit=paging.limit)
+    found = await store.page_of(parts.db, access.label_id, status=status, after=after, limit=paging.limit)
     page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
     return ConnectionPage(data=[ConnectionOut.of(connection) for connection in page], next_cursor=following)
 
@@ -182,7 +194,7 @@ async def _session_of(request: Request, parts: Parts, credentials: BearerDep, co
 
 def _back(pending: Doc, status: str) -> Response:
     if pending["return_to"] is None:
-        outcome = "was not connected" if status == "error" else "is being connected"
+        outcome = "was not connected" if status == "error" else "is being connected: SoundOps shows what came of it"
         return HTMLResponse(DONE.format(outcome=html.escape(outcome)))
     parts = urlsplit(pending["return_to"])
     query = [*parse_qsl(parts.query), ("connection_id", pending["connection_id"]), ("status", status)]

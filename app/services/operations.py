@@ -15,6 +15,8 @@ from app.models.operations import OperationKind, OperationState
 ENDED: frozenset[OperationState] = frozenset(("succeeded", "failed", "cancelled"))
 
 LIFE = timedelta(days=90)
+WAITING = "waiting"
+"""Why work is put off that is as it should be, and whose time has not come."""
 
 
 class TryAgain(Exception):
@@ -184,8 +186,8 @@ async def fail(db: Database, operation: Doc, *, code: str, detail: str, now: dat
 
 
 async def postpone(db: Database, operation: Doc, *, until: datetime, reason: str, now: datetime) -> bool:
-    """Put it back to be begun at `until`, if it is still ours."""
-    problem = {"code": reason, "detail": "It is tried again by itself."}
+    """Put it back to be begun at `until`, if it is still ours. To be `WAITING` is no problem."""
+    problem = None if reason == WAITING else {"code": reason, "detail": "It is tried again by itself."}
     return await _settle(db, operation, {"state": "queued", "problem": problem}, due_at=until, now=now)
 
 

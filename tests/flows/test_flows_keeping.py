@@ -15,9 +15,8 @@ from tests.house import House
 
 
 def expected(account: str, *dates: Any) -> Counter[str]:
-    """The subjects of the warnings for this account, which no mail program makes a link of."""
-    account = account.replace(".", ". ")
-    return Counter(f"{account} must be connected anew by {at:%Y-%m-%d}" for at in dates)
+    """The subjects of the warnings for this account."""
+    return Counter(f"The {account} must be connected anew by {at:%Y-%m-%d}" for at in dates)
 
 
 async def test_an_idle_instagram_account_lives_on(live_house: House, meta: Meta) -> None:
@@ -50,8 +49,10 @@ async def test_instagram_refuses_to_refresh_for_months(live_house: House, meta: 
             told.append((ends_at - live_house.clock()) // DAY)
     assert told == [13, 6, 0]
     for address in (OWNER, ADMIN):
-        ends = {"nightjar. records must be connected anew": 1}
-        assert await account.subjects(address) == expected("nightjar.records", *[ends_at] * 3) + Counter(ends)
+        ends = {"The Instagram account Nightjar Records must be connected anew": 1}
+        assert await account.subjects(address) == expected(
+            "Instagram account Nightjar Records", *[ends_at] * 3
+        ) + Counter(ends)
     assert await account.subjects("agent@example.com") == Counter()
     found = await account.now()
     assert (found["status"], found["problem"]) == ("needs_reauth", "access_ended")
@@ -157,7 +158,7 @@ async def test_of_missed_warnings_only_the_most_urgent_is_sent(live_house: House
     for _ in range(3):
         await tending.tend(live_house.db, live_house.worker.audit, clock=live_house.clock)
     await live_house.work()
-    assert await account.subjects() == expected("nightjar.listens", ends_at)
+    assert await account.subjects() == expected("Spotify account Nightjar Records", ends_at)
     [mail] = [mail for mail in await live_house.mails(OWNER) if "connected anew" in mail["subject"]]
     assert "ends in 7 days," in mail["text"]
 

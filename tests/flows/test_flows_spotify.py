@@ -1,9 +1,11 @@
 """Connecting a Spotify account at the sandbox: code and PKCE, the allow-list, lost answers, and reconnecting."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from app.services.connections import health, planning
 from app.services.connections.schedule import end_of_grant
 from sandbox.spotify_seed import find_user
 from tests.flows.flows_harness import Meta
@@ -91,3 +93,37 @@ async def test_reconnecting_in_place(live_house: House, meta: Meta) -> None:
     assert found["access_ends_at"] >= before["access_ends_at"] + timedelta(days=1)
     assert await purposes(account) == {"access_token", "refresh_token"}
     assert len(await account.stored("secrets")) == 2
+
+
+async def checked(account: Kept) -> dict[str, Any]:
+    """Have the connection checked until that has ended; its health."""
+    await planning.ask(account.house.db, account.label_id, account.connection_id, now=account.house.clock())
+    for _ in range(8):
+        await account.pass_by(timedelta(seconds=15))
+    found = await account.now()
+    return health.of(found, advanced=False, reconnecting=False, now=account.house.clock()).model_dump()
+
+
+async def test_a_check_of_a_removed_app(live_house: House, meta: Meta) -> None:
+    """The token looks alive for an hour more; a check finds that its grant is gone, and has its owner log in again."""
+    account = await kept(live_house, meta, "spotify", "nightjar")
+    await account.pass_by(timedelta(minutes=5))
+    assert (await checked(account))["status"] == "ok"
+    await meta.control("POST", "/spotify/remove", user="nightjar")
+    found = await checked(account)
+    assert (found["status"], [one["code"] for one in found["diagnoses"]]) == ("broken", ["token_invalid"])
+    assert ((await account.now())["status"], await purposes(account)) == (
+        "needs_reauth",
+        {"access_token", "refresh_token"},
+    )
+
+
+async def test_a_check_of_somebody_who_is_taken_off_the_allow_list(live_house: House, meta: Meta) -> None:
+    """Said as it is, and over when they are on it again."""
+    account = await kept(live_house, meta, "spotify", "nightjar")
+    await meta.control("PUT", "/spotify", allow_list=["lowtide"])
+    found = await checked(account)
+    assert (found["status"], [one["code"] for one in found["diagnoses"]]) == ("broken", ["not_allowlisted"])
+    assert (await account.now())["status"] == "active"
+    await meta.control("PUT", "/spotify")
+    assert (await checked(account))["status"] == "ok"

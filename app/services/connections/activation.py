@@ -167,7 +167,9 @@ async def _make_active(
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
     fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER}
     update = {"$set": fields, "$inc": {"version": 1, "token_version": 1}}
-    update["$unset"] = {"abandon_at": "", "denied": "", "choices": "", "problem_since": "", "checks.withdrawn": ""}
+    update["$unset"] = {"abandon_at": "", "denied": "", "choices": "", "problem_since": "", "checks.withdrawn": ""} | {
+        "checks.lost_scopes": ""
+    }
     told = {"features": " ".join(changes["active_features"])}
     action = "connection.connected"
     await store.change_once(db, audit, query, update, action, details=told, by=SYSTEM, now=clock(), also=also)

@@ -18,12 +18,12 @@ from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
-LOOKS: dict[Provider, Callable[[Hands, Doc, str], Awaitable[Facts]]] = {
+LOOKS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[Facts]]] = {
     "instagram": instagram_check.look,
     "facebook": facebook_check.look,
     "spotify": spotify_check.look,
 }
-"""What finds out about a connection, given the connection and the operation's id."""
+"""What finds out about a connection, given the connection and the operation."""
 
 
 async def check_connection(hands: Hands, operation: Doc) -> Doc:
@@ -35,7 +35,7 @@ async def check_connection(hands: Hands, operation: Doc) -> Doc:
     if connection["status"] not in store.CONNECTED:
         raise GiveUp("connection_not_active", "The account is not connected.")
     try:
-        facts = await LOOKS[connection["provider"]](hands, connection, operation["_id"])
+        facts = await LOOKS[connection["provider"]](hands, connection, operation)
     except (Unavailable, spotify_errors.Unavailable, spotify_errors.OutcomeUnknown) as exc:
         await _note_unreachable(hands, connection)
         if operation["attempts"] > len(RETRIES):
@@ -90,7 +90,7 @@ async def _keep(hands: Hands, connection: Doc, facts: Facts) -> None:
     elif connection["status"] == "needs_reauth":
         await reauth.restore(hands.db, hands.audit, connection, now=now)
     if facts.complete:
-        await _follow_permissions(hands, connection, facts.withdrawn, now)
+        await _follow_permissions(hands, connection, facts, now)
 
 
 async def _confirm(hands: Hands, connection: Doc, problem: str) -> None:
@@ -103,12 +103,14 @@ async def _confirm(hands: Hands, connection: Doc, problem: str) -> None:
     await hands.db.open("connections").update_one(query, update)
 
 
-async def _follow_permissions(hands: Hands, connection: Doc, found: frozenset[Feature], now: datetime) -> None:
-    known = (connection.get("checks") or {}).get("withdrawn") or {}
-    if set(known) == found:
+async def _follow_permissions(hands: Hands, connection: Doc, facts: Facts, now: datetime) -> None:
+    checks = connection.get("checks") or {}
+    known = checks.get("withdrawn") or {}
+    if set(known) == facts.withdrawn and set(checks.get("lost_scopes") or ()) == facts.lost_scopes:
         return
-    withdrawn = {feature: known.get(feature, now) for feature in sorted(found)}
-    await switching.withdraw(hands.db, hands.audit, connection, withdrawn, now=now)
+    withdrawn: dict[Feature, datetime] = {feature: known.get(feature, now) for feature in sorted(facts.withdrawn)}
+    lost = sorted(facts.lost_scopes)
+    await switching.withdraw(hands.db, hands.audit, connection, withdrawn, lost_scopes=lost, now=now)
 
 
 def _since(before: Doc | None, code: str | None, now: datetime) -> Doc | None:

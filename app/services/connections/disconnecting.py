@@ -19,7 +19,7 @@ from app.services.audit import SYSTEM
 from app.services.connections import erasing, leaving, revoking, store
 from app.services.connections.hands import Hands
 from app.services.inbox import drain
-from app.services.operations import GiveUp, TryAgain
+from app.services.operations import WAITING, GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret
 
@@ -29,8 +29,6 @@ GIVE_UP_AFTER = timedelta(hours=72)
 LOOK_AGAIN = timedelta(seconds=5)
 SHARE_OF_LEASE = 0.35
 """What one step at the provider may take of it: there are two, and an operation is broken off after four fifths."""
-DEAD_ALREADY = ("deauthorized", "data_deletion")
-"""The account's owner has removed our app: the provider has ended the tokens and the webhooks with it."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,13 @@ async def _erase(leave: Leave) -> Outcome:
 
 
 async def _unsubscribe(leave: Leave) -> Outcome:
-    if leave.record["reason"] in DEAD_ALREADY:
+    if leave.record["reason"] in leaving.LEFT_AT_PROVIDER:
         return "not_needed", "The account's owner removed our app, which ends its webhooks."
     return await _at_provider(leave, revoking.unsubscribe)
 
 
 async def _revoke(leave: Leave) -> Outcome:
-    if leave.record["reason"] in DEAD_ALREADY:
+    if leave.record["reason"] in leaving.LEFT_AT_PROVIDER:
         return "already_revoked", "The account's owner removed our app."
     return await _at_provider(leave, revoking.revoke)
 
@@ -131,7 +129,7 @@ async def _verify(leave: Leave) -> Outcome:
     hands, now = leave.hands, leave.hands.clock()
     settled_at = leave.record["begun_at"] + max(drain.LEASE, timedelta(seconds=hands.settings.lease_s))
     if now < settled_at:
-        raise TryAgain(settled_at, "verifying")
+        raise TryAgain(settled_at, WAITING)
     late = await erasing.erase(hands.db, leave.connection, "erase")
     late += await erasing.erase(hands.db, leave.connection, "destroy")
     if await erasing.left_of(hands.db, leave.connection):

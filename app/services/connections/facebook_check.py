@@ -12,12 +12,12 @@ from app.services.connections.hands import Hands
 from app.services.connections.reauth import PROBLEMS, problem_of
 
 
-async def look(hands: Hands, connection: Doc, job: str) -> Facts:
+async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
     """The facts, as far as they can be had: what Facebook says of the token, and whether it still opens the account.
 
     Raises `Unavailable`, `RateLimited`, `NothingLearnt`, and what opening a token raises.
     """
-    token = await hands.open(connection, "access_token", used_for="check", job=job)
+    token = await hands.open(connection, "access_token", used_for="check", job=job["_id"])
     account_id = str(connection["active_account_id"])
     try:
         said = await meta.debug_token(hands.facebook, token)
@@ -39,6 +39,7 @@ async def look(hands: Hands, connection: Doc, job: str) -> Facts:
     return Facts(
         webhooks=await webhooks.look(hands, connection, token),
         withdrawn=frozenset(before) - frozenset(still),
+        lost_scopes=frozenset(logged_in) - frozenset(said.scopes),
         quota=await _quota(hands, token, account_id, still) if kind == "instagram" else None,
         usage=usage_of(hands.facebook, account_id, hands.clock()),
         complete=True,

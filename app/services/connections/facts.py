@@ -48,6 +48,8 @@ class Facts:
     """What is wrong with the account itself, although its token is good."""
     withdrawn: frozenset[Feature] = frozenset()
     """Features whose permission the owner has withdrawn since the log-in."""
+    lost_scopes: frozenset[str] = frozenset()
+    """The scopes that were granted at the log-in and are not any more."""
     webhooks: Webhooks | None = None
     quota: Quota | None = None
     usage: Usage = Usage(None, None)

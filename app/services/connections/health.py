@@ -46,7 +46,7 @@ MEANING: Final[dict[Code, tuple[Severity, str, str]]] = {
     "page_role_lost": (
         "broken",
         "Whoever connected the Page has no role on it any more.",
-        "Give them the role back, or have somebody with a role on the Page log in.",
+        "Have somebody with a role on the Page log in: they, once they have it back, or another.",
     ),
     "token_invalid": (
         "broken",
@@ -123,6 +123,11 @@ MEANING: Final[dict[Code, tuple[Severity, str, str]]] = {
         "The provider lets our app work only with people who have a role in it.",
         "Nothing, while the account and its fans have such a role; ask our support otherwise.",
     ),
+    "log_in_pending": (
+        "info",
+        "The account is not connected yet: the log-in was begun and not finished.",
+        "Finish the log-in at the provider, choose among its accounts if there are several, or begin it anew.",
+    ),
     "reconnect_pending": (
         "info",
         "A log-in for this account was begun and not finished.",
@@ -153,7 +158,7 @@ def of(connection: Doc, *, advanced: bool, reconnecting: bool, now: datetime) ->
     kind = connection["account"]["kind"] if connection["account"] else None
     granted = usable_scopes(connection)
     needed = asked_scopes(connection["provider"], connection["features"], kind)
-    quota = checks.get("quota")
+    quota = checks.get("quota") if "publishing" in connection["active_features"] else None
     return ConnectionHealth(
         status=("ok" if worst == "info" else worst) if known else "unknown",
         checked_at=checked_at,
@@ -179,8 +184,13 @@ def _all_of(connection: Doc, checks: Doc, advanced: bool, reconnecting: bool, no
         problem = "token_invalid" if problem == "token_dead" else problem
         code = cast(Code, problem) if problem in get_args(Code) else "needs_new_login"
         yield _diagnosis(code, connection.get("problem_since"))
+    elif connection["status"] == "pending":
+        yield _diagnosis("log_in_pending", None)
+        return
     elif connection["status"] != "active":
-        yield _diagnosis("not_connected", connection.get("problem_since"))
+        problem = connection["problem"]
+        code = cast(Code, problem) if problem in get_args(Code) else "not_connected"
+        yield _diagnosis(code, connection.get("problem_since"))
         return
     elif trouble := checks.get("trouble"):
         yield _diagnosis(trouble["code"], trouble["since"], "broken")
@@ -247,7 +257,7 @@ def _token(connection: Doc, now: datetime) -> TokenHealth:
 def _webhooks(connection: Doc, checks: Doc) -> WebhooksHealth:
     seen = checks.get("webhooks") or {}
     return WebhooksHealth(
-        wanted_fields=seen.get("wanted_fields", []),
+        wanted_fields=seen.get("wanted_fields", connection["subscribed_fields"]),
         subscribed_fields=seen.get("subscribed_fields", connection["subscribed_fields"]),
         drift=seen.get("drift", []),
         repaired_at=seen.get("repaired_at"),

@@ -5,20 +5,20 @@ from app.clients.credentials import Opened
 from app.clients.graph_checks import publishing_quota, try_conversations
 from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
-from app.models.features import Feature, granted_features
+from app.models.features import NEEDS, Feature, granted_features
 from app.services.connections import webhooks
 from app.services.connections.facts import Facts, NothingLearnt, Quota, usage_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import problem_of
 
 
-async def look(hands: Hands, connection: Doc, job: str) -> Facts:
+async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
     """The facts, as far as they can be had. Only `GET /me` says whether the token is good.
 
     A later call that speaks of a dead token right after it has no more to say than any single refusal has. Raises
     `Unavailable`, `RateLimited`, `NothingLearnt`, and what opening a token raises.
     """
-    token = await hands.open(connection, "access_token", used_for="check", job=job)
+    token = await hands.open(connection, "access_token", used_for="check", job=job["_id"])
     account_id = str(connection["active_account_id"])
     try:
         account = await meta.get_account(hands.graph, token, account_id=account_id)
@@ -37,6 +37,9 @@ async def look(hands: Hands, connection: Doc, job: str) -> Facts:
     return Facts(
         webhooks=found,
         withdrawn=withdrawn,
+        lost_scopes=frozenset(
+            scope for feature in withdrawn for scope in NEEDS["instagram", "instagram"].features[feature]
+        ),
         quota=quota,
         usage=usage_of(hands.graph, account_id, hands.clock()),
         complete=True,

@@ -13,11 +13,14 @@ from app.models.receipts import Reason, Result, Step
 from app.services import operations
 from app.services.audit import Audit, By
 from app.services.connections import store
+from app.services.connections.reauth import mail_managers
 from app.services.events import Event, append
 from app.services.inbox import replies
 
 LIFE = timedelta(days=365)
 """How long a receipt can be had, and an ended connection is shown."""
+LEFT_AT_PROVIDER: tuple[Reason, ...] = ("deauthorized", "data_deletion")
+"""The account's owner has removed our app: the label learns of it by a mail."""
 SCHEDULES = ("active_account_id", "refresh_at", "warn_at", "check_at", "abandon_at")
 """Without these the account can be connected anew, and no schedule finds the connection."""
 
@@ -89,6 +92,8 @@ async def begin(
         now=now,
         session=session,
     )
+    if reason in LEFT_AT_PROVIDER and fresh["account"]:
+        await mail_managers(db, "connection_left", fresh, now=now, session=session)
     event = Event(label_id, f"connection:{connection_id}:disconnecting", "connection.changed", connection_id, now)
     await append(db, [event], session=session)
     return operation

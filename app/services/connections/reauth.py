@@ -12,6 +12,7 @@ from app.services.labels import members
 from app.services.mail.outbox import Template
 
 PROVIDERS = {"instagram": "Instagram", "facebook": "Facebook", "spotify": "Spotify"}
+KINDS = {"instagram": "Instagram account", "page": "Facebook Page", "spotify_user": "Spotify account"}
 PROBLEMS = {
     463: "token_expired",
     460: "password_changed",
@@ -56,7 +57,8 @@ async def mail_managers(
     if label is None:
         return
     account = connection["account"]
-    told = {"provider": PROVIDERS[connection["provider"]], "account": account["username"]}
+    called = f"{KINDS[account['kind']]} {account['name'] or account['username']}"
+    told = {"provider": PROVIDERS[connection["provider"]], "account": called}
     told |= {"connection_id": connection["_id"], "label_id": connection["label_id"]} | facts
     for manager in await members.managers(db, label["_id"], session=session):
         await members.tell(db, template, manager["user_id"], label, now=now, session=session, **told)

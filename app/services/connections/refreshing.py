@@ -7,6 +7,7 @@ reads what the first has written.
 import asyncio
 import random
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -47,12 +48,25 @@ async def usable_token(hands: Hands, connection: Doc, *, used_for: UsedFor, job:
     fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
     ends_at, now = fresh["token_expires_at"], hands.clock()
     if fresh["status"] in TENDED and ends_at is not None and ends_at - now <= ENDS_SOON:
-        asked = await ask(hands.db, fresh, now=now) if fresh["status"] == "active" else None
-        if asked is None or asked["state"] == "failed":
-            raise _needs_login()
-        begins_at = asked["due_at"] if asked["state"] == "queued" else now
-        raise TryAgain(max(now, begins_at) + LOOK_AGAIN, "token_refreshing")
+        await _refreshed(hands, fresh)
     return await hands.open(fresh, "access_token", used_for=used_for, job=job)
+
+
+async def refreshed_since(hands: Hands, connection: Doc, at: datetime) -> None:
+    """Return if the access token is no older than `at`: else raise `TryAgain` until it is, `GiveUp` if it cannot be."""
+    fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
+    if fresh["token_issued_at"] < at:
+        await _refreshed(hands, fresh)
+
+
+async def _refreshed(hands: Hands, connection: Doc) -> NoReturn:
+    """Have the tokens refreshed. Raises `TryAgain` while that is under way, and `GiveUp` when it cannot be done."""
+    now = hands.clock()
+    asked = await ask(hands.db, connection, now=now) if connection["status"] == "active" else None
+    if asked is None or asked["state"] == "failed":
+        raise _needs_login()
+    begins_at = asked["due_at"] if asked["state"] == "queued" else now
+    raise TryAgain(max(now, begins_at) + LOOK_AGAIN, "token_refreshing")
 
 
 async def ask(db: Database, connection: Doc, *, now: datetime) -> Doc:

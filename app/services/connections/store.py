@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import NotFound
+from app.models.connections import Status
 from app.models.features import Provider
 from app.services.audit import Audit, By
 
@@ -40,9 +41,10 @@ async def need(db: Database, label_id: str, connection_id: str) -> Doc:
     return connection
 
 
-async def page_of(db: Database, label_id: str, *, after: str | None, limit: int) -> list[Doc]:
+async def page_of(db: Database, label_id: str, *, status: Status | None, after: str | None, limit: int) -> list[Doc]:
     """Oldest first, one more than `limit` if there are more."""
     query: Doc = {"label_id": label_id} | ({"_id": {"$gt": after}} if after else {})
+    query |= {"status": status} if status else {}
     return await db.open("connections").find(query).sort("_id", 1).limit(limit + 1).to_list()
 
 

@@ -91,7 +91,13 @@ def active_of(connection: Doc) -> list[Feature]:
 
 
 async def withdraw(
-    db: Database, audit: Audit, connection: Doc, withdrawn: dict[Feature, datetime], *, now: datetime
+    db: Database,
+    audit: Audit,
+    connection: Doc,
+    withdrawn: dict[Feature, datetime],
+    *,
+    lost_scopes: list[str],
+    now: datetime,
 ) -> None:
     """Note which features' permissions the account's owner has withdrawn, and since when: those are off, like others.
 
@@ -105,7 +111,8 @@ async def withdraw(
             return None
         changed = found | {"checks": (found.get("checks") or {}) | {"withdrawn": withdrawn}}
         changed |= {"active_features": active_of(changed), "version": found["version"] + 1}
-        fields = {"checks.withdrawn": withdrawn, "active_features": changed["active_features"]}
+        fields = {"checks.withdrawn": withdrawn, "checks.lost_scopes": lost_scopes}
+        fields |= {"active_features": changed["active_features"]}
         update = {"$set": fields, "$inc": {"version": 1}}
         same = key | {"version": found["version"]}
         if (await db.open("connections").update_one(same, update, session=session)).matched_count == 0:

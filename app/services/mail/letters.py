@@ -61,8 +61,9 @@ LETTERS: dict[Template, Letter] = {
     "label_deleting": Letter("{label} will be deleted"),
     "owner_changed": Letter("The owners of {label} have changed"),
     "client_secret_made": Letter("A new secret for {client}"),
-    "connection_expiring": Letter("{account} must be connected anew by {on}", page=RECONNECT, action="Reconnect"),
-    "connection_needs_login": Letter("{account} must be connected anew", page=RECONNECT, action="Reconnect"),
+    "connection_expiring": Letter("The {account} must be connected anew by {on}", page=RECONNECT, action="Reconnect"),
+    "connection_needs_login": Letter("The {account} must be connected anew", page=RECONNECT, action="Reconnect"),
+    "connection_left": Letter("The {account} was disconnected by its owner"),
 }
 """Every template that is sent to somebody."""
 

@@ -25,6 +25,7 @@ Template = Literal[
     "client_secret_made",
     "connection_expiring",
     "connection_needs_login",
+    "connection_left",
     "none",
 ]
 """`none` is sent to nobody: it makes an unknown address cost as much as a known one."""
