@@ -96,6 +96,7 @@ async def once(
     in_doubt: type[GraphError] = Unavailable if repeatable else OutcomeUnknown
     headers = {}
     if token is not None:
+        await token.confirm()
         value = token.reveal(*used_for)
         headers["Authorization"] = f"Bearer {value}"
         if host.with_proof:

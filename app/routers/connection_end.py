@@ -56,7 +56,7 @@ async def get_connection_receipt(
 
     409 `not_finished` while it is under way. It can be had for 12 months.
     """
-    body = receipts.body_of(await leaving.need_record(parts.db, access.label_id, connection_id))
+    body = receipts.body_of(await leaving.need_record(parts.db, access.label_id, connection_id, now=parts.clock()))
     if download:
         response.headers["Content-Disposition"] = f'attachment; filename="receipt-{connection_id}.json"'
     return ReceiptOut(**body.model_dump(), jws=parts.signer.sign_receipt(body.model_dump(mode="json")))

@@ -38,7 +38,8 @@ async def reconnect_connection(
     known = await store.need(parts.db, access.label_id, connection_id)
     if known["status"] not in ("active", "needs_reauth"):
         raise Conflict("Only a connection that is active or needs a new log-in can be renewed")
-    wish = Wish(known["provider"], body.features or known["features"], body.return_to, renews=connection_id)
+    features, keeps = body.features or known["features"], body.features is None
+    wish = Wish(known["provider"], features, body.return_to, renews=connection_id, keeps_features=keeps)
     who = Beginner(access.label_id, access.user_id, access.session_id, access.by)
     begun, authorize_url = await beginning.begin(parts.db, parts.settings, parts.audit, wish, who, now=parts.clock())
     response.headers["Location"] = f"/v1/labels/{access.label_id}/connections/{begun['_id']}"

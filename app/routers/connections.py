@@ -161,12 +161,12 @@ async def finish_login(
     membership = await members.membership_of(parts.db, pending["user_id"], pending["label_id"])
     if membership is None or membership["role"] not in PERMISSIONS["connections:write"].roles:
         raise InvalidState
+    if membership.get("label_deleting"):
+        raise InvalidState
     if code is None:
         connection = await store.need(parts.db, pending["label_id"], pending["connection_id"])
         by = By("person", pending["user_id"], state_of(request)["client"].network, state_of(request)["request_id"])
-        await store.mark(
-            parts.db, parts.audit, connection, status="error", problem="access_denied", by=by, now=parts.clock()
-        )
+        await store.end_log_in(parts.db, parts.audit, connection, problem="access_denied", by=by, now=parts.clock())
         return _back(pending, "error")
     verifier = beginning.verifier_of(parts.settings, provider, state)
     operation = await beginning.accept_code(

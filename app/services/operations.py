@@ -90,12 +90,6 @@ async def by_key(db: Database, label_id: str, key: str, *, session: Session | No
     return await db.open("operations").find_one({"label_id": label_id, "key": key}, session=session)
 
 
-async def is_waiting(db: Database, label_id: str, kind: OperationKind) -> bool:
-    """Whether any operation of this kind of the label's has not ended."""
-    query = {"label_id": label_id, "kind": kind, "state": {"$in": ["queued", "running"]}}
-    return await db.open("operations").find_one(query, {"_id": 1}) is not None
-
-
 async def need(db: Database, label_id: str, operation_id: str) -> Doc:
     """The operation. Raises `NotFound`."""
     operation = await db.open("operations").find_one({"_id": operation_id, "label_id": label_id})

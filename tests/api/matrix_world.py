@@ -241,7 +241,7 @@ async def ended_connection(world: World, side: Side, call: Call) -> Call:
     house, place = world.house, (side.label_id, call.path["connection_id"])
     who: Doc = {"versions": None, "by": SYSTEM, "now": house.clock()}
     await leaving.disconnect(house.db, house.api.audit, *place, **who)
-    record = await leaving.need_record(house.db, *place)
+    record = await leaving.need_record(house.db, *place, now=house.clock())
     for step in get_args(Step):
         await leaving.note_result(house.db, record, step, result="done", detail="Done.", now=house.clock())
     await leaving.complete(house.db, house.api.audit, record, by=SYSTEM, now=house.clock())

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,10 +28,10 @@ def both_apps(house: House) -> House:
 
 
 async def told(
-    house: House, path: str, person: str = PERSON, *, secret: str = APP_SECRET, ago: timedelta = timedelta()
+    house: House, path: str, person: str = PERSON, *, secret: str = APP_SECRET, at: datetime | None = None
 ) -> httpx.Response:
-    """Meta posts the callback."""
-    text = signed_request(secret, person, at=house.clock() - ago)
+    """Meta posts the callback, about what happened `at`."""
+    text = signed_request(secret, person, at=at or house.clock())
     return await house.http.post(path, data={"signed_request": text})
 
 
@@ -140,9 +140,10 @@ async def test_another_request_while_one_is_open(house: House) -> None:
     """Gets the same code, and ends what was connected since; after the end there is a code of its own."""
     label = (await two_labels(house))[0]
     first = await house.connection(label, person_ids=[PERSON])
-    one = (await told(house, DELETION, ago=timedelta(hours=2))).json()["confirmation_code"]
+    earlier, later = (house.clock() - timedelta(hours=hours) for hours in (2, 1))
+    one = (await told(house, DELETION, at=earlier)).json()["confirmation_code"]
     second = await house.connection(label, "17841400000000009", person_ids=[PERSON])
-    two = (await told(house, DELETION, ago=timedelta(hours=1))).json()["confirmation_code"]
+    two = (await told(house, DELETION, at=later)).json()["confirmation_code"]
     assert one == two and set((await statuses(house)).values()) == {"revoked"}
     await finish(house, first)
     assert (await status_of(house, one))["state"] == "in_progress"
@@ -150,7 +151,7 @@ async def test_another_request_while_one_is_open(house: House) -> None:
     assert (await status_of(house, one))["state"] == "done"
     await house.db.open("connections").delete_many({"label_id": label})
     third = await house.connection(label, "17841400000000010", person_ids=[PERSON])
-    assert (await told(house, DELETION, ago=timedelta(hours=1))).json()["confirmation_code"] == one
+    assert (await told(house, DELETION, at=later)).json()["confirmation_code"] == one
     assert (await statuses(house))[third["_id"]] == "active"
     other = (await told(house, DELETION)).json()["confirmation_code"]
     assert other != one and (await statuses(house))[third["_id"]] == "revoked"
@@ -159,7 +160,7 @@ async def test_another_request_while_one_is_open(house: House) -> None:
 async def test_after_the_app_was_removed(house: House) -> None:
     """Meta's usual order: what ended then is what the later request for deletion tells of."""
     connection = await house.connection((await two_labels(house))[0], person_ids=[PERSON])
-    await told(house, DEAUTHORIZE, ago=timedelta(minutes=1))
+    await told(house, DEAUTHORIZE, at=house.clock() - timedelta(minutes=1))
     await finish(house, connection)
     await house.db.open("connections").update_one(
         {"_id": connection["_id"], "label_id": connection["label_id"]}, {"$set": {"person_ids": []}}
@@ -217,7 +218,7 @@ async def test_forged_and_old(house: House, path: str) -> None:
         (APP_SECRET, timedelta(hours=24, minutes=1)),
         (APP_SECRET, -timedelta(minutes=6)),
     ):
-        answer = await told(house, path, secret=secret, ago=ago)
+        answer = await told(house, path, secret=secret, at=house.clock() - ago)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_signed_request")
     assert await statuses(house) == {connection["_id"]: "active"} and await stored(house) == []
 

@@ -52,6 +52,9 @@ async def test_a_revocation_whose_answer_was_lost(live_house: House, meta: Meta)
     await meta.control("POST", "/faults", match={"path": "permissions", "method": "DELETE"}, fault="lost", times=1)
     await leave(desk)
     await live_house.work()
+    assert await revocations(meta) == []
+    pass_by(live_house, SETTLED)
+    await live_house.work()
     assert len(await revocations(meta)) == 1
     pass_by(live_house, timedelta(minutes=1))
     found = await to_the_end(desk)

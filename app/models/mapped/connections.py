@@ -9,13 +9,17 @@ COLLECTIONS = (
         tenant=True,
         subject="team",
         personal="identity",
-        retention="until the account is disconnected; then, without the account's names and ids, 12 months",
+        retention=(
+            "until the account is disconnected; then, without its names and ids, 12 months; "
+            "a log-in that led to nothing 30 days"
+        ),
         ground=CONTRACT,
         export=("provider", "account", "features", "granted_scopes", "status", "created_at"),
         indexes=(
             Index(up("label_id", "network", "active_account_id"), unique=True, present="active_account_id"),
             Index(up("account_ids")),
             Index(up("person_ids")),
+            Index(up("former_person_ids"), present="former_person_ids"),
             Index(up("subscription_id")),
             Index(up("refresh_at"), present="refresh_at"),
             Index(up("warn_at"), present="warn_at"),

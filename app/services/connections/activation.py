@@ -16,7 +16,7 @@ from app.services.connections import store, webhooks
 from app.services.connections.hands import Hands
 from app.services.connections.schedule import next_warning
 from app.services.events import Event, append
-from app.services.operations import GiveUp
+from app.services.operations import GiveUp, TryAgain
 from app.services.vault.secrets import destroy_secret, put_secrets
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
@@ -56,6 +56,8 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
     """
     fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
     network = store.NETWORKS[fresh["provider"], grant.kind]
+    if fresh.get("keeps_features"):
+        fresh |= {"features": (await need_renewed(hands, fresh))["features"]}  # they may have been switched meanwhile
     ready = _ready(fresh, grant) | {"network": network, "warn_at": next_warning(grant.access_ends_at, hands.clock())}
     if fresh["renews"]:
         await _renew_chosen(hands, fresh, grant, ready)
@@ -80,7 +82,10 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
         "subscribed_fields": fields,
         "active_features": ready["active_features"],
     }
-    await _make_active(hands.db, hands.audit, fresh, changes, hands.clock, only_if={"status": "pending"})
+    if not await _make_active(hands.db, hands.audit, fresh, changes, hands.clock, only_if={"status": "pending"}):
+        there = await store.need(hands.db, fresh["label_id"], fresh["_id"])
+        if there["status"] not in store.CONNECTED:  # else another worker was faster
+            raise GiveUp("disconnected", "The connection was ended while its log-in was completed.")
     await tell(hands.db, fresh, "active", hands.clock)
 
 
@@ -136,12 +141,21 @@ async def _renew(hands: Hands, fresh: Doc, known: Doc, grant: Grant, ready: Doc)
     kept = {name: fresh[name] for name in ("features", "asked_scopes", "granted_scopes")}
     changes = ready | kept | {"status": "active", "problem": None, "subscribed_fields": fields}
     changes["renewed_by"] = fresh["_id"]
-    before = {"renewed_by": {"$ne": fresh["_id"]}, "status": {"$in": list(store.LIVE)}}
+    changes["former_person_ids"] = [
+        person
+        for person in [*known["person_ids"], *known.get("former_person_ids", ())]
+        if person not in ready["person_ids"]
+    ]
+    before: Doc = {"renewed_by": {"$ne": fresh["_id"]}, "status": {"$in": list(store.LIVE)}}
+    before |= {"features": known["features"]} if fresh.get("keeps_features") else {}
 
     async def seal(session: Session) -> None:
         await _seal(hands, known, grant, session)
 
-    await _make_active(hands.db, hands.audit, known, changes, hands.clock, only_if=before, also=seal)
+    if not await _make_active(hands.db, hands.audit, known, changes, hands.clock, only_if=before, also=seal):
+        there = await need_renewed(hands, fresh)
+        if there.get("renewed_by") != fresh["_id"]:
+            raise TryAgain(hands.clock(), "changed_meanwhile")
     for purpose in ("code", "verifier", *grant.tokens):
         await destroy_secret(hands.db, connection=fresh, purpose=purpose)
     replaced = {"status": "revoked", "problem": "replaced", "replaced_by": known["_id"], "choices": []}
@@ -163,7 +177,7 @@ async def _make_active(
     *,
     only_if: Doc,
     also: store.Also | None = None,
-) -> None:
+) -> bool:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
     fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER}
     update = {"$set": fields, "$inc": {"version": 1, "token_version": 1}}
@@ -172,15 +186,12 @@ async def _make_active(
     }
     told = {"features": " ".join(changes["active_features"])}
     action = "connection.connected"
-    await store.change_once(db, audit, query, update, action, details=told, by=SYSTEM, now=clock(), also=also)
+    return await store.change_once(db, audit, query, update, action, details=told, by=SYSTEM, now=clock(), also=also)
 
 
 async def end(hands: Hands, connection: Doc, problem: str) -> None:
-    """End a log-in that led to nothing: no secret of it stays."""
-    key = {"label_id": connection["label_id"], "connection_id": connection["_id"]}
-    await hands.db.open("secrets").delete_many(key)
-    await store.mark(hands.db, hands.audit, connection, status="error", problem=problem, by=SYSTEM, now=hands.clock())
-    await tell(hands.db, connection, "error", hands.clock)
+    """End a log-in that led to nothing, if it has not become something."""
+    await store.end_log_in(hands.db, hands.audit, connection, problem=problem, by=SYSTEM, now=hands.clock())
 
 
 async def tell(db: Database, connection: Doc, status: str, clock: Clock) -> None:

@@ -32,6 +32,8 @@ class Wish:
     return_to: str | None
     renews: str | None = None
     """The connection that gets the fresh tokens, when it is one that is there."""
+    keeps_features: bool = False
+    """Of a renewal: what is switched on when it is completed stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _pending(label_id: str, wish: Wish, *, now: datetime) -> Doc:
         "token_expires_at": None,
         "access_ends_at": None,
         "renews": wish.renews,
+        "keeps_features": wish.keeps_features,
         "step": "log_in",
         "abandon_at": now + PENDING_LIFE,
         "created_at": now,
@@ -179,7 +182,7 @@ async def accept_code(
     sealed = {"code": code.removesuffix("#_").removesuffix("#_=_")} | ({"verifier": verifier} if verifier else {})
 
     async def all_of_it(session: Session) -> Doc:
-        await store.update(db, connection, {"step": "exchange"}, session=session)
+        await store.update(db, connection, {"step": "exchange", "authorized_at": now}, session=session)
         for purpose, secret in sealed.items():
             await put_secret(db, ring, secret, connection=connection, purpose=purpose, now=now, session=session)
         return await operations.add(

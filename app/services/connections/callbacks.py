@@ -22,6 +22,8 @@ from app.services.webhooks.signed_request import SignedRequest
 Kind = Literal["deauthorized", "data_deletion"]
 LIFE = timedelta(days=365)
 """How long a request is remembered, and its page can be read."""
+SKEW = timedelta(minutes=5)
+"""How far Meta's clock and ours may differ."""
 CODE_BYTES = 15
 """Of the HMAC: 120 bits, 24 letters and digits."""
 CODE = re.compile(r"[A-Z2-7]{24}")
@@ -112,11 +114,22 @@ async def progress_of(db: Database, request: Doc, *, session: Session | None = N
 async def _end_connections(
     db: Database, audit: Audit, signed: SignedRequest, *, kind: Kind, by: By, now: datetime, session: Session
 ) -> list[Doc]:
-    """Where the connections' ends are written down."""
-    found = await store.all_of_person(db, signed.family, signed.user_id, session=session)
-    for connection in found:
-        await leaving.begin(db, audit, connection, reason=kind, by=by, now=now, session=session)
-    return [{"_id": connection["_id"], "label_id": connection["label_id"]} for connection in found]
+    """Where the connections' ends are written down.
+
+    Who has logged in since they removed our app, which Meta may tell us late, has come back: that stays. A wish for
+    deletion is about that too, but its grant lives.
+    """
+    ended: list[Doc] = []
+    for connection in await store.all_of_person(db, signed.family, signed.user_id, session=session):
+        logged_in_at: datetime = connection.get("authorized_at") or connection["created_at"]
+        is_older = logged_in_at <= signed.issued_at + SKEW
+        if is_older or kind == "data_deletion":
+            await leaving.begin(
+                db, audit, connection, reason=kind, grant_ended=is_older, by=by, now=now, session=session
+            )
+            ended.append({"_id": connection["_id"], "label_id": connection["label_id"]})
+    await store.forget_former(db, signed.family, signed.user_id, session=session)
+    return ended
 
 
 async def _still_open(db: Database, open_for: str, session: Session) -> Doc | None:

@@ -61,7 +61,7 @@ async def choose_accounts(hands: Hands, operation: Doc) -> Doc:
         await end(hands, connection, "log_in_ended")
         raise GiveUp("log_in_ended", "The log-in has ended meanwhile. Connect the account again.") from exc
     now_there = await store.need(hands.db, connection["label_id"], connection["_id"])
-    return {"accounts": [_result(row, now_there) for row in now_there["chosen"]]}
+    return {"accounts": [_result(row, now_there) for row in now_there.get("chosen", ())]}
 
 
 async def connect_chosen(hands: Hands, operation: Doc, connection: Doc) -> None:

@@ -1,7 +1,8 @@
 """The worker's half of leaving: a saga that can be begun again at any point. `leaving.begin` has refused all use.
 
-Each step is recorded before and after. Our own copy goes first and does not wait for the provider; the token is kept
-until the provider has been asked to revoke it, which is tried for 72 hours. Source: meta-platform.md, section 1.5.
+Each step is recorded before and after. Our own copy goes first and does not wait for the provider. That is asked when
+whatever was under way has ended, so that nothing can undo what it does; the token is kept until then, at most for 72
+hours. Source: meta-platform.md, section 1.5.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from datetime import timedelta
 from app.clients.graph_errors import GraphError, RateLimited, Refused, TokenDead
 from app.db import Doc
 from app.errors import NotFound
+from app.logs import get_logger
 from app.models.drills import LeavePoint
 from app.models.receipts import Result, Step
 from app.services import faults
@@ -23,6 +25,7 @@ from app.services.operations import WAITING, GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret
 
+log = get_logger(__name__)
 RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=72)
 """So long the provider is asked; then the token is destroyed whatever it says."""
@@ -49,7 +52,7 @@ async def disconnect(hands: Hands, operation: Doc) -> Doc:
     """Do what is left to do for a connection that has ended. The result names it. Raises `TryAgain`, `GiveUp`."""
     label_id, connection_id = operation["label_id"], operation["target"]
     try:
-        record = await leaving.need_record(hands.db, label_id, connection_id)
+        record = await leaving.need_record(hands.db, label_id, connection_id, now=hands.clock())
         connection = await store.need(hands.db, label_id, connection_id)
     except NotFound as exc:
         raise GiveUp("connection_gone", "The connection is not there any more.") from exc
@@ -84,19 +87,22 @@ async def _erase(leave: Leave) -> Outcome:
 
 
 async def _unsubscribe(leave: Leave) -> Outcome:
-    if leave.record["reason"] in leaving.LEFT_AT_PROVIDER:
+    if leave.record["grant_ended"]:
         return "not_needed", "The account's owner removed our app, which ends its webhooks."
     return await _at_provider(leave, revoking.unsubscribe)
 
 
 async def _revoke(leave: Leave) -> Outcome:
-    if leave.record["reason"] in leaving.LEFT_AT_PROVIDER:
+    if leave.record["grant_ended"]:
         return "already_revoked", "The account's owner removed our app."
     return await _at_provider(leave, revoking.revoke)
 
 
 async def _at_provider(leave: Leave, ask: Callable[[Hands, Doc, str], Awaitable[Outcome]]) -> Outcome:
-    """What the provider said, as far as it can be reached. Raises `TryAgain` for 72 hours."""
+    """What the provider said, as far as it can be reached. Raises `TryAgain`, or what went wrong, for 72 hours."""
+    if leave.connection["provider"] != "spotify":  # of which nothing is asked
+        _wait_for_the_rest(leave)
+    now, until = leave.hands.clock(), leave.record["begun_at"] + GIVE_UP_AFTER
     wait = min(RETRY * 2 ** min(leave.operation["attempts"] - 1, 12), LONGEST_RETRY)
     try:
         async with asyncio.timeout(leave.hands.settings.lease_s * SHARE_OF_LEASE):
@@ -113,9 +119,12 @@ async def _at_provider(leave: Leave, ask: Callable[[Hands, Doc, str], Awaitable[
         wait = max(wait, exc.wait)
     except (GraphError, TimeoutError):
         pass
-    now, until = leave.hands.clock(), leave.record["begun_at"] + GIVE_UP_AFTER
+    except Exception:
+        if now < until:  # a key ring that is away, a log-in that is waited for, a mistake of ours
+            raise
+        log.exception("given up", operation=leave.operation["_id"])
     if now >= until:
-        return "gave_up", "The provider could not be reached for 72 hours."
+        return "gave_up", "The provider could not be asked for 72 hours."
     raise TryAgain(min(now + wait, until), "provider_unavailable")
 
 
@@ -124,12 +133,17 @@ async def _destroy(leave: Leave) -> Outcome:
     return "done", f"{found} sealed secrets were deleted, each with its own key."
 
 
-async def _verify(leave: Leave) -> Outcome:
-    """Look again when nothing that was under way can still write. Raises `TryAgain` before."""
-    hands, now = leave.hands, leave.hands.clock()
-    settled_at = leave.record["begun_at"] + max(drain.LEASE, timedelta(seconds=hands.settings.lease_s))
-    if now < settled_at:
+def _wait_for_the_rest(leave: Leave) -> None:
+    """Raise `TryAgain` until nothing can be under way any more that had begun before the end."""
+    settled_at = leave.record["begun_at"] + max(drain.LEASE, timedelta(seconds=leave.hands.settings.lease_s))
+    if leave.hands.clock() < settled_at:
         raise TryAgain(settled_at, WAITING)
+
+
+async def _verify(leave: Leave) -> Outcome:
+    """Look again, when nothing can write any more."""
+    _wait_for_the_rest(leave)
+    hands, now = leave.hands, leave.hands.clock()
     late = await erasing.erase(hands.db, leave.connection, "erase")
     late += await erasing.erase(hands.db, leave.connection, "destroy")
     if await erasing.left_of(hands.db, leave.connection):

@@ -21,6 +21,15 @@ LIFE = timedelta(days=365)
 """How long a receipt can be had, and an ended connection is shown."""
 LEFT_AT_PROVIDER: tuple[Reason, ...] = ("deauthorized", "data_deletion")
 """The account's owner has removed our app: the label learns of it by a mail."""
+STUMP = frozenset(
+    (
+        *("_id", "label_id", "provider", "network", "status", "problem", "features", "active_features", "asked_scopes"),
+        *("granted_scopes", "account", "account_ids", "person_ids", "subscription_id", "subscribed_fields"),
+        *("token_version", "token_issued_at", "token_expires_at", "access_ends_at", "renews", "replaced_by"),
+        *("created_at", "version", "expires_at"),
+    )
+)
+"""What an ended connection still has; of these, those that name an account or a person are empty."""
 SCHEDULES = ("active_account_id", "refresh_at", "warn_at", "check_at", "abandon_at")
 """Without these the account can be connected anew, and no schedule finds the connection."""
 
@@ -48,12 +57,21 @@ async def disconnect(
 
 
 async def begin(
-    db: Database, audit: Audit, connection: Doc, *, reason: Reason, by: By, now: datetime, session: Session
+    db: Database,
+    audit: Audit,
+    connection: Doc,
+    *,
+    reason: Reason,
+    grant_ended: bool = False,
+    by: By,
+    now: datetime,
+    session: Session,
 ) -> Doc:
     """Refuse every use of the connection from now on, and have the rest done; the operation, each time the same.
 
-    The `session` must be one of `Database.in_transaction`: all is written, or nothing. Whatever of the connection has
-    not begun ends as `disconnected`. Raises `NotFound`.
+    `grant_ended`: the provider has ended the tokens and the webhooks by itself. The `session` must be one of
+    `Database.in_transaction`: all is written, or nothing. Whatever of the connection has not begun ends as
+    `disconnected`. Raises `NotFound`.
     """
     label_id, connection_id = connection["label_id"], connection["_id"]
     operation = await operations.by_key(db, label_id, _key(connection_id), session=session)
@@ -64,7 +82,7 @@ async def begin(
     place = {"_id": connection_id, "label_id": label_id}
     if await db.open("disconnections").find_one(place, {"_id": 1}, session=session):
         return operation  # it ended so long ago that its operation is forgotten
-    await db.open("disconnections").insert_one(_record(fresh, reason, now), session=session)
+    await db.open("disconnections").insert_one(_record(fresh, reason, grant_ended, now), session=session)
     revoked: Doc = {"status": "revoked", "problem": "disconnecting", "active_features": []}
     unset = dict.fromkeys(SCHEDULES, "")
     await db.open("connections").update_one(
@@ -112,9 +130,10 @@ async def begin_all(db: Database, audit: Audit, label_id: str, *, reason: Reason
     return await db.open("disconnections").find_one(ending, {"_id": 1}) is not None
 
 
-async def need_record(db: Database, label_id: str, connection_id: str) -> Doc:
-    """How the connection's end stands. Raises `NotFound` where none has begun."""
-    record = await db.open("disconnections").find_one({"_id": connection_id, "label_id": label_id})
+async def need_record(db: Database, label_id: str, connection_id: str, *, now: datetime) -> Doc:
+    """How the connection's end stands. Raises `NotFound` where none has begun, or a year ago."""
+    query = {"_id": connection_id, "label_id": label_id, "expires_at": {"$gt": now}}
+    record = await db.open("disconnections").find_one(query)
     if record is None:
         raise NotFound
     return record
@@ -147,7 +166,9 @@ async def complete(db: Database, audit: Audit, record: Doc, *, by: By, now: date
         query = place | {"completed_at": None}
         if (await db.open("disconnections").update_one(query, ended, session=session)).modified_count == 0:
             return
-        update = {"$set": changes, "$unset": dict.fromkeys(SCHEDULES, ""), "$inc": {"version": 1}}
+        stump = await db.open("connections").find_one(place, session=session)
+        over = [name for name in stump or () if name not in STUMP]
+        update = {"$set": changes, "$unset": dict.fromkeys(over, ""), "$inc": {"version": 1}}
         await db.open("connections").update_one(place, update, session=session)
         target = {"label_id": record["label_id"], "target": record["_id"]}
         await audit.record(by, "connection.disconnected", **target, now=now, session=session)
@@ -182,7 +203,7 @@ async def _add_operation(db: Database, label_id: str, connection_id: str, now: d
         raise TryTransactionAgain from exc
 
 
-def _record(connection: Doc, reason: Reason, now: datetime) -> Doc:
+def _record(connection: Doc, reason: Reason, grant_ended: bool, now: datetime) -> Doc:
     """Ids and codes: the receipt must not be what keeps a name."""
     account = connection["account"] or {}
     detail = "No call is made with the account, and nothing is taken in from it."
@@ -193,6 +214,7 @@ def _record(connection: Doc, reason: Reason, now: datetime) -> Doc:
         "provider_id": account.get("provider_id"),
         "kind": account.get("kind"),
         "reason": reason,
+        "grant_ended": grant_ended,
         "begun_at": now,
         "completed_at": None,
         "steps": {"refuse_use": {"begun_at": now, "result": "done", "at": now, "detail": detail}},

@@ -11,8 +11,8 @@ from app.clients import graph as instagram
 from app.clients.credentials import Opened
 from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
+from app.models.features import WITH_WEBHOOKS
 from app.models.receipts import Result
-from app.services import operations
 from app.services.connections import store, webhooks
 from app.services.connections.hands import Hands
 from app.services.operations import TryAgain
@@ -44,7 +44,8 @@ async def unsubscribe(hands: Hands, connection: Doc, job: str) -> Outcome:
 async def _subscribe_for_others(hands: Hands, connection: Doc, token: Opened) -> bool:
     """Leave on what others have switched on, and nothing else; whether there are others."""
     others = await store.sharing(hands.db, connection)
-    await webhooks.sync(hands, connection, token)
+    perhaps = connection["subscribed_fields"] or sorted(WITH_WEBHOOKS.intersection(connection["features"]))
+    await webhooks.sync(hands, connection | {"subscribed_fields": perhaps}, token)  # a worker may have died in between
     return bool(others)
 
 
@@ -57,11 +58,17 @@ async def revoke(hands: Hands, connection: Doc, job: str) -> Outcome:
         return "not_offered", "Spotify has no way for an app to give its access back."
     if not connection["person_ids"]:
         return "not_needed", "The log-in had not come so far that anything was granted."
-    if await operations.is_waiting(hands.db, connection["label_id"], "exchange_code"):
+    if await store.has_log_in_under_way(hands.db, connection):
         raise TryAgain(hands.clock() + LOOK_AGAIN, "log_in_under_way")  # perhaps the same person's, who comes back
-    for person_id in connection["person_ids"]:
-        if await store.of_person(hands.db, connection["provider"], person_id):
-            return "kept_for_others", FOR_OTHERS
+    others = [
+        one
+        for person_id in _people(connection)
+        for one in await store.of_person(hands.db, connection["provider"], person_id)
+    ]
+    if any(one["status"] in store.CONNECTED for one in others):
+        return "kept_for_others", FOR_OTHERS
+    if others:  # a log-in of that person that may yet lead to nothing
+        raise TryAgain(hands.clock() + LOOK_AGAIN, "log_in_under_way")
     if connection["provider"] == "facebook":
         return await _revoke_facebook(hands, connection, job)
     return await _ask_instagram(hands, connection, job)
@@ -75,10 +82,15 @@ async def _revoke_facebook(hands: Hands, connection: Doc, job: str) -> Outcome:
         facts = await facebook.debug_token(hands.facebook, token)
         if not facts.is_valid and facts.dead_subcode == APP_REMOVED:  # dead by a new password, the grant may live
             return already
-    for person_id in connection["person_ids"]:
+    for person_id in _people(connection):
         if not await facebook.revoke(hands.facebook, person_id=person_id):
             return already
     return "done", "Facebook has ended all permissions of the person for our app."
+
+
+def _people(connection: Doc) -> list[str]:
+    """By which ids the provider knows who has logged in for it, now and before."""
+    return [*connection["person_ids"], *connection.get("former_person_ids", ())]
 
 
 async def _any_token(hands: Hands, connection: Doc, job: str) -> Opened | None:

@@ -9,6 +9,7 @@ from app.errors import NotFound
 from app.models.connections import Status
 from app.models.features import Provider
 from app.services.audit import Audit, By
+from app.services.events import Event, append
 
 Also = Callable[[Session], Awaitable[None]]
 Ending = Literal["needs_reauth", "error"]
@@ -25,6 +26,8 @@ LIVE = ("pending", "active", "needs_reauth")
 CONNECTED = ("active", "needs_reauth")
 """There is an account, and a token that is good or may be again."""
 
+FAILED_LIFE = timedelta(days=30)
+"""How long a log-in that led to nothing is shown."""
 WEBHOOK_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -70,9 +73,22 @@ async def mark(
     update: Doc = {"$set": {"status": status, "problem": problem, "problem_since": now}, "$inc": {"version": 1}}
     if status == "error":
         update["$unset"] = {"active_account_id": "", "choices": "", "abandon_at": ""}
-        update["$set"]["active_features"] = []
+        update["$set"] |= {"active_features": [], "expires_at": now + FAILED_LIFE}
     told = {"problem": problem}
     return await change_once(db, audit, query, update, AUDITED[status], details=told, by=by, now=now, also=also)
+
+
+async def end_log_in(db: Database, audit: Audit, connection: Doc, *, problem: str, by: By, now: datetime) -> None:
+    """End a log-in that led to nothing, unless it has become something meanwhile: no secret of it stays."""
+    label_id, connection_id = connection["label_id"], connection["_id"]
+
+    async def forget(session: Session) -> None:
+        key = {"label_id": label_id, "connection_id": connection_id}
+        await db.open("secrets").delete_many(key, session=session)
+        event = Event(label_id, f"connection:{connection_id}:error", "connection.changed", connection_id, now)
+        await append(db, [event], session=session)
+
+    await mark(db, audit, connection, status="error", problem=problem, by=by, now=now, also=forget)
 
 
 async def change_once(
@@ -148,6 +164,20 @@ async def all_of_person(db: Database, provider: Provider, person_id: str, *, ses
     why = f"{ALL_LABELS}what of a person is here, when the provider says that they have left"
     query = {"provider": provider, "person_ids": person_id}
     return await db.open("connections").find(query, comment=why, session=session).to_list()
+
+
+async def has_log_in_under_way(db: Database, connection: Doc) -> bool:
+    """Whether the label has a log-in at the same provider whose code is being exchanged."""
+    query = {"label_id": connection["label_id"], "provider": connection["provider"], "status": "pending"}
+    return await db.open("connections").find_one(query | {"step": "exchange"}, {"_id": 1}) is not None
+
+
+async def forget_former(db: Database, provider: Provider, person_id: str, *, session: Session) -> None:
+    """Forget that this person once logged in for connections that live by other people's log-ins now."""
+    why = f"{ALL_LABELS}connections that a person who has left had made, and that others have renewed"
+    former = {"provider": provider, "former_person_ids": person_id}
+    forget = {"$pull": {"former_person_ids": person_id}}
+    await db.open("connections").update_many(former, forget, comment=why, session=session)
 
 
 async def update(

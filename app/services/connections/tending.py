@@ -90,16 +90,8 @@ async def _warn(db: Database, audit: Audit, connection: Doc, *, now: datetime) -
 
 
 async def _abandon(db: Database, audit: Audit, connection: Doc, *, now: datetime) -> None:
-    """End a log-in that nobody finished, and destroy what was sealed for it."""
-    label_id, connection_id = connection["label_id"], connection["_id"]
-
-    async def forget(session: Session) -> None:
-        key = {"label_id": label_id, "connection_id": connection_id}
-        await db.open("secrets").delete_many(key, session=session)
-        event = Event(label_id, f"connection:{connection_id}:error", "connection.changed", connection_id, now)
-        await append(db, [event], session=session)
-
-    await store.mark(db, audit, connection, status="error", problem="abandoned", by=SYSTEM, now=now, also=forget)
+    """End a log-in that nobody finished."""
+    await store.end_log_in(db, audit, connection, problem="abandoned", by=SYSTEM, now=now)
 
 
 def _still(connection: Doc, field: str) -> Doc:

@@ -51,8 +51,17 @@ async def wanted_features(hands: Hands, connection: Doc) -> list[str]:
 async def look(hands: Hands, connection: Doc, token: Opened) -> Webhooks | None:
     """What the account sends us, compared with what is wanted and with what we left, and put right at once.
 
-    None when the provider does not tell.
+    None when the provider does not tell. What is wanted may change meanwhile: then it is done once more.
     """
+    connection = await store.need(hands.db, connection["label_id"], connection["_id"])
+    found = await _compare(hands, connection, token)
+    there = await store.need(hands.db, connection["label_id"], connection["_id"])
+    if there["status"] in store.LIVE and there["active_features"] != connection["active_features"]:
+        return await _compare(hands, there, token)
+    return found
+
+
+async def _compare(hands: Hands, connection: Doc, token: Opened) -> Webhooks | None:
     every, core = await _wanted_fields(hands, connection)
     try:
         shown = sorted(await _subscribed_fields(hands, connection, token))

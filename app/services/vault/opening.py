@@ -40,7 +40,7 @@ async def open_secret(
 
     The connection is read anew, so that what was switched off a moment ago is refused. Raises `NotAllowed` then,
     `NoSecret` when there is none, `SealBroken` when the envelope is not this connection's (which also raises an alarm),
-    and `RingUnavailable` when the key ring cannot be reached.
+    and `RingUnavailable` when the key ring cannot be reached. Each call asks again whether it is allowed.
     """
     ids = {"label_id": connection["label_id"], "connection_id": connection["_id"]}
     stored = await db.open("secrets").find_one(ids | {"purpose": purpose})
@@ -65,7 +65,12 @@ async def open_secret(
     except SealBroken:
         await alarm(db, **ids, secret_id=stored["_id"], key_id=opening["key_id"], job=job, now=now)
         raise
-    return Opened(value, used_for)
+
+    async def still() -> None:
+        if not await _is_allowed(db, connection, used_for):
+            raise NotAllowed(used_for)
+
+    return Opened(value, used_for, still)
 
 
 async def _is_allowed(db: Database, connection: Doc, used_for: UsedFor) -> bool:
