@@ -8,7 +8,7 @@ import pytest
 
 from app.db import Doc
 from app.services.connections.tending import tend
-from tests.flows.flows_harness import Desk, Meta, pass_by
+from tests.flows.flows_harness import Desk, Meta, pass_by, rewritten
 from tests.house import PASSWORD, House
 from workers import jobs
 
@@ -221,3 +221,12 @@ async def test_what_is_not_connected_cannot_be_checked(house: House) -> None:
     ended = await house.connection(label_id, status="revoked")
     path = f"/v1/labels/{label_id}/connections/{ended['_id']}/check"
     assert (await owner.post(path)).json()["code"] == "connection_not_active"
+
+
+@pytest.mark.parametrize("path", ["/me", "/subscribed_apps"])
+async def test_an_answer_that_makes_no_sense(live_desk: Desk, meta: Meta, path: str) -> None:
+    """The check ends, and the connection stays as it is."""
+    async with rewritten(live_desk.house, path, lambda body: {"data": "x"}):
+        found = await check(live_desk)
+    assert (found["state"], found["problem"]["code"]) == ("failed", "refused_by_provider")
+    assert await status(live_desk) == ("active", None)

@@ -13,7 +13,7 @@ from app.services.connections.refreshing import ask, usable_token
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.opening import NotAllowed
 from app.services.vault.ring import Bound, PublicRing, RingUnavailable
-from tests.flows.flows_harness import Meta
+from tests.flows.flows_harness import Meta, rewritten
 from tests.flows.keeping_harness import DAY, OWNER, Kept, facebook, kept
 from tests.house import House
 
@@ -194,6 +194,21 @@ async def test_only_a_dead_token_is_one(live_house: House, meta: Meta, code: int
         assert (await account.now())["status"] == "active"
     found = await account.now()
     assert (found.get("denied"), found["token_version"]) == (None, 2)
+
+
+async def test_a_life_of_no_time_is_none(live_house: House, meta: Meta) -> None:
+    """Instagram says that the fresh token is good for 0 seconds: not believed, and asked again."""
+    account = await kept(live_house, meta, "instagram", "nightjar.records")
+    await account.days(2)
+    before = (await account.now())["access_ends_at"]
+    await account.set(refresh_at=live_house.clock())
+    async with rewritten(live_house, "/refresh_access_token", lambda body: body | {"expires_in": 0}):
+        await account.round()
+    found = await account.now()
+    assert (found["status"], found["access_ends_at"], found["token_version"]) == ("active", before, 1)
+    await account.pass_by(MINUTE)
+    found = await account.now()
+    assert (found["status"], found["token_version"]) == ("active", 2)
 
 
 async def test_a_young_token_waits(live_house: House, meta: Meta) -> None:

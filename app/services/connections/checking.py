@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from app.clients import spotify_errors
-from app.clients.graph_errors import RateLimited, Unavailable
+from app.clients.graph_errors import Malformed, RateLimited, Unavailable
 from app.db import Doc
 from app.models.features import Feature, Provider
 from app.services.connections import facebook_check, instagram_check, reauth, spotify_check, store, switching
@@ -45,7 +45,7 @@ async def check_connection(hands: Hands, operation: Doc) -> Doc:
         until = hands.clock() + exc.wait
         await store.note(hands.db, connection, {"checks.usage": {"percent": None, "paused_until": until}})
         raise TryAgain(until, "rate_limited") from exc
-    except NothingLearnt as exc:
+    except (NothingLearnt, Malformed) as exc:
         raise GiveUp("refused_by_provider", "The provider's answer says nothing of the account.") from exc
     except NotAllowed as exc:
         raise GiveUp("connection_not_active", "The account is not connected any more.") from exc

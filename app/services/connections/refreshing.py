@@ -126,7 +126,7 @@ async def _renewed(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
         raise _needs_login() from exc
     except RATE_LIMITED as exc:
         raise TryAgain(hands.clock() + exc.wait, "rate_limited") from exc
-    except (*PROVIDER_ERRORS, KeyError, ValueError) as exc:  # a lost answer too: what we have is tried again
+    except PROVIDER_ERRORS as exc:  # a lost answer too: what we have is tried again
         wait = after_failure(operation["attempts"], spread=random.random())  # noqa: S311 (spreads load)
         raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
 
