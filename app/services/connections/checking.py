@@ -13,10 +13,13 @@ from app.models.features import Feature, Provider
 from app.services.connections import facebook_check, instagram_check, reauth, spotify_check, store, switching
 from app.services.connections.facts import Facts, NothingLearnt
 from app.services.connections.hands import Hands
+from app.services.connections.reauth import believe
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
+UNREADABLE = "token_unreadable"
+"""What is found out here, and not said by a provider."""
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 LOOKS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[Facts]]] = {
     "instagram": instagram_check.look,
@@ -50,7 +53,9 @@ async def check_connection(hands: Hands, operation: Doc) -> Doc:
     except NotAllowed as exc:
         raise GiveUp("connection_not_active", "The account is not connected any more.") from exc
     except (NoSecret, SealBroken):
-        facts = Facts(dead="token_unreadable")
+        facts = Facts(dead=UNREADABLE)
+    if facts.dead and connection["status"] == "active" and facts.dead != UNREADABLE:
+        believe(operation, now=hands.clock())
     await _keep(hands, connection, facts)
     return {"connection_id": connection["_id"]}
 

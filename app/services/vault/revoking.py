@@ -50,7 +50,8 @@ async def affected(db: Database, key_id: str) -> list[Doc]:
     found: dict[tuple[str, str], Doc] = {}
     async for row in db.open("secrets").find(query, shown, comment=WHY):
         of: Doc = {name: str(row.get(name)) for name in ("label_id", "connection_id", "provider")}
-        found.setdefault((of["label_id"], of["connection_id"]), of | {"purposes": []})["purposes"].append(str(row.get("purpose")))
+        one = found.setdefault((of["label_id"], of["connection_id"]), of | {"purposes": []})
+        one["purposes"].append(str(row.get("purpose")))
     return [of | {"purposes": sorted(of["purposes"])} for _, of in sorted(found.items())]
 
 
