@@ -17,6 +17,7 @@ from app.clients.spotify import Spotify
 from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
+from app.models.operations import OperationKind
 from app.services import heartbeat, operations
 from app.services.audit import Audit
 from app.services.connections.checking import check_connection
@@ -48,6 +49,11 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
 }
 """What keeps connections in order, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)
+MOST_CRASHES = 20
+"""So often an operation may end by an error that nobody expected; what such an error says is ours to mend (R-47)."""
+CRASH_RETRY, LONGEST_CRASH_RETRY = timedelta(seconds=5), timedelta(hours=1)
+NEVER_GIVEN_UP: frozenset[OperationKind] = frozenset(("disconnect",))
+"""As long as it is not done, a token is here that should not be."""
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
 
@@ -140,12 +146,33 @@ async def _run(parts: Parts, operation_id: str) -> None:
         await operations.leave_in_doubt(db, operation, reason=doubt.reason, look_at=doubt.look_at, now=parts.clock())
         OPERATIONS.labels(operation["kind"], "unknown").inc()
         log.warning("operation in doubt", operation=operation_id, kind=operation["kind"])
+    except PyMongoError:  # the store is away: taken over when the lease ends
+        raise
+    except Exception:  # an operation's edge: the others go on
+        log.exception("operation broken off", operation=operation_id, kind=operation["kind"])
+        await _broken_off(parts, operation)
     else:
         await operations.succeed(db, operation, result=result, now=parts.clock())
         OPERATIONS.labels(operation["kind"], "succeeded").inc()
     following = await operations.next_in_queue(db, operation)
     if following:
         await parts.bell.ring(following)
+
+
+async def _broken_off(parts: Parts, operation: Doc) -> None:
+    """Have it tried again, later each time; after `MOST_CRASHES` it has failed, and a person may retry it."""
+    crashes = operation.get("crashes", 0) + 1
+    if crashes < MOST_CRASHES or operation["kind"] in NEVER_GIVEN_UP:
+        wait = min(CRASH_RETRY * 2 ** min(crashes - 1, 12), LONGEST_CRASH_RETRY)
+        await operations.note_crash(parts.db, operation, again_at=parts.clock() + wait, now=parts.clock())
+        return
+    log.error("operation given up", operation=operation["_id"], kind=operation["kind"], crashes=crashes)
+    detail = "It met an error of ours again and again. It can be retried once that is mended."
+    if operation["state"] == "unknown":
+        await operations.leave_in_doubt(parts.db, operation, reason=detail, look_at=None, now=parts.clock())
+        return
+    await operations.fail(parts.db, operation, code="internal_error", detail=detail, now=parts.clock())
+    OPERATIONS.labels(operation["kind"], "failed").inc()
 
 
 async def _do(parts: Parts, operation: Doc) -> Doc:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -40,6 +41,8 @@ STOP_WITHIN_S = 20
 JOB_TIMEOUT_S = 60
 MAIL_STEPS_A_LEASE = 3
 """A mail's two steps, and room for what we write around them."""
+TAKES_NO_COOKIES = DefaultCookiePolicy(allowed_domains=())
+"""One client calls for all labels: what a provider sets in the answer to one must not go out with another's call."""
 RETENTION_LAG = Gauge("retention_lag_seconds", "For how long the oldest expired document has been overdue")
 SWEPT = Counter("retention_deleted_total", "Expired documents deleted by our own sweep", ["collection"])
 
@@ -79,7 +82,9 @@ async def run(settings: WorkerSettings) -> None:
 def open_parts(settings: WorkerSettings) -> Parts:
     """Open everything a worker needs. Raises `BadRing`."""
     db = Database(settings.mongodb_url.get_secret_value())
-    http = httpx.AsyncClient(timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False)
+    http = httpx.AsyncClient(
+        timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False, cookies=CookieJar(TAKES_NO_COOKIES)
+    )
     outside: dict[str, Any] = {"http": http, "version": settings.graph_version, "timeout_s": settings.graph_timeout_s}
     return Parts(
         worker_id=new_id("wrk"),

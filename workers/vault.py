@@ -75,7 +75,7 @@ async def status(op: Operator) -> None:
         print(f"{key.key_id:<12} {key.ring:<9} {key.state:<9} {age:>7} {key.uses:>13,} {key.records:>9,}")
     strangers = await ledger.strangers(op.db)
     for found in strangers:
-        print(f"No key of ours: {found['_id']} of {found['connection_id']}, label {found['label_id']}")
+        print(f"No key of ours: {found['_id']} of {found.get('connection_id')}, label {found['label_id']}")
     lacking = await heartbeat.lacking(op.db, public.current, now=op.clock())
     print(f"Live workers without {public.current}: {', '.join(lacking) or 'none'}")
     await _close(public, private)

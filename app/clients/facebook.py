@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from app.clients import answers
 from app.clients.credentials import Opened
-from app.clients.graph import OF_THE_CONNECTION
-from app.clients.graph_call import GraphHost, once, retried
-from app.clients.graph_errors import Refused, TokenDead
+from app.clients.graph import OF_THE_CONNECTION, fields_of_app
+from app.clients.graph_call import GraphHost, need, once, retried
+from app.clients.graph_errors import Malformed, Refused, TokenDead
 from app.models.features import AccountKind, Feature, UsedFor
 
 MOST_PAGES = 1000
@@ -107,8 +108,9 @@ def _as_ourselves(facebook: Facebook) -> dict[str, str]:
 
 
 def _user_token(body: dict[str, Any]) -> UserToken:
-    seconds = body.get("expires_in")
-    return UserToken(str(body["access_token"]), timedelta(seconds=int(seconds)) if seconds else None)
+    lasts = body.get("expires_in")
+    token = need(answers.text(body.get("access_token")))
+    return UserToken(token, need(answers.seconds(lasts)) if lasts else None)
 
 
 async def is_alive(facebook: Facebook, token: Opened) -> bool:
@@ -124,14 +126,15 @@ async def me(facebook: Facebook, token: Opened) -> str:
     """The id, within our app, of the person or Page whose token it is."""
     url = facebook.address("/me")
     body = await retried(facebook, "GET", url, token=token, used_for=OF_THE_CONNECTION, params={"fields": "id"})
-    return str(body["id"])
+    return need(answers.identifier(body.get("id")))
 
 
 async def permissions(facebook: Facebook, token: Opened, *, person_id: str) -> dict[str, str]:
     """What the person said to each scope: `granted`, `declined` or `expired`."""
     url = facebook.address(f"/{person_id}/permissions")
     body = await retried(facebook, "GET", url, token=token, used_for=OF_THE_CONNECTION)
-    return {str(row["permission"]): str(row["status"]) for row in body.get("data") or []}
+    said = need(answers.rows(body.get("data")))
+    return {need(answers.text(row.get("permission"))): need(answers.text(row.get("status"))) for row in said}
 
 
 async def debug_token(facebook: Facebook, token: Opened) -> TokenFacts:
@@ -142,15 +145,18 @@ async def debug_token(facebook: Facebook, token: Opened) -> TokenFacts:
     params = {"input_token": token.reveal(*OF_THE_CONNECTION)}
     url = facebook.address("/debug_token")
     told = {"token": app_token(facebook, token.used_for), "used_for": OF_THE_CONNECTION}
-    data = (await retried(facebook, "GET", url, params=params, **told)).get("data") or {}
+    data = need(answers.table((await retried(facebook, "GET", url, params=params, **told)).get("data")))
+    if not isinstance(is_valid := data.get("is_valid"), bool):
+        raise Malformed
+    scopes, error = answers.words(data.get("scopes")), answers.table(data.get("error")) or {}
     return TokenFacts(
-        app_id=str(data.get("app_id", "")),
-        is_valid=data.get("is_valid") is True,
-        person_id=str(data.get("user_id", "")),
-        scopes=tuple(str(name) for name in data.get("scopes") or []),
-        expires_at=_instant(data.get("expires_at")),
-        access_ends_at=_instant(data.get("data_access_expires_at")),
-        dead_subcode=int((data.get("error") or {}).get("subcode") or 0),
+        app_id=answers.identifier(data.get("app_id")) or "",
+        is_valid=is_valid,
+        person_id=answers.identifier(data.get("user_id")) or "",
+        scopes=tuple(need(scopes) if is_valid else ()),
+        expires_at=_end(data.get("expires_at")),
+        access_ends_at=_end(data.get("data_access_expires_at")),
+        dead_subcode=answers.whole(error.get("subcode")) or 0,
     )
 
 
@@ -159,8 +165,9 @@ def app_token(facebook: Facebook, used_for: UsedFor) -> Opened:
     return Opened(f"{facebook.app_id}|{facebook.app_secret}", used_for)
 
 
-def _instant(seconds: Any) -> datetime | None:
-    return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
+def _end(value: Any) -> datetime | None:
+    """None, and 0, for what has no end. Raises `Malformed`."""
+    return need(answers.instant(value)) if value else None
 
 
 async def pages(facebook: Facebook, token: Opened, *, with_instagram: bool) -> list[Page]:
@@ -174,12 +181,12 @@ async def pages(facebook: Facebook, token: Opened, *, with_instagram: bool) -> l
     for _ in range(MOST_PAGES // AT_ONCE):
         told = {"token": token, "used_for": OF_THE_CONNECTION}
         body = await retried(facebook, "GET", facebook.address("/me/accounts"), params=params, **told)
-        found += [_page(row) for row in body.get("data") or []]
-        paging = body.get("paging") or {}
-        after = (paging.get("cursors") or {}).get("after")
+        found += [_page(row) for row in need(answers.rows(body.get("data")))]
+        paging = answers.table(body.get("paging")) or {}
+        after = answers.text((answers.table(paging.get("cursors")) or {}).get("after"))
         if not paging.get("next") or not after:  # an empty page is not the end; `next` holds the token: not followed
             break
-        params = params | {"after": str(after)}
+        params = params | {"after": after}
     return found
 
 
@@ -190,7 +197,7 @@ async def page_token(facebook: Facebook, token: Opened, *, page_id: str) -> str:
     body = await retried(facebook, "GET", url, params={"fields": "access_token"}, **told)
     if not body.get("access_token"):  # Meta leaves out what the person may not have
         raise _withheld()
-    return str(body["access_token"])
+    return need(answers.text(body["access_token"]))
 
 
 def _withheld() -> Refused:
@@ -200,19 +207,25 @@ def _withheld() -> Refused:
 
 
 def _page(row: dict[str, Any]) -> Page:
-    linked = row.get("instagram_business_account") or {}
-    account = LinkedAccount(
-        provider_id=str(linked.get("id", "")),
-        username=str(linked.get("username", "")),
-        name=linked.get("name"),
-        picture_url=linked.get("profile_picture_url"),
-    )
+    picture = answers.table((answers.table(row.get("picture")) or {}).get("data")) or {}
     return Page(
-        provider_id=str(row["id"]),
-        name=str(row.get("name", "")),
-        picture_url=((row.get("picture") or {}).get("data") or {}).get("url"),
-        tasks=tuple(str(task) for task in row.get("tasks") or []),
-        instagram=account if account.provider_id else None,
+        provider_id=need(answers.identifier(row.get("id"))),
+        name=answers.name(row.get("name")) or "",
+        picture_url=answers.https_address(picture.get("url")),
+        tasks=tuple(answers.words(row.get("tasks")) or ()),
+        instagram=_linked(answers.table(row.get("instagram_business_account")) or {}),
+    )
+
+
+def _linked(account: dict[str, Any]) -> LinkedAccount | None:
+    provider_id = answers.identifier(account.get("id"))
+    if provider_id is None:
+        return None
+    return LinkedAccount(
+        provider_id=provider_id,
+        username=answers.name(account.get("username")) or "",
+        name=answers.name(account.get("name")),
+        picture_url=answers.https_address(account.get("profile_picture_url")),
     )
 
 
@@ -249,8 +262,7 @@ async def subscribed_fields(facebook: Facebook, token: Opened, *, page_id: str) 
     """The webhook fields that the Page has switched on for our app."""
     url = facebook.address(f"/{page_id}/subscribed_apps")
     body = await retried(facebook, "GET", url, token=token, used_for=OF_THE_CONNECTION)
-    ours = [app for app in body.get("data") or [] if str(app.get("app_id") or app.get("id")) == facebook.app_id]
-    return [str(name) for app in ours for name in app.get("subscribed_fields") or []]
+    return fields_of_app(body, facebook.app_id)
 
 
 async def unsubscribe(facebook: Facebook, token: Opened, *, page_id: str) -> None:

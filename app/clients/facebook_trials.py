@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from app.clients import answers
 from app.clients.credentials import Opened
 from app.clients.facebook import Facebook, subscribed_fields
 from app.clients.graph import OF_THE_CONNECTION
-from app.clients.graph_call import retried
+from app.clients.graph_call import need, retried
 from app.clients.graph_errors import Refused
 from app.models.features import WITH_WEBHOOKS, AccountKind, Feature
 
@@ -43,8 +44,8 @@ async def _feed(facebook: Facebook, token: Opened, page_id: str) -> None:
 async def _comments_of_media(facebook: Facebook, token: Opened, account_id: str) -> None:
     """The media alone would say nothing: it takes no scope of the comments."""
     listed = await _read(facebook, token, f"/{account_id}/media", fields="id", limit="1")
-    for media in listed.get("data") or []:
-        await _read(facebook, token, f"/{media['id']}/comments", limit="1")
+    for media in need(answers.rows(listed.get("data"))):
+        await _read(facebook, token, f"/{need(answers.identifier(media.get('id')))}/comments", limit="1")
 
 
 async def _publishing_limit(facebook: Facebook, token: Opened, account_id: str) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.clients import answers
 from app.clients.credentials import Opened
-from app.clients.graph_call import GraphHost, once, retried
-from app.clients.graph_errors import OutcomeUnknown, Refused
+from app.clients.graph_call import GraphHost, need, once, only_row, retried
+from app.clients.graph_errors import Malformed, OutcomeUnknown, Refused
 from app.models.features import UsedFor
 
 OF_THE_CONNECTION: tuple[UsedFor, ...] = ("connect", "choose", "refresh", "check", "subscribe", "disconnect")
@@ -80,14 +81,13 @@ async def exchange_code(graph: Graph, code: Opened, *, redirect_uri: str) -> Sho
         "code": code.reveal("connect"),
     }
     body = await once(graph, "POST", f"{graph.api_url}/oauth/access_token", repeatable=False, data=form)
-    found = body.get("data", body)
-    found = found[0] if isinstance(found, list) and found else found
-    scopes = found.get("permissions") or []
+    found = only_row(body)
+    scopes = found.get("permissions")
     names = scopes.split(",") if isinstance(scopes, str) else scopes
     return ShortToken(
-        token=str(found["access_token"]),
-        account_id=str(found["user_id"]),
-        scopes=tuple(str(name).strip() for name in names),
+        token=need(answers.text(found.get("access_token"))),
+        account_id=need(answers.identifier(found.get("user_id"))),
+        scopes=tuple(name.strip() for name in answers.words(names) or ()),
     )
 
 
@@ -111,7 +111,8 @@ async def refresh_token(graph: Graph, token: Opened) -> LongToken:
 
 
 def _long_token(body: dict[str, Any]) -> LongToken:
-    return LongToken(token=str(body["access_token"]), lifetime=timedelta(seconds=int(body["expires_in"])))
+    token, lifetime = answers.text(body.get("access_token")), answers.seconds(body.get("expires_in"))
+    return LongToken(token=need(token), lifetime=need(lifetime))
 
 
 async def get_account(graph: Graph, token: Opened, *, account_id: str = "") -> Account:
@@ -119,15 +120,15 @@ async def get_account(graph: Graph, token: Opened, *, account_id: str = "") -> A
     params = {"fields": "id,user_id,username,name,account_type,profile_picture_url"}
     told: dict[str, Any] = {"token": token, "used_for": OF_THE_CONNECTION, "account_id": account_id}
     body = await retried(graph, "GET", graph.address("/me"), **told, params=params)
-    found = body.get("data", body)
-    found = found[0] if isinstance(found, list) and found else found
+    found = only_row(body)
+    scoped_id = need(answers.identifier(found.get("id")))
     return Account(
-        provider_id=str(found.get("user_id") or found["id"]),
-        scoped_id=str(found["id"]),
-        username=str(found["username"]),
-        name=found.get("name"),
-        picture_url=found.get("profile_picture_url"),
-        kind=str(found.get("account_type", "")).lower(),
+        provider_id=answers.identifier(found.get("user_id")) or scoped_id,
+        scoped_id=scoped_id,
+        username=need(answers.name(found.get("username"))),
+        name=answers.name(found.get("name")),
+        picture_url=answers.https_address(found.get("profile_picture_url")),
+        kind=(answers.name(found.get("account_type")) or "").lower(),
     )
 
 
@@ -163,8 +164,14 @@ async def subscribed_fields(graph: Graph, token: Opened, *, account_id: str = ""
     """The webhook fields that the account has switched on for our app."""
     url = graph.address("/me/subscribed_apps")
     body = await retried(graph, "GET", url, token=token, used_for=OF_THE_CONNECTION, account_id=account_id)
-    ours = [app for app in body.get("data") or [] if str(app.get("app_id") or app.get("id")) == graph.app_id]
-    return [str(name) for app in ours for name in app.get("subscribed_fields") or []]
+    return fields_of_app(body, graph.app_id)
+
+
+def fields_of_app(body: dict[str, Any], app_id: str) -> list[str]:
+    """The fields of this app in what `subscribed_apps` answers. Raises `Malformed`."""
+    apps = need(answers.rows(body.get("data")))
+    ours = [app for app in apps if answers.identifier(app.get("app_id") or app.get("id")) == app_id]
+    return [name for app in ours for name in answers.words(app.get("subscribed_fields")) or ()]
 
 
 async def unsubscribe(graph: Graph, token: Opened) -> None:
@@ -200,8 +207,8 @@ async def send_text(
     answer = await once(
         graph, "POST", url, token=token, used_for=MESSAGES, repeatable=False, account_id=account_id, json=body
     )
-    mid = answer.get("message_id")
-    if not isinstance(mid, str) or not mid:
+    mid = answers.text(answer.get("message_id"))
+    if mid is None:
         raise OutcomeUnknown
     return mid
 
@@ -211,16 +218,22 @@ async def newest_messages(graph: GraphHost, token: Opened, *, account_id: str, f
     params = {"platform": "instagram", "user_id": fan_id, "fields": "id"}
     told: dict[str, Any] = {"token": token, "used_for": MESSAGES, "account_id": account_id}
     listed = await retried(graph, "GET", graph.address("/me/conversations"), **told, params=params)
-    conversations = listed.get("data") or []
+    conversations = need(answers.rows(listed.get("data")))
     if not conversations:
         return []
     fields = {"fields": "messages{id,created_time,from,message}"}
-    url = graph.address(f"/{conversations[0]['id']}")
+    url = graph.address(f"/{need(answers.identifier(conversations[0].get('id')))}")
     body = await retried(graph, "GET", url, **told, params=fields)
-    shown = (body.get("messages") or {}).get("data") or []
-    return [_remote_message(item) for item in shown if "from" in item]
+    shown = answers.table(body.get("messages")) or {}
+    return [_remote_message(item) for item in answers.rows(shown.get("data")) or () if "from" in item]
 
 
 def _remote_message(item: dict[str, Any]) -> RemoteMessage:
-    created_at = datetime.strptime(item["created_time"], "%Y-%m-%dT%H:%M:%S%z")
-    return RemoteMessage(str(item["id"]), str(item["from"]["id"]), item.get("message"), created_at)
+    try:
+        created_at = datetime.strptime(need(answers.text(item.get("created_time"))), "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        raise Malformed from None
+    mid, sender = answers.text(item.get("id")), need(answers.table(item.get("from")))
+    return RemoteMessage(
+        need(mid), need(answers.identifier(sender.get("id"))), answers.text(item.get("message")), created_at
+    )

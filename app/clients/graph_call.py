@@ -8,17 +8,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
+from app.clients import answers
 from app.clients.credentials import Opened
-from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable, error_of
+from app.clients.graph_errors import GraphError, Malformed, OutcomeUnknown, RateLimited, Unavailable, error_of
 from app.models.features import UsedFor
 
 ANSWER_BYTES = 5 * 1024 * 1024
 SLOW_AT_PERCENT = 95
-DEFAULT_PAUSE_S = 300
+T = TypeVar("T")
+DEFAULT_PAUSE_S, LONGEST_PAUSE_S = 300, 24 * 3600
 
 
 @dataclass(kw_only=True)
@@ -118,6 +120,19 @@ async def once(
     return body
 
 
+def need(found: T | None) -> T:
+    """What an answer must hold. Raises `Malformed` when it does not."""
+    if found is None:
+        raise Malformed
+    return found
+
+
+def only_row(body: dict[str, Any]) -> dict[str, Any]:
+    """The one object that an answer is about: some of Meta's come in a list under `data`. Raises `Malformed`."""
+    data = body.get("data", body)
+    return need(answers.table(data[0] if isinstance(data, list) and data else data))
+
+
 def proof_of(app_secret: str, token: str) -> str:
     """`appsecret_proof`: lower-case hex of HMAC-SHA256 over the token (Meta, Login Security, 2026-02)."""
     return hmac.new(app_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
@@ -142,13 +157,13 @@ def _with_wait(error: GraphError, headers: Mapping[str, str]) -> GraphError:
 
 
 def _wait_of(usages: list[dict[str, Any]]) -> float:
-    """Seconds to stay quiet, by Meta's usage headers (minutes there; values may pass 100); 0 when all is well."""
+    """Seconds to stay quiet, a day at most, by Meta's usage headers (minutes there); 0 when all is well."""
     wait_s = 0.0
     for usage in usages:
         numbers = [value for value in usage.values() if _is_number(value)]
         minutes = usage.get("estimated_time_to_regain_access")
         if isinstance(minutes, int | float) and minutes > 0:
-            wait_s = max(wait_s, minutes * 60)
+            wait_s = max(wait_s, min(minutes * 60, LONGEST_PAUSE_S))
         elif max(numbers, default=0) >= SLOW_AT_PERCENT:
             wait_s = max(wait_s, DEFAULT_PAUSE_S)
     return wait_s

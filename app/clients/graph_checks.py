@@ -1,8 +1,8 @@
 """What a check asks of an Instagram account, on whichever of Meta's hosts its owner has logged in."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from app.clients import answers
 from app.clients.credentials import Opened
 from app.clients.graph_call import GraphHost, retried
 
@@ -21,13 +21,11 @@ async def publishing_quota(host: GraphHost, token: Opened, *, account_id: str) -
     params = {"fields": "quota_usage,config"}
     url = host.address(f"/{account_id}/content_publishing_limit")
     body = await retried(host, "GET", url, token=token, used_for=("check",), account_id=account_id, params=params)
-    shown = body.get("data")
-    first: Any = shown[0] if isinstance(shown, list) and shown else {}
-    if not isinstance(first, dict) or (used := _count(first.get("quota_usage"))) is None:
+    first = (answers.rows(body.get("data")) or [{}])[0]
+    if (used := answers.whole(first.get("quota_usage"))) is None:
         return None
-    shown_config = first.get("config")
-    config: dict[str, Any] = shown_config if isinstance(shown_config, dict) else {}
-    return PublishingQuota(used, _count(config.get("quota_total")), _count(config.get("quota_duration")))
+    config = answers.table(first.get("config")) or {}
+    return PublishingQuota(used, answers.whole(config.get("quota_total")), answers.whole(config.get("quota_duration")))
 
 
 async def read_account(host: GraphHost, token: Opened, *, account_id: str) -> None:
@@ -42,7 +40,3 @@ async def try_conversations(host: GraphHost, token: Opened, *, account_id: str) 
     params = {"platform": "instagram", "limit": "1", "fields": "id"}
     url = host.address("/me/conversations")
     await retried(host, "GET", url, token=token, used_for=("check",), account_id=account_id, params=params)
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -5,11 +5,14 @@ GraphError
 ├── RateLimited      it did not happen: try again when the window reopens
 ├── OutcomeUnknown   it may have happened: ask before trying again
 ├── TokenDead        the account must be connected anew
+├── Malformed        it happened, and the answer is not as documented: nothing is known
 └── Refused          the same call will fail again; `reason` says why
 """
 
 from datetime import timedelta
 from typing import Any, Literal
+
+from app.clients import answers
 
 Reason = Literal[
     "window_closed",
@@ -43,6 +46,10 @@ class TokenDead(GraphError):
     """The token is no longer good: stop, and have the account connected anew."""
 
 
+class Malformed(GraphError):
+    """It happened, and what came back is not as Meta documents it: nothing follows from it."""
+
+
 class RateLimited(GraphError):
     """It did not happen, and will not before `wait` is over."""
 
@@ -71,7 +78,7 @@ def error_of(body: Any, http_status: int, *, repeatable: bool) -> GraphError:
         kind: type[GraphError] = in_doubt if http_status >= 500 or http_status < 400 else Refused
         return kind(http_status=http_status)
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
-    trace_id = str(error.get("fbtrace_id") or "")[:64]
+    trace_id = answers.text(error.get("fbtrace_id"), most=64) or ""
     kind, reason = _kind_of(code, subcode, http_status, error.get("is_transient") is True, in_doubt)
     found = kind(code, subcode, http_status=http_status, trace_id=trace_id)
     if isinstance(found, Refused):
@@ -108,7 +115,5 @@ def _refusal(code: int, subcode: int) -> Reason:
 
 
 def _number(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return 0
+    negative = isinstance(value, int) and value < 0
+    return -(answers.whole(-value) or 0) if negative else answers.whole(value) or 0

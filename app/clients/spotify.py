@@ -11,10 +11,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 
+from app.clients import answers
 from app.clients.spotify_errors import (
     OutcomeUnknown,
     RateLimited,
@@ -26,11 +27,12 @@ from app.clients.spotify_errors import (
 )
 
 ANSWER_BYTES = 5 * 1024 * 1024
-ACCESS_LIFE = timedelta(hours=1)
+ACCESS_LIFE, LONGEST_ACCESS = timedelta(hours=1), timedelta(days=1)
 PAUSES_S = (0.3, 1.0)
 ALBUM_PAGE = 10
 """Development Mode's largest page of albums or of a search."""
 MOST_PAGES = 30
+T = TypeVar("T")
 Side = Literal["accounts", "api"]
 Query = Mapping[str, str | int]
 _ENTITY = re.compile(r"[0-9A-Za-z]{22}")
@@ -140,7 +142,7 @@ async def me(spotify: Spotify, access_token: str) -> SpotifyAccount:
     return SpotifyAccount(
         account_id=_text(body, "account_id"),
         user_id=_text(body, "id"),
-        name=_maybe(body, "display_name"),
+        name=answers.name(body.get("display_name")),
         picture_url=_picture(body),
     )
 
@@ -158,7 +160,7 @@ async def artist_albums(spotify: Spotify, access_token: str, artist_id: str) -> 
         params: Query = {"include_groups": "album,single,compilation", "limit": ALBUM_PAGE, "offset": offset}
         body = await _get(spotify, access_token, path, params)
         found += [_album(item) for item in _items(body)]
-        offset += len(body.get("items") or ())
+        offset += len(body["items"]) if isinstance(body.get("items"), list) else ALBUM_PAGE
         if not body.get("next"):
             break
     return found
@@ -197,16 +199,16 @@ async def _tokens(spotify: Spotify, form: dict[str, str], *, repeatable: bool) -
     status, headers, body = await _call(spotify, "accounts", "POST", url, in_doubt=in_doubt, data=form, auth=auth)
     if status != 200:
         raise _noted(spotify, "accounts", token_error(body, status, headers, repeatable=repeatable))
-    access_token = body.get("access_token") if isinstance(body, dict) else None
-    if not isinstance(access_token, str) or not access_token:
+    body = answers.table(body) or {}
+    access_token = answers.text(body.get("access_token"))
+    if access_token is None:
         raise in_doubt(http_status=status)
-    seconds = body.get("expires_in")
-    known = isinstance(seconds, int) and 0 < seconds <= 86_400  # else a rotated refresh token would be lost for it
+    lifetime = answers.seconds(body.get("expires_in"), most=LONGEST_ACCESS)
     return Tokens(
         access_token=access_token,
-        refresh_token=_maybe(body, "refresh_token"),
-        lifetime=timedelta(seconds=seconds) if known else ACCESS_LIFE,
-        scopes=tuple((_maybe(body, "scope") or "").split()),
+        refresh_token=answers.text(body.get("refresh_token")),
+        lifetime=lifetime or ACCESS_LIFE,  # a rotated refresh token must not be lost for it
+        scopes=tuple((answers.text(body.get("scope")) or "").split()),
     )
 
 
@@ -277,21 +279,20 @@ def _entity(entity_id: str) -> str:
 
 
 def _artist(item: dict[str, Any]) -> Artist:
-    return Artist(id=_text(item, "id"), name=_maybe(item, "name") or "")
+    return Artist(id=_text(item, "id"), name=answers.name(item.get("name")) or "")
 
 
 def _album(item: dict[str, Any]) -> Album:
-    codes, tracks = item.get("external_ids"), item.get("total_tracks")
-    codes = codes if isinstance(codes, dict) else {}
+    codes = answers.table(item.get("external_ids")) or {}
     return Album(
         id=_text(item, "id"),
-        name=_maybe(item, "name") or "",  # empty after a takedown
-        kind=_maybe(item, "album_type") or "",
+        name=answers.name(item.get("name")) or "",  # empty after a takedown
+        kind=answers.text(item.get("album_type")) or "",
         artists=_artists(item),
-        released_on=_maybe(item, "release_date") or "",
-        precision=_maybe(item, "release_date_precision") or "",
-        upc=_maybe(codes, "upc") or _maybe(codes, "ean"),
-        track_count=tracks if isinstance(tracks, int) else 0,
+        released_on=answers.text(item.get("release_date")) or "",
+        precision=answers.text(item.get("release_date_precision")) or "",
+        upc=answers.text(codes.get("upc")) or answers.text(codes.get("ean")),
+        track_count=answers.whole(item.get("total_tracks")) or 0,
         cover_url=_picture(item),
     )
 
@@ -299,43 +300,36 @@ def _album(item: dict[str, Any]) -> Album:
 def _track(item: dict[str, Any]) -> Track:
     return Track(
         id=_text(item, "id"),
-        name=_maybe(item, "name") or "",
-        isrc=_maybe(_part(item, "external_ids"), "isrc"),
+        name=answers.name(item.get("name")) or "",
+        isrc=answers.text(_part(item, "external_ids").get("isrc")),
         album_id=_text(_part(item, "album"), "id"),
         artists=_artists(item),
     )
 
 
 def _artists(item: dict[str, Any]) -> tuple[Artist, ...]:
-    return tuple(_artist(one) for one in item.get("artists") or () if isinstance(one, dict))
+    return tuple(_artist(one) for one in answers.rows(item.get("artists")) or ())
 
 
 def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
     """A page's items; those removed are null there."""
-    return [item for item in page.get("items") or () if isinstance(item, dict)]
+    return answers.rows(page.get("items")) or []
 
 
 def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
-    value = body.get(name)
-    if not isinstance(value, dict):
-        raise Refused("malformed_answer")
-    return value
+    return _need(answers.table(body.get(name)))
 
 
 def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
+    return _need(answers.text(body.get(name)))
+
+
+def _need(found: T | None) -> T:
+    if found is None:
         raise Refused("malformed_answer")
-    return value
-
-
-def _maybe(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    return value if isinstance(value, str) and value else None
+    return found
 
 
 def _picture(item: dict[str, Any]) -> str | None:
-    images = item.get("images")
-    first = images[0] if isinstance(images, list) and images else None
-    url = _maybe(first, "url") if isinstance(first, dict) else None
-    return url if url and url.startswith("https://") else None
+    images = answers.rows(item.get("images"))
+    return answers.https_address(images[0].get("url")) if images else None

@@ -185,6 +185,17 @@ async def postpone(db: Database, operation: Doc, *, until: datetime, reason: str
     return await _settle(db, operation, {"state": "queued", "problem": problem}, due_at=until, now=now)
 
 
+async def note_crash(db: Database, operation: Doc, *, again_at: datetime, now: datetime) -> bool:
+    """Count that it ended by an error nobody expected, and put it back, if it is still ours.
+
+    What may have happened already stays so until it is known.
+    """
+    problem = {"code": "internal_error", "detail": "It is tried again by itself."}
+    changes: Doc = {"crashes": operation.get("crashes", 0) + 1, "problem": problem}
+    changes |= {"state": "queued"} if operation["state"] != "unknown" else {}
+    return await _settle(db, operation, changes, due_at=again_at, now=now)
+
+
 async def leave_in_doubt(db: Database, operation: Doc, *, reason: str, look_at: datetime | None, now: datetime) -> bool:
     """Say that it may have happened, and when to ask again (never: a person decides), if it is still ours."""
     problem = {"code": "outcome_unknown", "detail": reason}
@@ -195,7 +206,7 @@ async def retry(db: Database, operation: Doc, *, now: datetime, session: Session
     """Begin it anew, as a person decided. Raises `Conflict` unless it failed or is in doubt with nobody asking."""
     if operation["state"] != "failed" and (operation["state"] != "unknown" or operation.get("due_at")):
         raise Conflict("Only an operation that has failed, or whose outcome stays unknown, can be retried")
-    begun = {"state": "queued", "problem": None, "fence": operation["fence"] + 1}
+    begun = {"state": "queued", "problem": None, "crashes": 0, "fence": operation["fence"] + 1}
     if not await _settle(db, operation, begun, due_at=now, now=now, session=session):
         raise Conflict("The operation is being retried already")
 

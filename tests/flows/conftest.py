@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.services.vault import watched
 from tests.flows.flows_harness import (
     PAYLOADS_AT,
     Desk,
@@ -15,7 +16,7 @@ from tests.flows.flows_harness import (
     sit_down,
 )
 from tests.flows.keeping_harness import spotify_env
-from tests.house import House, open_house, settings_env
+from tests.house import House, make_keys, open_house, settings_env
 
 
 @pytest.fixture
@@ -71,3 +72,14 @@ async def live_desk(live_house: House, meta: Meta) -> Desk:
     label_id = await live_house.label(owner)
     connection = await live_house.connect(owner, label_id)
     return Desk(live_house, owner, label_id, connection["id"])
+
+
+@pytest.fixture
+async def vault_house(
+    mongodb_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    """The product with keys of its own, that notices a changed ring at once."""
+    monkeypatch.setattr(watched, "LOOK_EVERY_S", 0.0)
+    env = settings_env(make_keys(tmp_path / "keys"), mongodb_url=mongodb_url, redis_url=redis_url)
+    async with open_house(env) as found:
+        yield found

@@ -1,6 +1,7 @@
 """What the flows share: an owner at the inbox, Meta's examples, a clock that stands, and a look at all we store."""
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -240,3 +241,34 @@ async def meta_at(url: str) -> AsyncIterator[Meta]:
         await meta.control("POST", "/reset")
         yield meta
         await meta.control("POST", "/reset")
+
+
+class Rewriting(httpx.AsyncBaseTransport):
+    """The way to the sandbox, on which somebody changes the answers to one call."""
+
+    def __init__(self, path: str, change: Callable[[Doc], Doc]) -> None:
+        self.path, self.change, self.real = path, change, httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass it on, and change what comes back."""
+        answer = await self.real.handle_async_request(request)
+        if not request.url.path.endswith(self.path):
+            return answer
+        body = json.loads(await answer.aread())
+        await answer.aclose()
+        return httpx.Response(answer.status_code, content=json.dumps(self.change(body)))
+
+    async def aclose(self) -> None:
+        """Close the way."""
+        await self.real.aclose()
+
+
+@asynccontextmanager
+async def rewritten(house: House, path: str, change: Callable[[Doc], Doc]) -> AsyncIterator[None]:
+    """While it lasts, a worker gets what the sandbox answers to this path changed like that."""
+    worker = house.worker
+    before = worker.graph.http, worker.facebook.http
+    async with httpx.AsyncClient(transport=Rewriting(path, change), trust_env=False) as http:
+        worker.graph.http = worker.facebook.http = http
+        yield
+    worker.graph.http, worker.facebook.http = before

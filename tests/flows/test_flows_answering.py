@@ -121,9 +121,12 @@ DEAD = {"190/463": "token_expired", "190/460": "password_changed", "190": "token
 
 @pytest.mark.parametrize("code", DEAD)
 async def test_a_dead_token_stops_the_connection(live_desk: Desk, meta: Meta, code: str) -> None:
-    """The account must be connected again; what is queued after it fails without a call."""
+    """Once told twice, the account must be connected again; what is queued after it fails without a call."""
     path = await fan_writes(live_desk)
     first, second = await answer(live_desk, path, f"!!error:{code}"), await answer(live_desk, path, "Next")
+    message, operation = await after_work(live_desk, first)
+    assert (message["state"], operation["problem"]["code"]) == ("queued", "token_denied")
+    pass_by(live_desk.house, timedelta(seconds=11))
     message, operation = await after_work(live_desk, first)
     assert (message["state"], operation["problem"]["code"]) == ("failed", "needs_reauth")
     connection = await live_desk.get(f"/connections/{live_desk.connection_id}")

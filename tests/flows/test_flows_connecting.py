@@ -8,7 +8,7 @@ import pytest
 
 from app.db import Doc
 from app.services import operations
-from tests.flows.flows_harness import Desk, Meta, pass_by
+from tests.flows.flows_harness import Desk, Meta, pass_by, rewritten
 from tests.house import House, delivery, message_change
 from workers import jobs
 
@@ -181,3 +181,37 @@ async def test_webhooks_before_and_after_it_is_active(live_house: House, meta: M
     for mid, account in (("real", ACCOUNT), ("scoped", SCOPED)):
         await desk.receive(message_change(mid, ms=house.ms(), account=account), account=account)
     assert {found["provider_id"] for found in await desk.messages()} == {"real", "scoped"}
+
+
+ODD_PROFILES: dict[str, Doc] = {
+    "a number": {"name": 123},
+    "a large number": {"name": 2**70},
+    "half a sign": {"name": "\ud800"},
+    "three megabytes": {"name": "n" * 3_000_000},
+    "an object": {"profile_picture_url": {"a": 1}},
+    "a script": {"profile_picture_url": "javascript:alert(1)"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_PROFILES)
+async def test_an_account_of_an_odd_shape(live_house: House, meta: Meta, odd: str) -> None:
+    """What cannot be a name or a picture is left out or cut, and the account is connected and shown."""
+    desk = await log_in(live_house)
+    async with rewritten(live_house, "/me", lambda body: body | ODD_PROFILES[odd]):
+        await live_house.work()
+    [shown] = (await desk.get("/connections"))["data"]
+    assert shown["status"] == "active" and len(str(shown["account"])) < 1000
+    assert "javascript" not in str(shown) and "123" not in str(shown["account"]["name"])
+
+
+@pytest.mark.parametrize("lasts", [10**30, [1], 0, None])
+async def test_a_token_of_an_odd_life(live_house: House, meta: Meta, lasts: object) -> None:
+    """No token can live like that: the log-in is refused, once, and nothing stays sealed."""
+    desk = await log_in(live_house)
+    async with rewritten(live_house, "/graph.instagram.com/access_token", lambda body: body | {"expires_in": lasts}):
+        await live_house.work()
+    found = await connection_of(desk)
+    assert (found["status"], found["problem"]) == ("error", "exchange_refused")
+    assert await purposes(desk) == set()
+    [operation] = await desk.stored("operations", kind="exchange_code")
+    assert (operation["state"], operation["attempts"]) == ("failed", 1)

@@ -1,13 +1,10 @@
 """A Facebook log-in when things go wrong: renewals, dead workers and tokens, Meta's troubles, tokens of other apps."""
 
 import dataclasses
-import json
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from app.db import Database, Doc
@@ -27,7 +24,7 @@ from tests.flows.facebook_harness import (
     log_in,
     log_in_again,
 )
-from tests.flows.flows_harness import Meta, pass_by
+from tests.flows.flows_harness import Meta, pass_by, rewritten
 from tests.house import House
 from workers import jobs
 
@@ -263,34 +260,12 @@ async def test_webhooks_that_cannot_be_switched_on(live_house: House, meta: Meta
     assert {connection for connection, _ in await login.secrets()} == {login.connection_id}
 
 
-class Rewriting(httpx.AsyncBaseTransport):
-    """The way to the sandbox, on which somebody changes the answers to one call."""
-
-    def __init__(self, path: str, change: Callable[[Doc], Doc]) -> None:
-        self.path, self.change, self.real = path, change, httpx.AsyncHTTPTransport()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass it on, and change what comes back."""
-        answer = await self.real.handle_async_request(request)
-        if not request.url.path.endswith(self.path):
-            return answer
-        body = json.loads(await answer.aread())
-        await answer.aclose()
-        return httpx.Response(answer.status_code, json=self.change(body))
-
-    async def aclose(self) -> None:
-        """Close the way."""
-        await self.real.aclose()
-
-
 @pytest.mark.parametrize(
     "lie", [{"app_id": "1000000000000001"}, {"is_valid": False}, {"user_id": "700000000000102"}, {"app_id": None}]
 )
 async def test_a_token_of_another_app(live_house: House, meta: Meta, lie: Doc) -> None:
     """A token that was not made for our app, does not live, or is another person's: nothing of it is kept."""
-    transport = Rewriting("/debug_token", lambda body: {"data": body["data"] | lie})
-    async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
-        live_house.worker.facebook.http = http
+    async with rewritten(live_house, "/debug_token", lambda body: {"data": body["data"] | lie}):
         login = await log_in(live_house)
     shown = await login.shown()
     assert (shown["status"], shown["problem"]) == ("error", "token_not_ours")
@@ -315,3 +290,25 @@ async def test_a_lost_answer_to_the_code_ends_it(live_house: House, meta: Meta) 
     login = await log_in(live_house)
     assert (await login.shown())["problem"] == "exchange_interrupted"
     assert await login.secrets() == set()
+
+
+ODD_PAGES: list[Doc] = [
+    {"name": None},
+    {"name": 7, "tasks": "MESSAGING"},
+    {"picture": {"data": {"url": 7}}},
+    {"picture": []},
+    {"instagram_business_account": {"id": "1", "name": {"a": 1}, "profile_picture_url": "javascript:alert(1)"}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_PAGES)
+async def test_pages_of_an_odd_shape(live_house: House, meta: Meta, odd: Doc) -> None:
+    """What Facebook says of a Page otherwise than documented is left out, and the choice is shown."""
+
+    def changed(body: Doc) -> Doc:
+        return body | {"data": [row | odd for row in body["data"]]}
+
+    async with rewritten(live_house, "/me/accounts", changed):
+        login = await log_in(live_house)
+    shown = await login.choices()
+    assert NIGHTJAR in shown and "javascript" not in str(shown)

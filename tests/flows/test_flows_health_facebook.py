@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.db import Doc
 from tests.flows.facebook_harness import NIGHTJAR, NIGHTJAR_IG, log_in
-from tests.flows.flows_harness import Desk, Meta
+from tests.flows.flows_harness import Desk, Meta, rewritten
 from tests.flows.test_flows_health import check, codes, status
 from tests.house import House
 
@@ -65,3 +66,24 @@ async def test_an_account_behind_a_page_that_is_unlinked(live_house: House, meta
     await meta.control("PUT", "/pages/link", page=PAGE, account="nightjar.records")
     await check(desk)
     assert await codes(desk) == set()
+
+
+@pytest.mark.parametrize("told", [{}, {"data": []}, {"data": {}}, {"data": {"is_valid": True, "app_id": "x"}}])
+async def test_nothing_follows_from_nonsense(live_house: House, meta: Meta, told: Doc) -> None:
+    """Facebook does not say what the token is worth: it is not dead, and no feature is switched off."""
+    desk = await connected(live_house, NIGHTJAR)
+    before = (await desk.get(f"/connections/{desk.connection_id}"))["active_features"]
+    async with rewritten(live_house, "/debug_token", lambda body: told):
+        found = await check(desk)
+    assert (found["state"], found["problem"]["code"]) == ("failed", "refused_by_provider")
+    assert await status(desk) == ("active", None)
+    assert (await desk.get(f"/connections/{desk.connection_id}"))["active_features"] == before
+
+
+async def test_a_token_of_another_app_says_nothing(live_house: House, meta: Meta) -> None:
+    """What is dead may then be the other app's: the connection stays as it is."""
+    desk = await connected(live_house, NIGHTJAR)
+    lie = {"app_id": "1000000000000001", "is_valid": False}
+    async with rewritten(live_house, "/debug_token", lambda body: {"data": body["data"] | lie}):
+        await check(desk)
+    assert await status(desk) == ("active", None)

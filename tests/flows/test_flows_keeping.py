@@ -99,7 +99,8 @@ async def test_a_spotify_grant_ends_whatever_is_refreshed(live_house: House, met
 
 def debugged(ends_at: datetime) -> httpx.Response:
     """Facebook's word for when access ends."""
-    return httpx.Response(200, json={"data": {"is_valid": True, "data_access_expires_at": int(ends_at.timestamp())}})
+    told = {"is_valid": True, "scopes": [], "data_access_expires_at": int(ends_at.timestamp())}
+    return httpx.Response(200, json={"data": told})
 
 
 async def test_a_facebook_log_in_is_made_longer(live_house: House, meta: Meta) -> None:

@@ -13,8 +13,8 @@ from app.services.connections.refreshing import ask, usable_token
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.opening import NotAllowed
 from app.services.vault.ring import Bound, PublicRing, RingUnavailable
-from tests.flows.flows_harness import Meta
-from tests.flows.keeping_harness import DAY, OWNER, Kept, facebook, kept
+from tests.flows.flows_harness import Meta, rewritten
+from tests.flows.keeping_harness import DAY, OWNER, PAGE, Kept, facebook, kept
 from tests.house import House
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -196,6 +196,21 @@ async def test_only_a_dead_token_is_one(live_house: House, meta: Meta, code: int
     assert (found.get("denied"), found["token_version"]) == (None, 2)
 
 
+async def test_a_life_of_no_time_is_none(live_house: House, meta: Meta) -> None:
+    """Instagram says that the fresh token is good for 0 seconds: not believed, and asked again."""
+    account = await kept(live_house, meta, "instagram", "nightjar.records")
+    await account.days(2)
+    before = (await account.now())["access_ends_at"]
+    await account.set(refresh_at=live_house.clock())
+    async with rewritten(live_house, "/refresh_access_token", lambda body: body | {"expires_in": 0}):
+        await account.round()
+    found = await account.now()
+    assert (found["status"], found["access_ends_at"], found["token_version"]) == ("active", before, 1)
+    await account.pass_by(MINUTE)
+    found = await account.now()
+    assert (found["status"], found["token_version"]) == ("active", 2)
+
+
 async def test_a_young_token_waits(live_house: House, meta: Meta) -> None:
     """Instagram refreshes no token on the day of its issue: it is not even asked."""
     account = await kept(live_house, meta, "instagram", "nightjar.records")
@@ -273,6 +288,52 @@ async def test_facebook_calls_both_tokens_dead(live_house: House, meta: Meta) ->
     assert [one["state"] for one in await account.refreshes()] == ["failed"]
     assert len(await account.stored("secrets")) == 2
     assert sum((await account.subjects(OWNER)).values()) == 1
+
+
+async def test_lies_at_the_due_time_are_outlived(live_house: House, meta: Meta) -> None:
+    """Facebook calls both tokens dead for 73 seconds; a check finds them good, and the refresh is begun anew."""
+    lying = True
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/debug_token"):
+            told = {"app_id": live_house.worker.facebook.app_id, "is_valid": True, "scopes": [], "expires_at": 0}
+            return httpx.Response(200, json={"data": told})
+        if lying:
+            return httpx.Response(400, json={"error": {"code": 190, "error_subcode": 467}})
+        return httpx.Response(200, json={"id": PAGE, "access_token": "user-1", "expires_in": 60 * 86_400, "data": []})
+
+    account = await facebook(live_house, meta, answer)
+    now = live_house.clock()
+    await account.set(refresh_at=now, check_at=now + HOUR, access_ends_at=None, warn_at=None)
+    await account.round()
+    await account.pass_by(11 * SECOND)
+    await account.pass_by(62 * SECOND)
+    assert (await account.now())["status"] == "needs_reauth"
+    lying = False
+    await account.pass_by(HOUR)
+    found = await account.now()
+    assert (found["status"], found["token_version"]) == ("active", 1)
+    await account.pass_by(6 * HOUR)
+    found = await account.now()
+    assert (found["status"], found["token_version"], found.get("denied")) == ("active", 2, None)
+    await account.days(66)
+    assert (await account.now())["token_version"] >= 3
+
+
+async def test_who_comes_and_goes_is_told_once_a_day(live_house: House, meta: Meta) -> None:
+    """Instagram refuses to refresh a token that works: four days, four mails at most; in the end it is refreshed."""
+    account = await kept(live_house, meta, "instagram", "nightjar.records")
+    await account.days(26)
+    await meta.fault("error", "refresh_access_token", code=190, subcode=467, times=None)
+    await account.set(refresh_at=live_house.clock())
+    for _ in range(4 * 24):
+        await account.pass_by(HOUR)
+    assert 1 <= sum((await account.subjects(OWNER)).values()) <= 4
+    assert (await account.now())["denied"]["count"] > 3
+    await meta.control("DELETE", "/faults")
+    await account.days(2)
+    found = await account.now()
+    assert (found["status"], found["token_version"], found.get("denied")) == ("active", 2, None)
 
 
 class Leaves:

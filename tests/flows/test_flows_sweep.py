@@ -2,9 +2,16 @@
 
 from datetime import timedelta
 
+import httpx
+import pytest
+
+from app.clients import facebook
+from app.clients.credentials import Opened
 from app.ids import new_id
+from app.models.operations import OperationKind
 from app.services import operations
 from tests.house import House, message_change
+from workers import jobs
 
 
 async def test_a_long_queue_does_not_hold_up_others(house: House) -> None:
@@ -41,3 +48,40 @@ async def test_a_token_that_cannot_be_read_ends_the_reply(house: House) -> None:
     assert (await owner.get(f"{base}/messages/{message['id']}")).json()["state"] == "failed"
     shown = (await owner.get(f"{base}/connections/{connection['_id']}")).json()
     assert (shown["status"], shown["problem"]) == ("needs_reauth", "token_unreadable")
+
+
+@pytest.mark.parametrize(("kind", "state"), [("check_connection", "failed"), ("disconnect", "queued")])
+async def test_an_error_of_ours_ends_an_operation(house: House, kind: OperationKind, state: str) -> None:
+    """Tried twenty times, later each time, and then a person's to retry; leaving alone is never given up."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    connection = await house.connection(label_id, provider="a provider that nobody knows")
+    place = {"label_id": label_id, "connection_id": connection["_id"]}
+    await house.db.open("disconnections").insert_one({"_id": connection["_id"], **place})
+    told = {"label_id": label_id, "target": connection["_id"], "connection_id": connection["_id"]}
+    operation = await operations.add(house.db, kind=kind, **told, key="broken", now=house.clock())
+    waits = []
+    for _ in range(jobs.MOST_CRASHES):
+        await house.work()
+        found = await operations.need(house.db, label_id, operation["_id"])
+        assert found["problem"]["code"] == "internal_error"
+        if "due_at" in found:
+            waits.append(found["due_at"] - house.clock())
+            house.clock.offset += waits[-1] + timedelta(seconds=1)
+    assert (found["state"], found["attempts"]) == (state, jobs.MOST_CRASHES)
+    assert waits[0] < timedelta(seconds=6) and timedelta(minutes=59) < max(waits) <= timedelta(hours=1)
+
+
+async def test_a_providers_cookies_are_not_kept(house: House) -> None:
+    """What one label's call is given would go out with another's."""
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("cookie"))
+        return httpx.Response(200, headers={"set-cookie": "who=label-a"}, json={"id": "1"})
+
+    client = house.worker.facebook
+    client.http._transport = httpx.MockTransport(answer)
+    for token in ("a", "b"):
+        await facebook.me(client, Opened(token, "check"))
+    assert sent == [None, None]

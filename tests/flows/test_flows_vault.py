@@ -1,7 +1,6 @@
 """The vault under its operator: rotation, revocation, the ledger, and the alarm, on a database of their own."""
 
 import argparse
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from app.db import Doc
 from app.services import heartbeat
-from app.services.vault import ledger, rewrapping, ring_files, watched
+from app.services.vault import ledger, rewrapping, ring_files
 from app.services.vault.envelope import SealBroken
 from app.services.vault.ledger import MOST_USES, KeyUsedUp, count_uses
 from app.services.vault.opening import NoSecret, open_secret
@@ -27,17 +26,6 @@ from tools.child import Child
 from workers import vault, vault_schedule
 
 PURPOSES = ("access_token", "refresh_token")
-
-
-@pytest.fixture
-async def vault_house(
-    mongodb_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[House]:
-    """The product with keys of its own, that notices a changed ring at once."""
-    monkeypatch.setattr(watched, "LOOK_EVERY_S", 0.0)
-    env = settings_env(make_keys(tmp_path / "keys"), mongodb_url=mongodb_url, redis_url=redis_url)
-    async with open_house(env) as found:
-        yield found
 
 
 def operator(house: House, **changes: Any) -> vault.Operator:

@@ -99,6 +99,7 @@ async def test_the_apps_own_token() -> None:
     said = {
         "app_id": int(APP_ID),
         "is_valid": True,
+        "scopes": [],
         "user_id": 7,
         "expires_at": 0,
         "data_access_expires_at": 1802776000,

@@ -7,16 +7,19 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from app.clients import spotify_errors
-from app.clients.graph_errors import RateLimited, Unavailable
+from app.clients.graph_errors import Malformed, RateLimited, Unavailable
 from app.db import Doc
 from app.models.features import Feature, Provider
 from app.services.connections import facebook_check, instagram_check, reauth, spotify_check, store, switching
 from app.services.connections.facts import Facts, NothingLearnt
 from app.services.connections.hands import Hands
+from app.services.connections.reauth import believe
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
+UNREADABLE = "token_unreadable"
+"""What is found out here, and not said by a provider."""
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 LOOKS: dict[Provider, Callable[[Hands, Doc, Doc], Awaitable[Facts]]] = {
     "instagram": instagram_check.look,
@@ -45,12 +48,14 @@ async def check_connection(hands: Hands, operation: Doc) -> Doc:
         until = hands.clock() + exc.wait
         await store.note(hands.db, connection, {"checks.usage": {"percent": None, "paused_until": until}})
         raise TryAgain(until, "rate_limited") from exc
-    except NothingLearnt as exc:
+    except (NothingLearnt, Malformed) as exc:
         raise GiveUp("refused_by_provider", "The provider's answer says nothing of the account.") from exc
     except NotAllowed as exc:
         raise GiveUp("connection_not_active", "The account is not connected any more.") from exc
     except (NoSecret, SealBroken):
-        facts = Facts(dead="token_unreadable")
+        facts = Facts(dead=UNREADABLE)
+    if facts.dead and connection["status"] == "active" and facts.dead != UNREADABLE:
+        believe(operation, now=hands.clock())
     await _keep(hands, connection, facts)
     return {"connection_id": connection["_id"]}
 

@@ -45,7 +45,7 @@ async def exchange(hands: Hands, operation: Doc) -> Doc:
         there = await store.need(hands.db, connection["label_id"], connection["_id"])
         if there["status"] not in store.CONNECTED and "replaced_by" not in there:
             raise GiveUp("disconnected", "The connection was ended while its log-in was completed.") from exc
-    except (*PROVIDER_ERRORS, NoSecret, SealBroken, KeyError, ValueError) as exc:
+    except (*PROVIDER_ERRORS, NoSecret, SealBroken) as exc:
         code = "exchange_interrupted" if isinstance(exc, OUTCOME_UNKNOWN) else "exchange_refused"
         await end(hands, connection, code)
         raise GiveUp(code, "The provider did not complete the log-in. Connect the account again.") from exc

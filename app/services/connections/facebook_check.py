@@ -15,12 +15,14 @@ from app.services.connections.reauth import PROBLEMS, problem_of
 async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
     """The facts, as far as they can be had: what Facebook says of the token, and whether it still opens the account.
 
-    Raises `Unavailable`, `RateLimited`, `NothingLearnt`, and what opening a token raises.
+    Raises `Unavailable`, `RateLimited`, `NothingLearnt`, `Malformed`, and what opening a token raises.
     """
     token = await hands.open(connection, "access_token", used_for="check", job=job["_id"])
     account_id = str(connection["active_account_id"])
     try:
         said = await meta.debug_token(hands.facebook, token)
+        if said.app_id not in ("", hands.facebook.app_id) or (said.is_valid and not said.app_id):
+            raise NothingLearnt  # of a token that means nothing to it, Facebook does not always name the app
         if not said.is_valid:
             return Facts(dead=PROBLEMS.get(said.dead_subcode, "token_invalid"))
         await read_account(hands.facebook, token, account_id=account_id)
@@ -31,8 +33,6 @@ async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
             return Facts(trouble="account_unreachable", usage=usage_of(hands.facebook, account_id, hands.clock()))
         if exc.reason != "permission_lost":
             raise NothingLearnt from exc
-    except ValueError as exc:
-        raise NothingLearnt from exc
     kind, logged_in = connection["account"]["kind"], connection["granted_scopes"]
     before = granted_features("facebook", kind, connection["features"], logged_in)
     still = granted_features("facebook", kind, before, said.scopes)

@@ -16,7 +16,7 @@ async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
     """The facts, as far as they can be had. Only `GET /me` says whether the token is good.
 
     A later call that speaks of a dead token right after it has no more to say than any single refusal has. Raises
-    `Unavailable`, `RateLimited`, `NothingLearnt`, and what opening a token raises.
+    `Unavailable`, `RateLimited`, `NothingLearnt`, `Malformed`, and what opening a token raises.
     """
     token = await hands.open(connection, "access_token", used_for="check", job=job["_id"])
     account_id = str(connection["active_account_id"])
@@ -26,8 +26,6 @@ async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
         return Facts(dead=problem_of(exc))
     except Refused as exc:
         return Facts(trouble=_trouble_of(exc))
-    except (KeyError, ValueError) as exc:
-        raise NothingLearnt from exc
     if account.kind == "personal" or account.provider_id not in connection["account_ids"]:
         return Facts(trouble="account_unreachable")
     if hands.graph.pause_left_s(account_id):

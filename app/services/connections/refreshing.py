@@ -6,6 +6,7 @@ reads what the first has written.
 
 import asyncio
 import random
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NoReturn
 
@@ -15,7 +16,7 @@ from app.clients.credentials import Opened
 from app.clients.graph_errors import TokenDead
 from app.clients.spotify_errors import GrantInvalid
 from app.db import Database, Doc, Session
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.models.features import UsedFor
 from app.services import faults, operations
 from app.services.audit import SYSTEM
@@ -70,11 +71,14 @@ async def _refreshed(hands: Hands, connection: Doc) -> NoReturn:
 
 
 async def ask(db: Database, connection: Doc, *, now: datetime) -> Doc:
-    """The operation that refreshes the tokens which the connection has now: added, or the one that is there."""
-    key = f"refresh_token:{connection['_id']}:{connection['token_version']}"
+    """The operation that refreshes the tokens which the connection has now: added, or the one that is there.
+
+    One that an error of ours has ended is begun anew.
+    """
+    key = _key_of(connection)
     found = await operations.by_key(db, connection["label_id"], key)
     if found is not None:
-        return found
+        return await _begun_anew(db, found, now=now)
     told = {"label_id": connection["label_id"], "target": connection["_id"], "connection_id": connection["_id"]}
     try:
         return await operations.add(db, kind="refresh_token", **told, key=key, now=now)
@@ -85,6 +89,19 @@ async def ask(db: Database, connection: Doc, *, now: datetime) -> Doc:
         return found
 
 
+def _key_of(connection: Doc) -> str:
+    """One refresh for a version of the tokens, and another one after a check has found good what was believed dead."""
+    return f"refresh_token:{connection['_id']}:{connection['token_version']}:{connection.get('restored', 0)}"
+
+
+async def _begun_anew(db: Database, operation: Doc, *, now: datetime) -> Doc:
+    if operation["state"] != "failed" or operation["problem"]["code"] != "internal_error":
+        return operation
+    with suppress(Conflict):  # somebody else has just done it
+        await db.in_transaction(lambda session: operations.retry(db, operation, now=now, session=session))
+    return await operations.need(db, operation["label_id"], operation["_id"])
+
+
 async def refresh(hands: Hands, operation: Doc) -> Doc:
     """Refresh a connection's tokens. The result names it. Raises `TryAgain`, `GiveUp`, `RingUnavailable`."""
     try:
@@ -92,7 +109,7 @@ async def refresh(hands: Hands, operation: Doc) -> Doc:
     except NotFound as exc:
         raise _gone() from exc
     result = {"connection_id": connection["_id"]}
-    if connection["token_version"] != int(operation["key"].rpartition(":")[2]):
+    if operation["key"] != _key_of(connection):
         return result
     rooms = [  # made first: the provider may give its tokens only once, and the ring may be away then
         await make_room(hands.db, hands.ring, connection=connection, purpose=purpose, now=hands.clock())
@@ -126,7 +143,7 @@ async def _renewed(hands: Hands, operation: Doc, connection: Doc) -> Renewed:
         raise _needs_login() from exc
     except RATE_LIMITED as exc:
         raise TryAgain(hands.clock() + exc.wait, "rate_limited") from exc
-    except (*PROVIDER_ERRORS, KeyError, ValueError) as exc:  # a lost answer too: what we have is tried again
+    except PROVIDER_ERRORS as exc:  # a lost answer too: what we have is tried again
         wait = after_failure(operation["attempts"], spread=random.random())  # noqa: S311 (spreads load)
         raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
 

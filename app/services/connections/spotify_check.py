@@ -24,7 +24,7 @@ async def look(hands: Hands, connection: Doc, job: Doc) -> Facts:
     except TokenExpired as exc:
         await refreshed_since(hands, connection, job["created_at"])
         raise NothingLearnt from exc
-    except (Refused, KeyError, ValueError) as exc:
+    except Refused as exc:
         raise NothingLearnt from exc
     if account.account_id != connection["account"]["provider_id"]:
         return Facts(trouble="account_unreachable")

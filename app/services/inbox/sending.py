@@ -17,7 +17,7 @@ from app.errors import ReplyWindowClosed
 from app.services import faults
 from app.services.audit import Audit
 from app.services.connections import store
-from app.services.connections.reauth import problem_of, require_login
+from app.services.connections.reauth import believe, problem_of, require_login
 from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
@@ -123,6 +123,9 @@ async def _send_or_find(
         await _set_state(db, message, "unknown")
         raise InDoubt(clock() + LOOK_AGAIN[0], "Meta's answer was lost; the conversation is being read back.") from exc
     except TokenDead as exc:
+        await _unmark(db, operation, message)
+        await store.note(db, connection, {"check_at": clock()})
+        believe(operation, now=clock())
         await require_login(db, audit, connection, problem_of(exc), now=clock())
         await _failed(db, message, "needs_reauth", clock)
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
@@ -202,9 +205,9 @@ async def _what_happened(
     )
     try:
         found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
-    except TokenDead as exc:
+    except TokenDead:
         found = None
-        await require_login(db, audit, connection, problem_of(exc), now=clock())
+        await store.note(db, connection, {"check_at": clock()})  # which finds out whether that is so
     except GraphError:
         found = None
     if found:

@@ -114,7 +114,7 @@ def commitment_of(data_key: bytes) -> bytes:
     return HKDFExpand(SHA256(), 32, b"soundops-vault-commitment").derive(data_key)
 
 
-async def unseal(ring: Unwraps, envelope: dict[str, Any], binding: Binding | AccountBinding) -> str:
+async def unseal(ring: Unwraps, envelope: Any, binding: Binding | AccountBinding) -> str:
     """The secret. Raises `SealBroken`, whatever is wrong with the envelope, and `RingUnavailable`."""
     data_key = await unwrap_data_key(ring, envelope, binding)
     bound = binding.additional_data()
@@ -124,7 +124,7 @@ async def unseal(ring: Unwraps, envelope: dict[str, Any], binding: Binding | Acc
         raise SealBroken from None
 
 
-async def unwrap_data_key(ring: Unwraps, envelope: dict[str, Any], binding: Binding | AccountBinding) -> bytes:
+async def unwrap_data_key(ring: Unwraps, envelope: Any, binding: Binding | AccountBinding) -> bytes:
     """The data key, which the envelope is committed to. Raises `SealBroken`, `RingUnavailable`."""
     try:
         if envelope["v"] != VERSION or not isinstance(envelope["key_id"], str):
@@ -137,7 +137,7 @@ async def unwrap_data_key(ring: Unwraps, envelope: dict[str, Any], binding: Bind
     return data_key
 
 
-def _raw(envelope: dict[str, Any], name: str) -> bytes:
+def _raw(envelope: Any, name: str) -> bytes:
     value = envelope[name]
     if not isinstance(value, bytes):  # `bytes()` of a number would ask for that much memory
         raise SealBroken

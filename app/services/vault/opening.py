@@ -10,7 +10,7 @@ from app.models.features import Duty, Feature, UsedFor
 from app.services.vault.alarms import alarm
 from app.services.vault.envelope import SealBroken, unseal
 from app.services.vault.private_ring import PrivateRing
-from app.services.vault.secrets import binding_of
+from app.services.vault.secrets import binding_of, key_id_of
 
 OPENINGS_LIFE = timedelta(days=365)
 FEATURES = get_args(Feature)
@@ -50,7 +50,7 @@ async def open_secret(
     opening: Doc = ids | {
         "_id": new_id("opn"),
         "secret_id": stored["_id"] if stored else None,
-        "key_id": str(stored["envelope"].get("key_id")) if stored else None,
+        "key_id": key_id_of(stored) if stored else None,
         "used_for": used_for,
         "job": job,
         "refused": not allowed,
@@ -61,7 +61,7 @@ async def open_secret(
     if stored is None or not allowed:
         raise NotAllowed(used_for)
     try:
-        value = await unseal(ring, stored["envelope"], binding_of(stored["_id"], connection, purpose))
+        value = await unseal(ring, stored.get("envelope"), binding_of(stored["_id"], connection, purpose))
     except SealBroken:
         await alarm(db, **ids, secret_id=stored["_id"], key_id=opening["key_id"], job=job, now=now)
         raise

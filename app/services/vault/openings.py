@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from app.db import Database, Doc
 from app.ids import new_id
+from app.services.vault.secrets import key_id_of
 
 LIFE = timedelta(days=365)
 
@@ -15,9 +16,9 @@ async def record_openings(db: Database, found: Sequence[Doc], *, used_for: str, 
         {
             "_id": new_id("opn"),
             "label_id": stored["label_id"],
-            "connection_id": stored["connection_id"],
+            "connection_id": stored.get("connection_id"),
             "secret_id": stored["_id"],
-            "key_id": str(stored["envelope"].get("key_id")),
+            "key_id": key_id_of(stored),
             "used_for": used_for,
             "job": job,
             "refused": False,

@@ -49,8 +49,9 @@ async def affected(db: Database, key_id: str) -> list[Doc]:
     shown = {"label_id": 1, "connection_id": 1, "provider": 1, "purpose": 1}
     found: dict[tuple[str, str], Doc] = {}
     async for row in db.open("secrets").find(query, shown, comment=WHY):
-        of = {name: row[name] for name in ("label_id", "connection_id", "provider")} | {"purposes": []}
-        found.setdefault((row["label_id"], row["connection_id"]), of)["purposes"].append(row["purpose"])
+        of: Doc = {name: str(row.get(name)) for name in ("label_id", "connection_id", "provider")}
+        one = found.setdefault((of["label_id"], of["connection_id"]), of | {"purposes": []})
+        one["purposes"].append(str(row.get("purpose")))
     return [of | {"purposes": sorted(of["purposes"])} for _, of in sorted(found.items())]
 
 
@@ -72,9 +73,9 @@ def _could_open(key_id: str) -> Doc:
 async def _seal_one_anew(db: Database, rings: Rings, stored: Doc, key_id: str, *, now: datetime) -> UpdateOne | None:
     """What to write; none if it does not open."""
     public, private = rings
-    binding = binding_of_stored(stored)
     try:
-        envelope = await seal(public, await unseal(private, stored["envelope"], binding), binding)
+        binding = binding_of_stored(stored)
+        envelope = await seal(public, await unseal(private, stored.get("envelope"), binding), binding)
     except SealBroken:
         await alarm(db, **names_of(stored), job=job_of(key_id), now=now)
         return None

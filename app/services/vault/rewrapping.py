@@ -19,7 +19,7 @@ from app.services.vault.envelope import SealBroken, unwrap_data_key
 from app.services.vault.ledger import count_uses, state_of
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
-from app.services.vault.secrets import binding_of_stored
+from app.services.vault.secrets import binding_of_stored, key_id_of
 
 BATCH, IDS_AT_ONCE = 100, 10_000
 RECORDS_PER_S = 1_000
@@ -95,10 +95,10 @@ async def _rewrap_batch(db: Database, rings: Rings, found: list[Doc], *, job: st
     at_once = asyncio.Semaphore(10)
 
     async def one(stored: Doc) -> UpdateOne | None:
-        binding, envelope = binding_of_stored(stored), stored["envelope"]
         async with at_once:
             try:
-                data_key = await unwrap_data_key(private, envelope, binding)
+                binding = binding_of_stored(stored)
+                data_key = await unwrap_data_key(private, stored.get("envelope"), binding)
             except SealBroken:
                 await alarm(db, **names_of(stored), job=job, now=now)
                 return None
@@ -106,7 +106,7 @@ async def _rewrap_batch(db: Database, rings: Rings, found: list[Doc], *, job: st
         await asyncio.sleep(0)  # let whoever opens meanwhile have a turn
         update = {
             "$set": {"envelope.key_id": key_id, "envelope.wrapped_key": wrapped},
-            "$addToSet": {"earlier_keys": envelope["key_id"]},
+            "$addToSet": {"earlier_keys": key_id_of(stored)},
         }
         return UpdateOne(as_read(stored), update)
 
@@ -133,7 +133,7 @@ def names_of(stored: Doc) -> dict[str, str]:
     """What an alarm or a record of an opening is told about a secret."""
     return {
         "label_id": stored["label_id"],
-        "connection_id": stored["connection_id"],
+        "connection_id": str(stored.get("connection_id")),
         "secret_id": stored["_id"],
-        "key_id": str(stored["envelope"].get("key_id")),
+        "key_id": key_id_of(stored),
     }

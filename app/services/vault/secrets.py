@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.db import Database, Doc, Session
 from app.ids import new_id
-from app.services.vault.envelope import Binding, DataKey, new_data_key, seal_with
+from app.services.vault.envelope import Binding, DataKey, SealBroken, new_data_key, seal_with
 from app.services.vault.ledger import GONE, count_uses, state_of
 from app.services.vault.ring import PublicRing
 
@@ -97,6 +97,18 @@ def binding_of(secret_id: str, connection: Doc, purpose: str) -> Binding:
 
 
 def binding_of_stored(stored: Doc) -> Binding:
-    """The same of a secret as it is stored: where the database was tampered with, the envelope does not fit it."""
-    connection = {"_id": stored["connection_id"]} | {name: stored[name] for name in ("label_id", "provider")}
-    return binding_of(stored["_id"], connection, stored["purpose"])
+    """The same of a secret as it is stored: where the database was tampered with, the envelope does not fit it.
+
+    Raises `SealBroken` where it does not even say whose it is.
+    """
+    try:
+        connection = {"_id": stored["connection_id"]} | {name: stored[name] for name in ("label_id", "provider")}
+        return binding_of(stored["_id"], connection, stored["purpose"])
+    except KeyError:
+        raise SealBroken from None
+
+
+def key_id_of(stored: Doc) -> str:
+    """The key that a stored secret says it is under, whatever stands there."""
+    envelope = stored.get("envelope")
+    return str(envelope.get("key_id")) if isinstance(envelope, dict) else "none"
