@@ -234,6 +234,7 @@ TAGS = [
     },
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
+    {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},
     {"name": "webhooks", "description": "What Meta calls."},

@@ -34,6 +34,7 @@ from app.routers import (
     members,
     messages,
     meta_callbacks,
+    numbers,
     oauth,
     operations,
     partners,
@@ -103,7 +104,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
     of_inbox = (conversations, messages, comments)
-    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, operations, stream)
+    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, numbers, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -25,6 +25,7 @@ Permission = Literal[
     "operations:read",
     "operations:write",
     "stream:read",
+    "numbers:read",
 ]
 Scope = Literal[
     "label:read",
@@ -86,6 +87,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
     "operations:write": Rule(_DESK),
     "stream:read": Rule(_ALL, partner=True),
+    "numbers:read": Rule(_ADMINS | {"analyst"}),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,
