@@ -93,13 +93,13 @@ class Fans:
             self.answer_ms.append((time.monotonic() - began) * 1000)
 
 
-async def measure(running: Plant, *, seconds: float, rate: float) -> Lateness:
+async def measure(running: Plant, *, seconds: float, rate: float, warm_up_s: float = 0.0) -> Lateness:
     """How late the events of messages are."""
     [ear], fans = ears_of(running, 1), Fans(running.api.url + WEBHOOK, "late")
     async with listening([ear]):
-        await Fans(fans.url, "warm").write(int(WARM_UP_S * rate), rate)
+        await Fans(fans.url, "warm").write(int(warm_up_s * rate), rate)
         reached = await fans.write(int(seconds * rate), rate)
-        await until_heard([ear], int(WARM_UP_S * rate) + int(seconds * rate))
+        await until_heard([ear], int(warm_up_s * rate) + int(seconds * rate))
     mids = await asyncio.to_thread(mids_of, running)
     when = {mids[event["target"]]: at for event, at in zip(ear.heard, ear.at, strict=True) if event["target"] in mids}
     late = [(when[mid] - sent) * 1000 for mid, sent in fans.sent.items() if mid in when]
@@ -219,7 +219,7 @@ async def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kills", type=int, default=3)
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, plant(Path(folder), SOUNDOPS_SWEEP_S="1") as running:
-        late = await measure(running, seconds=args.seconds, rate=args.rate)
+        late = await measure(running, seconds=args.seconds, rate=args.rate, warm_up_s=WARM_UP_S)
         heard = await interrupted(running, listeners=args.listeners, messages=args.messages, rate=30, kills=args.kills)
     print(table(late, heard))
     return 0 if heard.good and not late.missing and percentile(late.event_ms, 0.99) <= BAR_MS else 1
