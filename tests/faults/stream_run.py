@@ -106,7 +106,15 @@ async def measure(running: Plant, *, seconds: float, rate: float, warm_up_s: flo
     return Lateness(reached, sorted(late), sorted(fans.answer_ms), len(fans.sent) - len(late))
 
 
-async def interrupted(running: Plant, *, listeners: int, messages: int, rate: float, kills: int) -> Heard:
+async def interrupted(
+    running: Plant,
+    *,
+    listeners: int,
+    messages: int,
+    rate: float,
+    kills: int,
+    heard_within_s: float = HEARD_WITHIN_S,
+) -> Heard:
     """What many hear while the API is killed so often, in between the worker once, and Redis is emptied."""
     ears, fans = ears_of(running, listeners), Fans(running.api.url + WEBHOOK, "blows")
     before = len(await asyncio.to_thread(happened, running))
@@ -120,7 +128,7 @@ async def interrupted(running: Plant, *, listeners: int, messages: int, rate: fl
                 with redis.Redis.from_url(running.redis.url) as client:
                     await asyncio.to_thread(client.flushall)
         await writing
-        await until_heard(ears, messages)
+        await until_heard(ears, messages, within_s=heard_within_s)
     all_of_it = (await asyncio.to_thread(happened, running))[before:]
     wrong = [difference(number, ear, all_of_it) for number, ear in enumerate(ears)]
     return Heard(
@@ -142,9 +150,9 @@ def ears_of(running: Plant, count: int) -> list[Ear]:
     return [Ear(place.hostname or "", place.port or 0, path, token) for _ in range(count)]
 
 
-async def until_heard(ears: Sequence[Ear], count: int) -> None:
+async def until_heard(ears: Sequence[Ear], count: int, *, within_s: float = HEARD_WITHIN_S) -> None:
     """Return when each has heard so many, or the time is over."""
-    deadline = time.monotonic() + HEARD_WITHIN_S
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and any(len(ear.heard) < count for ear in ears):
         await asyncio.sleep(0.1)
     await asyncio.sleep(1.5)  # what came twice would come now
@@ -167,7 +175,7 @@ def mids_of(running: Plant) -> dict[str, str]:
 
 def difference(number: int, ear: Ear, wanted: list[str]) -> str:
     """Where what a listener heard differs first from what happened; empty when it does not."""
-    heard = [str(event.get("id", event["type"])) for event in ear.heard]
+    heard = [str(event.get("id") or event.get("type")) for event in ear.heard]
     if heard == wanted:
         return ""
     at = next((i for i, (a, b) in enumerate(zip(heard, wanted, strict=False)) if a != b), min(len(heard), len(wanted)))

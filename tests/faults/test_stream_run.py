@@ -5,12 +5,29 @@ import signal
 import time
 from pathlib import Path
 
-from tests.faults.listeners import listening
+import pytest
+
+from tests.faults.listeners import Ear, listening
 from tests.faults.plant import plant
-from tests.faults.stream_run import ears_of, interrupted, measure
+from tests.faults.stream_run import difference, ears_of, interrupted, measure
 
 LISTENERS, MESSAGES = 30, 60
 ENDS_WITHIN_S = 3.0
+
+
+@pytest.mark.parametrize("heard", ["ac", "abbc", "acb", "ab", "abcd", ""])
+def test_the_checker_sees_a_difference(heard: str) -> None:
+    """A gap, a repeat, another order, an end that is missing, something that never happened, nothing at all."""
+    ear = Ear("", 0, "", "", heard=[{"id": one} for one in heard])
+    assert difference(0, ear, ["a", "b", "c"])
+    assert not difference(0, ear, list(heard))
+
+
+async def test_a_listener_that_loses_its_place_is_caught(tmp_path: Path) -> None:
+    """The same run, where coming back begins anew."""
+    with plant(tmp_path, bug="begins_now", SOUNDOPS_SWEEP_S="1") as running:
+        heard = await interrupted(running, listeners=3, messages=40, rate=20, kills=1, heard_within_s=3)
+    assert not heard.good and len(heard.wrong) == 3, heard
 
 
 async def test_every_listener_hears_everything_once(tmp_path: Path) -> None:
