@@ -22,7 +22,6 @@ from app.settings import ApiSettings
 
 HEADER_BYTES_AT_MOST = 64 * 1024
 HEADERS_WITHIN_S = 10.0
-TAKEN_WITHIN_S = 20.0
 KEEP_ALIVE_S = 75
 STOP_WITHIN_S = 25
 
@@ -34,6 +33,8 @@ class LimitedProtocol(HttpToolsProtocol):
     it one for a client that takes no byte of what it is sent.
     """
 
+    taken_within_s = 20.0
+    """So long a client may take no byte of what waits for it."""
     _reading_head = True
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
@@ -76,7 +77,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Break off a connection whose other side takes nothing for long: what waits for it would stay for ever."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(TAKEN_WITHIN_S, self.transport.abort)
+        self._stalled = self.loop.call_later(self.taken_within_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
