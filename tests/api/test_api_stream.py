@@ -10,9 +10,10 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from app.bell import open_ear
 from app.models.access import Role
 from app.services import events
-from app.services.stream.hub import Bounds
+from app.services.stream.hub import Bounds, Hub
 from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.stream_harness import Stream, happen, listening
@@ -44,6 +45,7 @@ class Room:
 @pytest.fixture
 async def room(house: House) -> AsyncIterator[Room]:
     """One where it is asked more often whether somebody may still listen."""
+    house.api.streams = Hub(house.db, lambda: open_ear(house.api.settings.redis_url.get_secret_value()))
     house.api.streams.bounds = Bounds(ask_again_s=0.2)
     owner = await house.person()
     yield Room(house, owner, await house.label(owner))
