@@ -141,6 +141,9 @@ class Feed:
             except PyMongoError as exc:
                 log.warning("a stream stands: the store is away", label=self.label_id, reason=type(exc).__name__)
                 await asyncio.sleep(BACK_S)
+            except Exception:  # a reader's edge: its listeners would wait for ever
+                log.exception("a stream stands", label=self.label_id)
+                await asyncio.sleep(BACK_S)
             await asyncio.sleep(TOGETHER_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
