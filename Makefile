@@ -32,6 +32,7 @@ test: $(STAMP) ## check and test everything
 test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send nothing twice
 	@$(PY) -m tests.faults.kill_run --deliveries 5000 --rate 120 --seed 7
 	@$(PY) -m tests.faults.send_run --sends 200 --seed 7
+	@$(PY) -m tests.faults.stream_run --seconds 30 --listeners 200 --kills 3
 	@$(PY) -m tests.faults.leave_run --seed 7
 	@$(PY) -m tests.faults.mail_run --mails 100 --seed 7
 	@$(PY) -m tests.faults.refresh_storm --connections 300 --seed 7

@@ -238,7 +238,9 @@ TAGS = [
         "name": "comments",
         "description": "What people write below the label's media, for 30 days after Meta's own time.",
     },
+    {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
     {"name": "operations", "description": "Deferred work."},
+    {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},
     {"name": "webhooks", "description": "What Meta calls."},
 ]
 

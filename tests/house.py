@@ -311,6 +311,9 @@ async def open_house(env: Mapping[str, str], *, postbox_url: str = "") -> AsyncI
     worker = worker_main.open_parts(settings)
     worker.db.close()
     worker.db, worker.clock, worker.audit = api.db, time, api.audit
+    await (
+        api.streams.close()
+    )  # a stream ends as soon as it has begun: this client of the app's waits for an answer's end
     async with LifespanManager(create_app(api), startup_timeout=30) as manager:
         transport = httpx.ASGITransport(manager.app)
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:

@@ -24,6 +24,8 @@ Permission = Literal[
     "comments:read",
     "operations:read",
     "operations:write",
+    "stream:read",
+    "numbers:read",
 ]
 Scope = Literal[
     "label:read",
@@ -34,6 +36,7 @@ Scope = Literal[
     "inbox:write",
     "comments:read",
     "operations:read",
+    "stream:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal["members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read"]
@@ -83,6 +86,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
     "operations:write": Rule(_DESK),
+    "stream:read": Rule(_ALL, partner=True),
+    "numbers:read": Rule(_ADMINS | {"analyst"}),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

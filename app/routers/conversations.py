@@ -89,6 +89,7 @@ async def change_conversation(
         conversation_id,
         changes=body.model_dump(exclude_unset=True),
         versions=versions,
+        by=access.by,
         now=parts.clock(),
     )
     response.headers["ETag"] = version_tag(found)

@@ -15,8 +15,9 @@ from app.models.access import Permission
 
 CONTRACT: dict[str, Any] = json.loads(contract.document(create_routes()))
 JSON_TYPE = "application/json"
-HEADERS = {"if-match", "prefer", "Idempotency-Key"}
-"""An `If-Match` names a version, an `Idempotency-Key` an intent: the cross-label test has them in its calls."""
+HEADERS = {"if-match", "prefer", "Idempotency-Key", "last-event-id"}
+"""An `If-Match` names a version, an `Idempotency-Key` an intent: the cross-label test has them in its calls. A
+`Last-Event-ID` names a place in a label's stream: tests/api/test_api_stream.py has another label's."""
 BY_RESOURCE = {"getOperation"}
 """Their label is that of what they name."""
 NOT_OURS = {"receiveMetaWebhook"}

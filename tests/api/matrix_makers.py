@@ -251,6 +251,7 @@ PLAIN: dict[str, str] = {
     "slug": "a name in a space that all labels share, where each is told what is taken",
     "cursor": "tried by test_cursors_of_another_label",
     **dict.fromkeys(("hub.mode", "hub.verify_token", "hub.challenge"), "Meta's handshake"),
+    "last_event_id": "a place in a label's stream: tests/api/test_api_stream.py has another label's",
     "signed_request": "Meta's word about a person, by its signature",
 }
 """What is no id, and why."""

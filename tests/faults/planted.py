@@ -15,6 +15,7 @@ import workers.main
 from app import meta_webhook
 from app.models.data_map import DATA_MAP
 from app.server import serve
+from app.services.stream.hub import Listener
 from app.services.webhooks.changes import Change, changes_of
 from app.services.webhooks.intake import Intake
 from app.settings import ApiSettings, WorkerSettings, load
@@ -63,7 +64,23 @@ def not_unique() -> None:
         DATA_MAP[name] = replace(DATA_MAP[name], indexes=indexes)
 
 
-BUGS: dict[str, Callable[[], None]] = {"early_ack": early_ack, "no_sweep": no_sweep, "not_unique": not_unique}
+def begins_now() -> None:
+    """A listener that comes back is told what happens from then on, wherever it has got to."""
+    begin = Listener.begin
+
+    async def from_now(self: Listener) -> bytes:
+        self._from = None
+        return await begin(self)
+
+    Listener.begin = from_now  # type: ignore[method-assign]
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "early_ack": early_ack,
+    "no_sweep": no_sweep,
+    "not_unique": not_unique,
+    "begins_now": begins_now,
+}
 
 if __name__ == "__main__":
     _, part, bug = sys.argv

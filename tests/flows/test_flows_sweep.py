@@ -57,7 +57,9 @@ async def test_an_error_of_ours_ends_an_operation(house: House, kind: OperationK
     label_id = await house.label(owner)
     connection = await house.connection(label_id, provider="a provider that nobody knows")
     place = {"label_id": label_id, "connection_id": connection["_id"]}
-    await house.db.open("disconnections").insert_one({"_id": connection["_id"], **place})
+    await house.db.open("disconnections").insert_one(
+        {"_id": connection["_id"], "expires_at": house.clock() + timedelta(days=365), **place}
+    )
     told = {"label_id": label_id, "target": connection["_id"], "connection_id": connection["_id"]}
     operation = await operations.add(house.db, kind=kind, **told, key="broken", now=house.clock())
     waits = []

@@ -4,8 +4,10 @@ from datetime import datetime
 
 from app.db import Database, Doc
 from app.errors import FieldError, InvalidInput, NotFound, StaleVersion
+from app.services.audit import By
 from app.services.inbox.unread import recount
 from app.services.labels import members
+from app.services.numbers import facts
 from app.services.pages import Cursor, page_query
 
 
@@ -42,13 +44,20 @@ async def need_conversation(db: Database, label_id: str, conversation_id: str, *
 
 
 async def change_conversation(
-    db: Database, label_id: str, conversation_id: str, *, changes: Doc, versions: list[int] | None, now: datetime
+    db: Database,
+    label_id: str,
+    conversation_id: str,
+    *,
+    changes: Doc,
+    versions: list[int] | None,
+    by: By,
+    now: datetime,
 ) -> Doc:
     """Change what the team decides, if it still is of one of the `versions` seen.
 
     Raises `NotFound`, `StaleVersion`, `InvalidInput` for an assignee who does not work for the label.
     """
-    await need_conversation(db, label_id, conversation_id, now=now)
+    seen = await need_conversation(db, label_id, conversation_id, now=now)
     if changes.get("assignee") and await members.membership_of(db, changes["assignee"], label_id) is None:
         raise InvalidInput(errors=(FieldError("/assignee", "must be somebody who works for the label"),))
     key: Doc = {"_id": conversation_id, "label_id": label_id}
@@ -59,6 +68,7 @@ async def change_conversation(
     )
     if written.matched_count == 0:
         raise StaleVersion
+    await facts.closed(db, seen, changes, by=by, now=now)
     return await need_conversation(db, label_id, conversation_id, now=now)
 
 

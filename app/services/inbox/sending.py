@@ -23,6 +23,7 @@ from app.services.inbox.conversations import need_conversation
 from app.services.inbox.reconcile import adopt, find_sent
 from app.services.inbox.replies import check_window
 from app.services.inbox.unread import recount
+from app.services.numbers import facts
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed, open_secret
@@ -263,6 +264,7 @@ async def _sent(db: Database, message: Doc, clock: Clock) -> None:
     await recount(db, message["label_id"], message["conversation_id"], now=clock())
     event = Event(message["label_id"], f"message:{message['_id']}:sent", "message.sent", message["_id"], clock())
     await append(db, [event])
+    await facts.answered(db, message)
 
 
 async def _failed(db: Database, message: Doc, problem: str, clock: Clock) -> None:
