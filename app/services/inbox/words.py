@@ -63,7 +63,7 @@ def _first(words: Iterator[str], most: int) -> list[str]:
 
 
 def _words(text: str, *, kept: bool) -> Iterator[str]:
-    """Of hashtags, mentions and hosts the whole; to be kept, their parts too, by which they are found without a sign."""
+    """Of hashtags, mentions and hosts the whole; to be kept, their parts too, which are found without a sign."""
     end = 0
     for part in _PART.finditer(text):
         yield from _plain(text[end : part.start()], kept=kept)
