@@ -34,10 +34,12 @@ from app.routers import (
     members,
     messages,
     meta_callbacks,
+    notes,
     oauth,
     operations,
     partners,
     people,
+    saved_replies,
     sessions,
     support,
     webhooks,
@@ -93,7 +95,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
-    of_inbox = (conversations, messages, comments)
+    of_inbox = (conversations, messages, notes, saved_replies, comments)
     of_labels = (labels, members, audit, support, *of_connections, *of_inbox, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)

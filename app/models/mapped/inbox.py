@@ -84,7 +84,6 @@ COLLECTIONS = (
         personal="none",
         retention="as long as the label",
         ground=CONTRACT,
-        erasure="keep",
         indexes=(Index(up("label_id", "name_key"), unique=True), Index(up("label_id", "_id"))),
     ),
     Collection(

@@ -6,7 +6,7 @@ condition on a rank that orders the changes themselves; an unsend takes the cont
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
@@ -20,6 +20,8 @@ from app.services.inbox.words import tokens
 
 NOT_THERE = {"$exists": False}
 OPENS_THE_WINDOW = ("message", "postback")
+PROFILE_LIFE = timedelta(days=3)
+"""A fan's picture has an address that ends after some days: when they write later, their profile is fetched again."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def conversation_upsert(received: Received, *, now: datetime) -> UpdateOne:
     fresh: Doc = {
         "_id": new_id("cnv"),
         "provider": received.connection["provider"],
+        "network": received.connection["network"],
         "participant.username": None,
         "participant.name": None,
         "participant.picture_url": None,
@@ -62,6 +65,7 @@ def conversation_upsert(received: Received, *, now: datetime) -> UpdateOne:
         "tags": [],
         "snoozed_until": None,
         "unread_count": 0,
+        "is_unread": False,
         "created_at": now,
         "version": 1,
     }
@@ -145,7 +149,10 @@ def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
     if "last_inbound_at" in latest:
         at = latest["last_inbound_at"]
         closed = key | {"status": {"$in": ["closed", "snoozed"]}, "status_at": {"$lt": at}}
-        writes.append(UpdateOne(closed, {"$set": {"status": "open", "status_at": at, "snoozed_until": None}}))
+        opened = {"status": "open", "status_at": at, "snoozed_until": None}
+        writes.append(UpdateOne(closed, {"$set": opened, "$unset": {"wake_at": ""}}))
+        unknown = {"$or": [{"profile_at": NOT_THERE}, {"profile_at": {"$lt": at - PROFILE_LIFE}}]}
+        writes.append(UpdateOne(key | unknown, {"$min": {"profile_due_at": at}}))
     update: Doc = {"$inc": {"touched": 1, "version": 1}} | ({"$max": latest} if latest else {})
     return [*writes, UpdateOne(key, update)]
 
