@@ -103,10 +103,14 @@ def holds_all(filter: Filter, keys: Mapping[str, Any], options: Mapping[str, Any
     ):
         return False
     condition = options.get("partialFilterExpression") or {}
-    return all(
-        clause == {"$exists": True} and (_values(filter.get(field)) is not None or _is_range(filter.get(field)))
-        for field, clause in condition.items()
-    )
+    return all(clause == {"$exists": True} and _is_there(filter.get(field)) for field, clause in condition.items())
+
+
+def _is_there(clause: Any) -> bool:
+    """Whether only documents that have the field can match."""
+    if isinstance(clause, Mapping) and set(clause) == {"$all"}:
+        return bool(clause["$all"]) and all(isinstance(value, PLAIN) for value in clause["$all"])
+    return _values(clause) is not None or _is_range(clause)
 
 
 def _pinned(filter: Filter, keys: Mapping[str, int]) -> list[list[bytes]]:

@@ -27,7 +27,10 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection[Doc]
     ):
         things = client.get_default_database().things
         timed = {"at": {"$exists": True}}
-        for head in ((), ("status",), ("words",), ("who",)):
+        things.create_index(
+            [("label", 1), ("words", 1), *NEWEST_FIRST], partialFilterExpression={"words": {"$exists": True}}
+        )
+        for head in ((), ("status",), ("who",)):
             things.create_index(
                 [("label", 1), *((name, 1) for name in head), *NEWEST_FIRST], partialFilterExpression=timed
             )

@@ -30,12 +30,12 @@ async def page_of_found(
     query |= {"connection_id": filters.connection_id} if filters.connection_id else {}
     found: list[Doc] = []
     met: set[str] = set()
-    at = after
+    at, size = after, limit + 1
     for _ in range(MOST_ROUNDS):
         hits = db.open("messages").find(
             page_query(query, "ordered_at", at, now=now), {"conversation_id": 1, "ordered_at": 1}
         )
-        batch = await hits.sort(NEWEST_FIRST).limit(HITS_AT_ONCE).to_list()
+        batch = await hits.sort(NEWEST_FIRST).limit(size).to_list()
         fresh = {hit["conversation_id"] for hit in batch} - met
         matching = await _matching(db, label_id, fresh, filters, now=now)
         shown = await _shown_before(db, query, set(matching), after, now=now)
@@ -47,8 +47,9 @@ async def page_of_found(
             met.add(conversation_id)
             if len(found) == limit:
                 return found, at
-        if len(batch) < HITS_AT_ONCE:
+        if len(batch) < size:
             return found, None
+        size = HITS_AT_ONCE
     return found, at
 
 
