@@ -147,6 +147,7 @@ async def test_a_fans_message_makes_a_conversation(example_desk: Desk) -> None:
     assert found == {
         "connection_id": example_desk.connection_id,
         "provider": "instagram",
+        "network": "instagram",
         "participant": nobody,
         "status": "open",
         "assignee": None,
@@ -159,6 +160,7 @@ async def test_a_fans_message_makes_a_conversation(example_desk: Desk) -> None:
             "human_agent_until": "2026-11-30T07:59:59.900Z",
         },
         "expires_at": "2026-12-23T07:59:59.900Z",
+        "fan_read_at": None,
     }
 
 

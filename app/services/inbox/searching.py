@@ -46,7 +46,7 @@ async def page_of_found(
                 found.append(matching[conversation_id])
             met.add(conversation_id)
             if len(found) == limit:
-                return found, at
+                return found, None if hit is batch[-1] and len(batch) < size else at
         if len(batch) < size:
             return found, None
         size = HITS_AT_ONCE
