@@ -1,4 +1,4 @@
-"""Five events about one message, in each of their 120 orders, on Instagram and on Messenger: one state comes of them."""
+"""Five events about one message, in each of their 120 orders, on Instagram and on Messenger: one state results."""
 
 import json
 from itertools import permutations

@@ -98,7 +98,11 @@ COLLECTIONS = (
         export=("author", "content", "media", "sent_at"),
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True),
-            Index((("label_id", 1), ("sent_at", -1), ("_id", -1))),
+            *(
+                Index((("label_id", 1), *up(*by), ("sent_at", -1), ("_id", -1)))
+                for by in ((), ("status",), ("media.provider_id",))
+            ),
+            Index((("label_id", 1), ("content.words", 1), ("sent_at", -1), ("_id", -1)), present="content.words"),
             Index(up("author.provider_id")),
             EXPIRES,
         ),
