@@ -13,7 +13,11 @@ def _not_blank(text: str) -> str:
     return text
 
 
-NoteText = Annotated[str, AfterValidator(_not_blank), Field(min_length=1, max_length=4000)]
+NoteText = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    Field(min_length=1, max_length=4000, examples=["Asked twice about the tour vinyl."]),
+]
 
 
 class NoteCreate(ApiModel):
