@@ -18,6 +18,8 @@ from secantus.storage import _IDX_ENTRIES_TABLE, Storage, _escape_kb, _unpack_en
 from tools.secantus_indexes import PLAIN, Filter, holds_all, picked_index
 
 FIRST_STEP = 32
+SERVED = {"sort", "limit", "projection", "let"}
+"""What a walk minds of a find. The server always gives variables (`let`): the time is one."""
 UPPER, LOWER = ("$lte", "$lt"), ("$gte", "$gt")
 
 
@@ -36,13 +38,13 @@ class Walk:
     found: list[Any] = field(default_factory=list)
     met: set[int] = field(default_factory=set)
 
-    def step(self, count: int, filter: Filter, enough: int) -> bool:
+    def step(self, count: int, filter: Filter, enough: int, let: Any) -> bool:
         """Go on by so many entries; whether it has found enough (0: all there is), or is at its end."""
         with self.storage._lock:
             entries = list(self._entries(count))
             documents = self.storage._docs_by_recordids(*self.place, [entry for entry in entries if entry is not None])
         for document in documents:
-            if matches(document, filter):
+            if matches(document, filter, vars=let):
                 self.found.append(document)
                 if len(self.found) == enough:
                     return True
@@ -75,12 +77,12 @@ def repair_sorted_finds() -> None:
 
     def find_matching(self: Any, db: str, coll: str, filter: Filter | None = None, **options: Any) -> list[Any]:
         told = {name for name, value in options.items() if value}
-        walks = _walks(self, db, coll, filter, options.get("sort")) if told <= {"sort", "limit", "projection"} else []
+        walks = _walks(self, db, coll, filter, options.get("sort")) if told <= SERVED else []
         if not walks:
             found: list[Any] = find(self, db, coll, filter, **options)
             return found
         self._refresh_read_snapshot()
-        documents = _race(walks, filter or {}, options.get("limit") or 0)
+        documents = _race(walks, filter or {}, options.get("limit") or 0, options.get("let"))
         if not options.get("projection"):
             return documents
         shown: list[Any] = apply_projection_batch(documents, options["projection"], filter, metas=None, has_sort=True)
@@ -108,11 +110,11 @@ def _scan_of(name: str, keys: Mapping[str, int]) -> dict[str, Any]:
     return told | {"sorted_by_index": False}
 
 
-def _race(walks: Sequence[Walk], filter: Filter, enough: int) -> list[Any]:
+def _race(walks: Sequence[Walk], filter: Filter, enough: int, let: Any) -> list[Any]:
     count = FIRST_STEP
     while True:
         for walk in walks:
-            if walk.step(count, filter, enough):
+            if walk.step(count, filter, enough, let):
                 return walk.found
         count *= 2
 
