@@ -15,7 +15,8 @@ from bench.paths import short
 from bench.report import Row, print_table
 from bench.stage import Label, Stage, open_label, open_stage
 
-FEW, MANY = 10_000, 1_000_000
+FEW, MANY = 10_000, 500_000
+"""The stand-in stores about 1,500 a second; a million is for `python -m bench --growth 1000000`, a quarter of an hour."""
 GROWTH_GOAL = 1.3
 ALONE = Plan(rounds=7, connections=1, warm_up_s=0.5, measured_s=2.0)
 
