@@ -16,7 +16,7 @@ from bench.report import Row, print_table
 from bench.stage import Label, Stage, open_label, open_stage
 
 FEW, MANY = 10_000, 500_000
-"""The stand-in stores about 1,500 a second; a million is for `python -m bench --growth 1000000`, a quarter of an hour."""
+"""The stand-in stores about 1,500 a second: `python -m bench --growth 1000000` takes a quarter of an hour."""
 GROWTH_GOAL = 1.3
 ALONE = Plan(rounds=7, connections=1, warm_up_s=0.5, measured_s=2.0)
 
