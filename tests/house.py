@@ -297,8 +297,10 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(env: Mapping[str, str], *, postbox_url: str = "") -> AsyncIterator[House]:
-    """The product in this process. Every tenant query of the test is watched.
+async def open_house(
+    env: Mapping[str, str], *, postbox_url: str = "", listeners: tuple[CommandListener, ...] = ()
+) -> AsyncIterator[House]:
+    """The product in this process. Every tenant query of the test is watched, and every command by `listeners` too.
 
     `postbox_url` is the postbox's of the settings' SMTP address.
     """
@@ -306,7 +308,7 @@ async def open_house(env: Mapping[str, str], *, postbox_url: str = "") -> AsyncI
     watch, moving = TenantWatch(), MovableClock()
     time: Clock = moving
     api = parts.open_parts(
-        _settings(ApiSettings, env), clock=time, db=Database(env["SOUNDOPS_MONGODB_URL"], listeners=(watch,))
+        _settings(ApiSettings, env), clock=time, db=Database(env["SOUNDOPS_MONGODB_URL"], listeners=(watch, *listeners))
     )
     worker = worker_main.open_parts(settings)
     worker.db.close()

@@ -205,6 +205,24 @@ async def make_reply_targets(house: House, side: Side) -> list[str]:
     return [one["provider_id"] for one in found if one["provider_id"]]
 
 
+async def make_notes(house: House, side: Side) -> list[str]:
+    """Two notes about the first conversation."""
+    path = f"{side.path}/conversations/{side.ids['conversation_id'][0]}/notes"
+    made = [await side.owner.post(path, json={"text": f"note {n}"}) for n in range(2)]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
+async def make_saved_replies(house: House, side: Side) -> list[str]:
+    """Two saved replies."""
+    made = [
+        await side.owner.post(
+            f"{side.path}/saved-replies", json={"name": f"Reply {n}", "text": "Hi {{fan.name|there}}"}
+        )
+        for n in range(2)
+    ]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
 async def make_comments(house: House, side: Side) -> list[str]:
     """Two comments."""
     return [one["id"] for one in await side.listed("/comments")]
@@ -234,6 +252,8 @@ MAKERS: dict[str, Maker] = {
     "operation_id": make_operations,
     "message_id": make_messages,
     "reply_to": make_reply_targets,
+    "note_id": make_notes,
+    "saved_reply_id": make_saved_replies,
     "comment_id": make_comments,
     "media_id": make_media,
     "provider_id": made_before,
@@ -241,7 +261,9 @@ MAKERS: dict[str, Maker] = {
 }
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {
-    **dict.fromkeys(("name", "text", "tags", "timezone", "country", "policy_version"), "words of the caller's own"),
+    **dict.fromkeys(
+        ("name", "text", "tags", "tag", "q", "timezone", "country", "policy_version"), "words of the caller's own"
+    ),
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
     **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),

@@ -147,6 +147,7 @@ async def test_a_fans_message_makes_a_conversation(example_desk: Desk) -> None:
     assert found == {
         "connection_id": example_desk.connection_id,
         "provider": "instagram",
+        "network": "instagram",
         "participant": nobody,
         "status": "open",
         "assignee": None,
@@ -159,6 +160,7 @@ async def test_a_fans_message_makes_a_conversation(example_desk: Desk) -> None:
             "human_agent_until": "2026-11-30T07:59:59.900Z",
         },
         "expires_at": "2026-12-23T07:59:59.900Z",
+        "fan_read_at": None,
     }
 
 
@@ -260,5 +262,6 @@ async def test_an_unknown_field_is_parked(example_desk: Desk, name: str) -> None
 def test_every_example_is_used() -> None:
     """No example lies in the folder without a state that it ends in."""
     used = {name for names, _ in CASES for name in names} | set(COMMENTS)
-    assert used | {"mentions", "story_insights", "signature_vector"} == {path.stem for path in PAYLOADS.iterdir()}
+    elsewhere = {"mentions", "story_insights", "signature_vector", "messenger"}
+    assert used | elsewhere == {path.stem for path in PAYLOADS.iterdir()}
     assert all(example(name).startswith(b'{"object":"instagram"') for name in used)

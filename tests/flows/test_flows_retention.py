@@ -144,14 +144,43 @@ async def test_words_lie_in_one_place_only(timeless_house: House) -> None:
     assert [await desk.stored(name) for name in ("messages", "comments", "conversations")] == [[], [], []]
 
 
+async def test_thirty_days_and_fifteen_minutes_later_nothing_is_left(
+    timeless_house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Words, their index, an edit, a note, a fan's name, a change nobody understood: in no store and in no log."""
+    desk, house = await sit_down(timeless_house), timeless_house
+    ms = house.ms()
+    story = by_fan(
+        ms, message={"mid": "s", "text": CANARY, "reply_to": {"story": {"id": "1", "url": f"https://{CANARY}"}}}
+    )
+    await desk.receive(message_change("m", text=CANARY, ms=ms), story, by_fan(ms, optin={"words": CANARY}))
+    await desk.receive(by_fan(ms, message_edit={"mid": "m", "num_edit": 1, "text": f"edited {CANARY}"}))
+    conversation = (await desk.conversation())["id"]
+    path = f"/v1/labels/{desk.label_id}/conversations/{conversation}"
+    assert (await desk.owner.post(f"{path}/notes", json={"text": f"said {CANARY}"})).status_code == 201
+    told = {"$set": {"participant.name": CANARY, "participant.picture_url": f"https://{CANARY}"}}
+    await house.db.open("conversations").update_one({"_id": conversation, "label_id": desk.label_id}, told)
+    named = {"messages.content", "notes.text", "conversations.participant"}
+    assert await places_of(house, CANARY.encode()) == named
+    assert await places_of(house, b"canary") == named
+    assert await desk.all("/conversations", q=f"edited {CANARY}") != []
+    pass_by(house, LIFE + timedelta(minutes=15))
+    await retention.sweep(house.db, now=house.clock())
+    assert await places_of(house, b"canary") == set()
+    assert [await desk.stored(name) for name in ("messages", "conversations", "notes")] == [[], [], []]
+    printed = capsys.readouterr()
+    assert "canary" not in printed.out + printed.err
+
+
 async def test_waiting_changes_end_too(timeless_house: House) -> None:
-    """A change that is never drained goes when its message would have; a parked one after a week."""
+    """A change that is never drained goes when its message would have; a parked one, without text, after a week."""
     desk, house = await sit_down(timeless_house), timeless_house
     await desk.receive(by_fan(house.ms(), something_new={"text": CANARY}))
     await house.deliver(delivery(message_change("m", text=CANARY, ms=house.ms())))
-    assert await places_of(house, CANARY.encode()) == {"webhook_inbox.change", "parked_changes.change"}
-    await retention.sweep(house.db, now=house.clock() + timedelta(days=7))
     assert await places_of(house, CANARY.encode()) == {"webhook_inbox.change"}
+    assert await places_of(house, b"something_new") == {"parked_changes.change"}
+    await retention.sweep(house.db, now=house.clock() + timedelta(days=7))
+    assert await places_of(house, b"something_new") == set()
     await retention.sweep(house.db, now=house.clock() + LIFE)
     assert await places_of(house, CANARY.encode()) == set()
 

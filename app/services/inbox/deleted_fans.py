@@ -110,12 +110,14 @@ class Eraser:
         query = {"label_id": label_id, "conversation_id": {"$in": ids}}
         cursor = self.db.open("messages").find(query, {"state": 1}, session=session)
         messages = [(doc["_id"], doc.get("state")) async for doc in cursor]
+        notes = await self.db.open("notes").count_documents(query, session=session)
         if self.apply:
             unsent = [message_id for message_id, state in messages if state == "queued"]
             await operations.cancel(self.db, label_id, kind="send_reply", targets=unsent, now=self.now, session=session)
-            await self.db.open("messages").delete_many(query, session=session)
+            for name in ("messages", "notes"):
+                await self.db.open(name).delete_many(query, session=session)
         conversations = await self._delete("conversations")(label_id, ids, session)
-        return conversations | {"messages": len(messages)}
+        return conversations | {"messages": len(messages), "notes": notes}
 
     def _delete(self, name: str) -> "Work":
         async def work(label_id: str, ids: list[str], session: Session) -> dict[str, int]:
