@@ -26,8 +26,8 @@ from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
 from app.services.connections.syncing import sync_webhooks
-from app.services.inbox import sending
 from app.services.inbox.drain import drain_batch
+from app.services.inbox.sending import send_reply
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
@@ -45,8 +45,9 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "refresh_token": refresh,
     "check_connection": check_connection,
     "sync_webhooks": sync_webhooks,
+    "send_reply": send_reply,
 }
-"""What keeps connections in order, by the kind of operation."""
+"""What is done with connections' tokens, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
@@ -151,9 +152,6 @@ async def _run(parts: Parts, operation_id: str) -> None:
 async def _do(parts: Parts, operation: Doc) -> Doc:
     if operation["kind"] in OF_CONNECTIONS:
         return await OF_CONNECTIONS[operation["kind"]](parts.hands, operation)
-    if operation["kind"] == "send_reply":
-        hosts = {"instagram": parts.graph, "facebook": parts.facebook}
-        return await sending.send_reply(parts.db, hosts, parts.rings[1], parts.audit, operation, clock=parts.clock)
     if operation["kind"] == "delete_label":
         return await deletion.delete_label(parts.db, parts.audit, operation, clock=parts.clock)
     if operation["kind"] == "send_mail":

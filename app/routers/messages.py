@@ -3,31 +3,34 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
-from pydantic import Field
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
 from app.deps import PagingDep, WaitDep, content_tag, wait_for_end
 from app.errors import (
-    ConnectionNotActive,
+    AssetNotFound,
     Forbidden,
+    HumanAgentNotAllowed,
     InvalidCursor,
     InvalidInput,
     NotFound,
-    ReplyWindowClosed,
     Unauthenticated,
 )
 from app.models.messages import MessageCreate, MessageOut, MessagePage
 from app.problems import problems
 from app.services import operations
 from app.services.inbox import conversations, replies
+from app.services.inbox.eligibility import our_apps
+from app.services.inbox.outgoing import Attachment, Outgoing, QuickReply
 
 router = APIRouter(prefix="/v1/labels/{label_id}", tags=["inbox"])
 Reader = Annotated[Access, Security(label_access, scopes=["inbox:read"])]
 Writer = Annotated[Access, Security(label_access, scopes=["inbox:write"])]
 _READ = problems(Forbidden, NotFound, Unauthenticated)
 _LIST = problems(InvalidInput, InvalidCursor, Forbidden, NotFound, Unauthenticated)
-Id = Annotated[str, Field(min_length=1, max_length=64)]
+_SENDS = problems(
+    *replies.REFUSED.values(), InvalidInput, AssetNotFound, HumanAgentNotAllowed, Forbidden, NotFound, Unauthenticated
+)
 
 
 @router.get("/conversations/{conversation_id}/messages", operation_id="listMessages", responses=_LIST)
@@ -48,7 +51,7 @@ async def list_messages(parts: PartsDep, access: Reader, conversation_id: str, p
     "/conversations/{conversation_id}/messages",
     operation_id="sendMessage",
     status_code=202,
-    responses=problems(InvalidInput, Forbidden, NotFound, ReplyWindowClosed, ConnectionNotActive, Unauthenticated)
+    responses=_SENDS
     | {200: {"model": MessageOut, "description": "The same, when it was done within the time of `Prefer: wait`"}},
 )
 async def send_message(
@@ -65,10 +68,11 @@ async def send_message(
         parts.db,
         access.label_id,
         conversation_id,
-        text=body.text,
-        reply_to=body.reply_to,
+        content=content_of(body),
+        by=access.by,
         human_agent=body.human_agent,
         intent=getattr(request.state, "intent", None),
+        app_ids=our_apps(parts.settings),
         now=parts.clock(),
     )
     await parts.bell.ring(message["operation_id"])
@@ -91,3 +95,17 @@ async def get_message(parts: PartsDep, access: Reader, message_id: str, response
     shown = MessageOut.of(message, fan_read_at=conversation.get("fan_read_at"))
     response.headers["ETag"] = content_tag(shown)
     return shown
+
+
+def content_of(body: MessageCreate) -> Outgoing:
+    """What is to be sent. Raises `AssetNotFound`: a label has no files yet."""
+    if body.asset_id is not None:
+        raise AssetNotFound
+    return Outgoing(
+        text=body.text,
+        attachment=Attachment(body.attachment.type, body.attachment.url) if body.attachment else None,
+        media_id=body.media_id,
+        sticker=body.sticker,
+        quick_replies=tuple(QuickReply(one.title, one.payload) for one in body.quick_replies),
+        reply_to=body.reply_to,
+    )

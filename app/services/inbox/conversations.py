@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.db import Database, Doc
+from app.db import Database, Doc, Session
 from app.errors import FieldError, InvalidInput, NotFound, StaleVersion
 from app.services.inbox.unread import recount
 from app.services.labels import members
@@ -32,10 +32,12 @@ async def page_of_conversations(
     return await found.sort([("last_message_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 
 
-async def need_conversation(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> Doc:
+async def need_conversation(
+    db: Database, label_id: str, conversation_id: str, *, now: datetime, session: Session | None = None
+) -> Doc:
     """The conversation. Raises `NotFound`."""
     query = {"_id": conversation_id, "label_id": label_id, "expires_at": {"$gt": now}}
-    conversation = await db.open("conversations").find_one(query)
+    conversation = await db.open("conversations").find_one(query, session=session)
     if conversation is None:
         raise NotFound
     return conversation

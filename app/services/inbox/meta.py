@@ -107,6 +107,7 @@ def _message(part: Doc, who: Doc, *, sender: str | None, recipient: str | None, 
         "unsupported": bool(part.get("is_unsupported")),
         "standby": standby,
         "own": bool(part.get("is_self")),
+        "metadata": _text(part.get("metadata")),
     }
     return Incoming("message", provider_id=mid, content=_filled(content), **who)
 

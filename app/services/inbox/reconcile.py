@@ -1,7 +1,8 @@
 """What became of a call whose answer was lost: an echo of Meta's that came in, or the conversation read back.
 
-Meta gives nothing of ours back, so a message is recognised by its text, its author and its time. One that another
-reply of ours already is cannot be this one.
+On Messenger an echo carries our operation's id. Elsewhere Meta gives nothing of ours back, so a message is recognised
+by its text or the kind of its attachment, by its author and its time. One that another reply of ours already is cannot
+be this one.
 """
 
 from dataclasses import dataclass
@@ -9,14 +10,15 @@ from datetime import datetime, timedelta
 
 from pymongo.errors import DuplicateKeyError
 
-from app.clients import graph as meta
-from app.clients.credentials import Opened
-from app.clients.graph_call import GraphHost
+from app.clients import graph_messages as meta
+from app.clients.graph_messages import Sender
 from app.db import Database, Doc, Session
 from app.models.data_map import CONTENT_LIFE
+from app.services.inbox.outgoing import may_be
 
 EARLIER, LATER = timedelta(seconds=5), timedelta(minutes=10)
 """How far Meta's time of a message may lie from our time of the call."""
+MOST_ECHOES = 100
 
 
 @dataclass(frozen=True)
@@ -27,33 +29,46 @@ class Sent:
     sent_at: datetime
 
 
-async def find_sent(db: Database, graph: GraphHost, token: Opened, message: Doc, *, account_id: str) -> Sent | None:
+async def find_sent(db: Database, sender: Sender, message: Doc, *, account_ids: set[str]) -> Sent | None:
     """The message at Meta that this reply became, or none that can be seen. Raises `GraphError`."""
     earliest, latest = message["calling_at"] - EARLIER, message["calling_at"] + LATER
-    text = message["content"]["original"]["text"]
-    echoes = db.open("messages").find(
-        {
-            "label_id": message["label_id"],
-            "conversation_id": message["conversation_id"],
-            "ordered_at": {"$gte": earliest, "$lte": latest},
-            "direction": "out",
-            "operation_id": {"$exists": False},
-            "content.original.text": text,
-        }
-    )
-    async for echo in echoes.sort("ordered_at", 1):
+    echo = await _echo(db, message, earliest, latest)
+    if echo:
         return Sent(echo["provider_id"], echo["sent_at"])
     conversation = await db.open("conversations").find_one(
         {"_id": message["conversation_id"], "label_id": message["label_id"]}
     )
     if conversation is None:
         return None
-    fan_id = conversation["participant"]["provider_id"]
-    shown = await meta.newest_messages(graph, token, account_id=account_id, fan_id=fan_id)
+    original = message["content"]["original"]
+    shown = await meta.newest_messages(sender, fan_id=conversation["participant"]["provider_id"])
     for remote in sorted(shown, key=lambda item: item.created_at):
-        ours = remote.from_id == account_id and remote.text == text
+        ours = remote.from_id in account_ids and may_be(original, remote.text, remote.types)
         if ours and earliest <= remote.created_at <= latest and not await _is_taken(db, message, remote.mid):
             return Sent(remote.mid, remote.created_at)
+    return None
+
+
+async def _echo(db: Database, message: Doc, earliest: datetime, latest: datetime) -> Doc | None:
+    """The echo of this reply that came in: on Messenger it names our operation, elsewhere only looks like it."""
+    original, operation_id = message["content"]["original"], message["operation_id"]
+    query = {
+        "label_id": message["label_id"],
+        "conversation_id": message["conversation_id"],
+        "ordered_at": {"$gte": earliest, "$lte": latest},
+        "direction": "out",
+        "operation_id": {"$exists": False},
+    }
+    found = await db.open("messages").find(query).sort("ordered_at", 1).limit(MOST_ECHOES).to_list()
+    told = [one.get("content", {}).get("original") for one in found]
+    echoes = [(one, content) for one, content in zip(found, told, strict=True) if content]
+    for one, content in echoes:
+        if content.get("metadata") == operation_id:
+            return one
+    for one, content in echoes:
+        types = [part["type"] for part in content.get("attachments", [])]
+        if "metadata" not in content and may_be(original, content.get("text"), types):
+            return one
     return None
 
 

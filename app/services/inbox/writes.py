@@ -121,7 +121,9 @@ def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
         incoming, at = each.incoming, each.incoming.at
         if incoming.kind in OPENS_THE_WINDOW:
             latest |= {"last_message_at": at, "expires_at": each.expires_at}
-            latest |= {} if incoming.outgoing else {"last_inbound_at": at}
+            latest |= {} if incoming.outgoing else {"last_inbound_at": at, _owner_sign(incoming): at}
+            if incoming.content.get("own"):
+                writes.append(UpdateOne(key, {"$set": {"own": True}}))
         if incoming.kind == "read" and not incoming.outgoing:
             latest["fan_read_at"] = at
         if incoming.kind in ("referral", "handover"):
@@ -154,6 +156,11 @@ def comment_upsert(received: Received) -> UpdateOne:
         "content": content,
     }
     return UpdateOne(received.document_key, {"$setOnInsert": fresh}, upsert=True)
+
+
+def _owner_sign(incoming: Incoming) -> str:
+    """What a fan's message tells of who owns the thread, by where Meta delivers it."""
+    return "standby_at" if incoming.content.get("standby") else "thread_ours_at"
 
 
 def _original(incoming: Incoming) -> Doc:
