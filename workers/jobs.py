@@ -27,6 +27,7 @@ from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
 from app.services.connections.syncing import sync_webhooks
 from app.services.inbox.drain import drain_batch
+from app.services.inbox.reacting import SIGNS, react, show_sign
 from app.services.inbox.sending import send_reply
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
@@ -46,6 +47,8 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "check_connection": check_connection,
     "sync_webhooks": sync_webhooks,
     "send_reply": send_reply,
+    "react": react,
+    **dict.fromkeys(SIGNS, show_sign),
 }
 """What is done with connections' tokens, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)

@@ -78,3 +78,10 @@ class ConversationChange(ApiModel):
         default_factory=left_out
     )
     snoozed_until: Instant | None = None
+
+
+class ReadCreate(ApiModel):
+    """What else is to happen when the team has read."""
+
+    receipt: bool = False
+    """Whether the fan is to see it too, where Meta shows that. It is tried once."""

@@ -82,6 +82,12 @@ class ReactionCreate(ApiModel):
     """One emoji. Through a Facebook log-in Meta takes the heart alone."""
 
 
+class TypingCreate(ApiModel):
+    """Whether somebody types."""
+
+    state: Literal["on", "off"]
+
+
 class SenderOut(ApiModel):
     """Who had a message sent: a person, a rule, an API client."""
 

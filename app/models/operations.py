@@ -15,6 +15,11 @@ OperationKind = Literal[
     "sync_webhooks",
     "disconnect",
     "send_reply",
+    "react",
+    "show_typing",
+    "stop_typing",
+    "mark_seen",
+    "backfill",
     "send_mail",
     "delete_label",
 ]
@@ -39,7 +44,7 @@ class OperationOut(ApiModel):
     """The id of what it is about."""
     due_at: Instant | None
     attempts: int
-    result: dict[str, str | list[ChoiceResult] | None] | None
+    result: dict[str, str | int | list[ChoiceResult] | None] | None
     problem: OperationProblem | None
     created_at: Instant
     updated_at: Instant

@@ -6,22 +6,10 @@ Source: meta-platform.md, section 3.3 (Meta, Send API, 2026-02); docs/sending.md
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from app.db import Doc
-from app.models.reply_window import HUMAN_AGENT_WINDOW, WINDOW
+from app.models.reply_window import HUMAN_AGENT_WINDOW, WINDOW, Basis, Blocked
 from app.settings import Settings
-
-Basis = Literal["standard_window", "human_agent", "self"]
-Blocked = Literal[
-    "connection_not_active",
-    "feature_off",
-    "sending_paused",
-    "another_app_owns_the_thread",
-    "recipient_unavailable",
-    "never_written",
-    "window_closed",
-]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from app.clients.graph_errors import Reason, Refused
 from app.db import Database, Doc
 from app.models.base import rfc3339
+from app.models.reply_window import Blocked
 from app.services.connections import store
 from app.services.events import Event, append
-from app.services.inbox.eligibility import Blocked
 
 PAUSE = timedelta(hours=24)
 """Meta does not tell for how long it bars an account; after so long it is tried again."""

@@ -7,6 +7,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc, Session
 from app.errors import (
+    Conflict,
     ConnectionNotActive,
     HumanAgentNotAllowed,
     NotFound,
@@ -18,11 +19,13 @@ from app.errors import (
 )
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
+from app.models.reply_window import Blocked
 from app.services import operations
-from app.services.audit import By
+from app.services.audit import Audit, By
 from app.services.connections import store
-from app.services.inbox.conversations import need_conversation
-from app.services.inbox.eligibility import Blocked, Eligibility, decide, facts_of
+from app.services.inbox import outcomes
+from app.services.inbox.conversations import need_conversation, need_message
+from app.services.inbox.eligibility import Eligibility, decide, facts_of
 from app.services.inbox.outgoing import Outgoing
 
 REFUSED: dict[Blocked, type[Problem]] = {
@@ -128,10 +131,47 @@ def _queued(conversation: Doc, content: Outgoing, *, by: By, human_agent: bool, 
     }
 
 
+async def mark_sent(db: Database, audit: Audit, label_id: str, message_id: str, *, by: By, now: datetime) -> Doc:
+    """Take a reply whose outcome stays unknown as sent, as somebody says who has looked at Meta; the message then.
+
+    Raises `NotFound`, `Conflict` for any other message.
+    """
+    message = await need_message(db, label_id, message_id, now=now)
+    if "operation_id" not in message:
+        raise Conflict("Only of what was sent from here can somebody say that it went out")
+    operation = await operations.need(db, label_id, message["operation_id"])
+    key = {"_id": message_id, "label_id": label_id, "state": "unknown"}
+    sent_at: datetime = message.get("calling_at") or message["ordered_at"]
+    update: Doc = {"$set": {"state": "sent", "sent_at": sent_at, "expires_at": sent_at + CONTENT_LIFE}}
+    update["$unset"] = {"problem": ""}
+
+    async def all_of_it(session: Session) -> None:
+        await operations.decided(db, operation, result=outcomes.result(message), now=now, session=session)
+        await db.open("messages").update_one(key, update, session=session)
+        what = "message.marked_sent"
+        await audit.record(by, what, label_id=label_id, target=message_id, now=now, session=session)
+
+    await db.in_transaction(all_of_it)
+    await outcomes.sent(db, message, now=now)
+    return await need_message(db, label_id, message_id, now=now)
+
+
 async def end_queued(db: Database, label_id: str, message_ids: list[str], *, problem: str, session: Session) -> None:
     """Say of replies whose operations were ended before they began that they will not be sent, and why."""
     query = {"label_id": label_id, "_id": {"$in": message_ids}, "state": "queued"}
     await db.open("messages").update_many(query, {"$set": {"state": "failed", "problem": problem}}, session=session)
+
+
+async def retry(
+    db: Database, label_id: str, message_id: str, *, by: By, app_ids: Collection[str], now: datetime
+) -> Doc:
+    """Send one again; the message as it is then. Raises what `begin_anew` raises."""
+    message = await need_message(db, label_id, message_id, now=now)
+    if "operation_id" not in message:
+        raise Conflict("Only what was sent from here can be sent again")
+    operation = await operations.need(db, label_id, message["operation_id"])
+    await begin_anew(db, operation, by=by, app_ids=app_ids, now=now)
+    return await need_message(db, label_id, message_id, now=now)
 
 
 async def begin_anew(db: Database, operation: Doc, *, by: By, now: datetime, app_ids: Collection[str] = ()) -> None:
