@@ -23,6 +23,7 @@ from app.routers import (
     audit,
     comments,
     connection_accounts,
+    connection_backfill,
     connection_end,
     connection_health,
     connection_renewal,
@@ -93,7 +94,14 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
-    of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
+    of_connections = (
+        connections,
+        connection_accounts,
+        connection_renewal,
+        connection_health,
+        connection_backfill,
+        connection_end,
+    )
     of_inbox = (conversations, messages, signs, comments)
     of_labels = (labels, members, audit, support, *of_connections, *of_inbox, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]

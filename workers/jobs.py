@@ -19,6 +19,7 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
+from app.services.connections.backfilling import backfill
 from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
 from app.services.connections.disconnecting import disconnect
@@ -49,6 +50,7 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "send_reply": send_reply,
     "react": react,
     **dict.fromkeys(SIGNS, show_sign),
+    "backfill": backfill,
 }
 """What is done with connections' tokens, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from app.clock import to_ms
+from app.clock import EPOCH, to_ms
 from app.db import Doc
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
@@ -29,6 +29,8 @@ class Received:
     connection: Doc
     incoming: Incoming
     conversation_id: str | None = None
+    seen: bool = False
+    """Somebody has answered it since: it does not count as unread, whenever it came to us."""
 
     @property
     def owner(self) -> Doc:
@@ -81,7 +83,11 @@ def message_upsert(received: Received, *, now: datetime) -> UpdateOne:
         lowest["deleted_at"] = at
     if incoming.kind == "read":
         lowest["read_at"] = at
-    fresh: Doc = {"_id": new_id("msg"), "provider": received.connection["provider"], "received_at": now}
+    fresh: Doc = {
+        "_id": new_id("msg"),
+        "provider": received.connection["provider"],
+        "received_at": EPOCH if received.seen else now,
+    }
     if incoming.kind in OPENS_THE_WINDOW:
         fresh["content.original"] = _original(incoming)
     update: Doc = {"$setOnInsert": fresh, "$min": lowest}
