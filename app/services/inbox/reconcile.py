@@ -5,6 +5,7 @@ by its text or the kind of its attachment, by its author and its time. One that 
 be this one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,9 +33,14 @@ class Sent:
 async def find_sent(db: Database, sender: Sender, message: Doc, *, account_ids: set[str]) -> Sent | None:
     """The message at Meta that this reply became, or none that can be seen. Raises `GraphError`."""
     earliest, latest = message["calling_at"] - EARLIER, message["calling_at"] + LATER
-    echo = await _echo(db, message, earliest, latest)
-    if echo:
-        return Sent(echo["provider_id"], echo["sent_at"])
+    echoes = await _echoes(db, message, earliest, latest)
+    for one in echoes:
+        if one["content"]["original"].get("metadata") == message["operation_id"]:
+            return Sent(one["provider_id"], one["sent_at"])
+    seen = [Sent(one["provider_id"], one["sent_at"]) for one in echoes if _may_be_echo(message, one)]
+    found = await _pick(db, message, seen, earliest, latest)
+    if found:
+        return found
     conversation = await db.open("conversations").find_one(
         {"_id": message["conversation_id"], "label_id": message["label_id"]}
     )
@@ -42,34 +48,58 @@ async def find_sent(db: Database, sender: Sender, message: Doc, *, account_ids: 
         return None
     original = message["content"]["original"]
     shown = await meta.newest_messages(sender, fan_id=conversation["participant"]["provider_id"])
-    for remote in sorted(shown, key=lambda item: item.created_at):
-        ours = remote.from_id in account_ids and may_be(original, remote.text, remote.types)
-        if ours and earliest <= remote.created_at <= latest and not await _is_taken(db, message, remote.mid):
-            return Sent(remote.mid, remote.created_at)
-    return None
+    seen = [
+        Sent(one.mid, one.created_at)
+        for one in sorted(shown, key=lambda item: item.created_at)
+        if one.from_id in account_ids
+        and may_be(original, one.text, one.types)
+        and earliest <= one.created_at <= latest
+        and not await _is_taken(db, message, one.mid)
+    ]
+    return await _pick(db, message, seen, earliest, latest)
 
 
-async def _echo(db: Database, message: Doc, earliest: datetime, latest: datetime) -> Doc | None:
-    """The echo of this reply that came in: on Messenger it names our operation, elsewhere only looks like it."""
-    original, operation_id = message["content"]["original"], message["operation_id"]
+async def _pick(db: Database, message: Doc, seen: Sequence[Sent], earliest: datetime, latest: datetime) -> Sent | None:
+    """Which of those seen it is. Texts tell; of attachments that look alike only their order does, and only when Meta
+    has as many of them as we have begun to send: else any of them may be the one that never went out."""
+    if not seen or "text" in message["content"]["original"]:
+        return seen[0] if seen else None
+    doubtful = await db.open("messages").find(_ours(message, earliest, latest)).sort("calling_at", 1).to_list()
+    original = message["content"]["original"]
+    kinds = [one["type"] for one in original["attachments"]]
+    alike = [one["_id"] for one in doubtful if may_be(one["content"]["original"], None, kinds)]
+    return seen[alike.index(message["_id"])] if len(alike) == len(seen) else None
+
+
+def _ours(message: Doc, earliest: datetime, latest: datetime) -> Doc:
+    """The replies in this conversation of which Meta's id is not known."""
+    return {
+        "label_id": message["label_id"],
+        "conversation_id": message["conversation_id"],
+        "calling_at": {"$gte": earliest, "$lte": latest},
+        "provider_id": {"$exists": False},
+        "content.original": {"$exists": True},
+    }
+
+
+async def _echoes(db: Database, message: Doc, earliest: datetime, latest: datetime) -> list[Doc]:
+    """The echoes that are no reply of ours yet, oldest first."""
     query = {
         "label_id": message["label_id"],
         "conversation_id": message["conversation_id"],
         "ordered_at": {"$gte": earliest, "$lte": latest},
         "direction": "out",
         "operation_id": {"$exists": False},
+        "content.original": {"$exists": True},
     }
-    found = await db.open("messages").find(query).sort("ordered_at", 1).limit(MOST_ECHOES).to_list()
-    told = [one.get("content", {}).get("original") for one in found]
-    echoes = [(one, content) for one, content in zip(found, told, strict=True) if content]
-    for one, content in echoes:
-        if content.get("metadata") == operation_id:
-            return one
-    for one, content in echoes:
-        types = [part["type"] for part in content.get("attachments", [])]
-        if "metadata" not in content and may_be(original, content.get("text"), types):
-            return one
-    return None
+    return await db.open("messages").find(query).sort("ordered_at", 1).limit(MOST_ECHOES).to_list()
+
+
+def _may_be_echo(message: Doc, echo: Doc) -> bool:
+    """Whether an echo that names no operation looks like this reply."""
+    told = echo["content"]["original"]
+    types = [part["type"] for part in told.get("attachments", [])]
+    return "metadata" not in told and may_be(message["content"]["original"], told.get("text"), types)
 
 
 async def _is_taken(db: Database, message: Doc, provider_id: str) -> bool:
