@@ -20,7 +20,7 @@ Sign = Literal["typing_on", "typing_off", "mark_seen"]
 MESSAGE_FIELDS = "id,created_time,from,to,message,attachments,reactions,shares,story,is_unsupported,reply_to"
 SHOWN = 20
 """Only so many messages of a conversation, its newest, have details."""
-CONVERSATIONS_A_PAGE = 25
+CONVERSATIONS_A_PAGE = 10
 
 
 @dataclass(frozen=True)
