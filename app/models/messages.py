@@ -54,7 +54,7 @@ class MessageCreate(ApiModel):
     attachment: AttachmentCreate | None = None
     asset_id: Annotated[str, Field(max_length=64)] | None = None
     """A file of the label's own."""
-    media_id: Annotated[str, Field(min_length=1, max_length=64, pattern="^[0-9_]+$")] | None = None
+    media_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """A post of the account's own, by the provider's id; on Instagram only."""
     sticker: Literal["like_heart"] | None = None
     """On Instagram only."""
@@ -85,7 +85,7 @@ class ReactionCreate(ApiModel):
 class TypingCreate(ApiModel):
     """Whether somebody types."""
 
-    state: Literal["on", "off"]
+    typing: Literal["on", "off"]
 
 
 class SenderOut(ApiModel):

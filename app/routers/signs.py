@@ -66,7 +66,7 @@ async def show_typing(
         parts.db,
         access.label_id,
         conversation_id,
-        kind="show_typing" if body.state == "on" else "stop_typing",
+        kind="show_typing" if body.typing == "on" else "stop_typing",
         app_ids=our_apps(parts.settings),
         now=parts.clock(),
     )

@@ -62,7 +62,7 @@ async def test_through_facebook_only_the_heart(live_house: House, meta: Meta, wa
     path = f"/messages/{(await message_of(found))['id']}/reaction"
     assert (await found.do(path, {"emoji": "👍"}, status=422))["code"] == "invalid_input"
     await found.do(path, {"emoji": "❤️"})
-    await found.do(f"/conversations/{found.conversation_id}/typing", {"state": "on"})
+    await found.do(f"/conversations/{found.conversation_id}/typing", {"typing": "on"})
     await live_house.work()
     assert await reactions_at(meta) == ["love"]
     assert [row["action"] for row in await meta.ledger("sender_action")] == ["typing_on"]
@@ -86,7 +86,7 @@ async def test_what_no_reaction_goes_to(live_desk: Desk, meta: Meta) -> None:
     assert (await found.do(path, {"emoji": "👍"}, status=409))["code"] == "conflict"
     pass_by(live_desk.house, timedelta(minutes=6))
     typing = f"/conversations/{found.conversation_id}/typing"
-    assert (await found.do(typing, {"state": "on"}, status=409))["code"] == "reply_window_closed"
+    assert (await found.do(typing, {"typing": "on"}, status=409))["code"] == "reply_window_closed"
     assert await reactions_at(meta) == []
 
 
@@ -94,20 +94,20 @@ async def test_signs_are_shown_at_once_or_not_at_all(live_desk: Desk, meta: Meta
     """Typing and reading reach the fan; what waited ten seconds does not, and nothing is tried twice."""
     found = await talk(live_desk)
     typing, read = (f"/conversations/{found.conversation_id}/{name}" for name in ("typing", "read"))
-    await found.do(typing, {"state": "on"})
-    await found.do(typing, {"state": "off"})
+    await found.do(typing, {"typing": "on"})
+    await found.do(typing, {"typing": "off"})
     for _ in range(3):
         await found.do(read, {"receipt": True}, status=200)
     await found.do(read, status=200)
     await live_desk.house.work()
     actions = [row["action"] for row in await meta.ledger("sender_action")]
     assert sorted(set(actions)) == ["mark_seen", "typing_off", "typing_on"] and len(actions) <= 4
-    late = await found.do(typing, {"state": "on"})
+    late = await found.do(typing, {"typing": "on"})
     pass_by(live_desk.house, timedelta(seconds=11))
     await live_desk.house.work()
     assert (await found.operation(late["id"]))["problem"]["code"] == "too_late"
     await meta.fault("http", "/messages$", code=500)
-    tried = await found.do(typing, {"state": "on"})
+    tried = await found.do(typing, {"typing": "on"})
     for _ in range(2):
         await live_desk.house.work()
     assert (await found.operation(tried["id"]))["problem"]["code"] == "provider_unavailable"

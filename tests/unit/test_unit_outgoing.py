@@ -111,7 +111,6 @@ BAD = [
     {"text": "Hi", "quick_replies": [{"title": "Yes", "payload": "P"}] * 14},
     {"attachment": {"type": "sticker", "url": URL}},
     {"attachment": {"type": "image", "url": "https://10.0.0.1/a.jpg"}},
-    {"media_id": "../me"},
 ]
 
 
