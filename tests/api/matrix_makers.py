@@ -199,6 +199,24 @@ async def make_messages(house: House, side: Side) -> list[str]:
     return [one["id"] for one in await side.listed(f"/conversations/{side.ids['conversation_id'][0]}/messages")]
 
 
+async def make_inbound(house: House, side: Side) -> list[str]:
+    """What a fan wrote, which can be reacted to."""
+    found = await side.listed(f"/conversations/{side.ids['conversation_id'][0]}/messages")
+    return [one["id"] for one in found if one["direction"] == "in"]
+
+
+async def make_doubtful(house: House, side: Side) -> list[str]:
+    """A reply of which it stays unknown whether it went out."""
+    path = f"{side.path}/conversations/{side.ids['conversation_id'][0]}/messages"
+    sent = (await side.owner.post(path, json={"text": "In doubt."})).raise_for_status().json()
+    claimed = await work.claim(house.db, sent["operation_id"], lease=timedelta(seconds=45), now=house.clock())
+    assert claimed is not None
+    await work.leave_in_doubt(house.db, claimed, reason="Lost.", look_at=None, now=house.clock())
+    key = {"_id": sent["id"], "label_id": side.label_id}
+    await house.db.open("messages").update_one(key, {"$set": {"state": "unknown", "calling_at": house.clock()}})
+    return [sent["id"]]
+
+
 async def make_reply_targets(house: House, side: Side) -> list[str]:
     """The provider's id of what a fan wrote."""
     found = await side.listed(f"/conversations/{side.ids['conversation_id'][0]}/messages")
@@ -251,6 +269,9 @@ MAKERS: dict[str, Maker] = {
     "conversation_id": make_conversations,
     "operation_id": make_operations,
     "message_id": make_messages,
+    "reactToMessage.message_id": make_inbound,
+    "takeReactionBack.message_id": make_inbound,
+    "markMessageSent.message_id": make_doubtful,
     "reply_to": make_reply_targets,
     "note_id": make_notes,
     "saved_reply_id": make_saved_replies,
@@ -268,6 +289,9 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
     **dict.fromkeys(("reason", "action", "grant_type", "scope", "token_type_hint"), "words about what is done"),
+    **dict.fromkeys(("title", "payload", "emoji"), "words of the caller's own, or one emoji"),
+    "url": "an address that Meta fetches: tests/unit/test_unit_outgoing.py",
+    "asset_id": "there are no assets yet: every one is refused alike",
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",
     "slug": "a name in a space that all labels share, where each is told what is taken",

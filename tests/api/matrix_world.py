@@ -266,6 +266,11 @@ async def of_a_choice(world: World, side: Side, call: Call) -> Call:
     return replace(call, body={"accounts": [{"provider_id": side.ids["provider_id"][0], "features": ["insights"]}]})
 
 
+async def own_message(world: World, side: Side, call: Call) -> Call:
+    """About a message to which it can be done."""
+    return replace(call, path=call.path | {"message_id": side.ids[f"{call.operation.name}.message_id"][0]})
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -286,6 +291,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "openSupportAccess": no_access_yet,
     "chooseConnectionAccounts": of_a_choice,
     "listConnectionAccounts": of_a_choice,
+    **dict.fromkeys(("reactToMessage", "takeReactionBack", "markMessageSent"), own_message),
     "receiveMetaDeauthorization": signed_by_meta,
     "receiveMetaDataDeletion": signed_by_meta,
     "createOauthToken": client_proof,

@@ -17,6 +17,8 @@ from tests.api.matrix_world import Call, Dump, Shape, World, differences, outcom
 from tests.api.partners_harness import bearer
 
 STALE = [{"If-Match": '"1"'}, {"If-Match": '"999"'}, {"If-Match": "*"}]
+NOT_IN_OUR_STORE = {("sendMessage", "media_id")}
+"""A post of the account's own, which Meta alone knows; beside a text it would be a second content."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Case:
 
 def id_places(operation: Operation) -> list[tuple[Place, str]]:
     """Where an id can stand, and the name of its row."""
-    found = [(place, row_of(operation, place, MAKERS)) for place in operation.texts()]
+    places = [place for place in operation.texts() if (operation.name, place.name) not in NOT_IN_OUR_STORE]
+    found = [(place, row_of(operation, place, MAKERS)) for place in places]
     return [(place, row) for place, row in found if row is not None]
 
 

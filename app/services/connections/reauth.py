@@ -96,8 +96,8 @@ async def restore(db: Database, audit: Audit, connection: Doc, *, now: datetime)
         return False
     query = {name: connection[name] for name in ("_id", "label_id", "token_version", "problem")}
     query |= {"status": "needs_reauth"}
-    update: Doc = {"$set": {"status": "active", "problem": None}, "$inc": {"version": 1, "restored": 1}}
-    update["$unset"] = {"problem_since": ""}
+    update: Doc = {"$set": {"status": "active", "problem": None, "repair_at": now}}
+    update |= {"$inc": {"version": 1, "restored": 1}, "$unset": {"problem_since": ""}}
 
     async def tell(session: Session) -> None:
         await tell_restored(db, connection, now=now, session=session)

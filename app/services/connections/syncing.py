@@ -40,8 +40,10 @@ async def sync_webhooks(hands: Hands, operation: Doc) -> Doc:
     except GraphError as exc:
         raise GiveUp("refused_by_provider", "The provider refused the change of its webhooks.") from exc
     told = {"wanted_fields": fields, "subscribed_fields": fields, "drift": []}
-    noted: Doc = {f"checks.webhooks.{name}": value for name, value in told.items()}
-    await store.note(hands.db, connection, noted | {"subscribed_fields": fields})
+    noted: Doc = {f"checks.webhooks.{name}": value for name, value in told.items()} | {"subscribed_fields": fields}
+    if set(fields) - set(connection["subscribed_fields"]):
+        noted["repair_at"] = hands.clock()
+    await store.note(hands.db, connection, noted)
     now_there = await store.need(hands.db, connection["label_id"], connection["_id"])
     if await webhooks.wanted_features(hands, now_there) != wanted:
         raise TryAgain(hands.clock(), "changed_meanwhile")
