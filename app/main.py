@@ -21,6 +21,7 @@ from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
     audit,
+    comment_actions,
     comments,
     connection_accounts,
     connection_end,
@@ -93,7 +94,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
-    of_inbox = (conversations, messages, comments)
+    of_inbox = (conversations, messages, comments, comment_actions)
     of_labels = (labels, members, audit, support, *of_connections, *of_inbox, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)

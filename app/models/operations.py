@@ -15,6 +15,9 @@ OperationKind = Literal[
     "sync_webhooks",
     "disconnect",
     "send_reply",
+    "comment_action",
+    "switch_comments",
+    "check_comments",
     "send_mail",
     "delete_label",
 ]
