@@ -152,6 +152,21 @@ def fan_routes(box: Sandbox) -> APIRouter:
         """A fan deletes a comment; Meta tells nobody."""
         return fans.delete_comment(box, comment_id)
 
+    @router.post("/fans/comment/{comment_id}/edit")
+    async def edit_comment(comment_id: str, order: fans.CommentEdited) -> dict[str, Any]:
+        """A fan edits a comment; of Instagram's, Meta tells nobody."""
+        return fans.edit_comment(box, comment_id, order.text)
+
+    @router.put("/fans/restrict")
+    async def restrict(order: fans.Restricted) -> dict[str, Any]:
+        """An account restricts a fan."""
+        return fans.restrict(box, order)
+
+    @router.post("/fans/mention")
+    async def mention(order: fans.Mentioned) -> dict[str, Any]:
+        """A fan names an account elsewhere."""
+        return fans.mention(box, order)
+
     @router.post("/fans/unsend")
     async def unsend(order: fans.OnMessage) -> dict[str, Any]:
         """A fan unsends."""

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.db import Database, Doc
 from app.errors import Conflict
+from app.services.comments import actions
 from app.services.inbox import replies
 from app.services.mail import outbox
 
@@ -12,6 +13,8 @@ async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
     """Do it again. Raises `Conflict` for what cannot be, or unless it failed or its outcome is unknown."""
     if operation["kind"] == "send_reply":
         await replies.begin_anew(db, operation, now=now)
+    elif operation["kind"] == "comment_action":
+        await actions.begin_anew(db, operation, now=now)
     elif operation["kind"] == "send_mail":
         await outbox.begin_anew(db, operation, now=now)
     else:

@@ -1,7 +1,7 @@
 """Acting on comments: the intent and its operation are written together. `acting.py` is the worker's half.
 
-The words of a reply lie in the comment that they answer (`content.outgoing`): they expire with it, and go with it when
-it is deleted. The moderation log has none.
+The words of a reply, and the comment's words as they were when it was decided, lie in the comment itself
+(`content.pending`): they expire with it, and go with it when it is deleted. The moderation log has none.
 """
 
 from datetime import datetime
@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from app.comment_errors import BY_REASON
 from app.db import Database, Doc, Session, TryTransactionAgain
 from app.errors import (
+    Conflict,
     ConnectionNotActive,
     FieldError,
     InvalidInput,
@@ -78,7 +79,6 @@ async def _write(db: Database, comment_id: str, row: Doc, text: str | None, *, k
         raise NotFound
     if reason := hindrance(comment, row["action"], now=now):
         raise BY_REASON[reason]
-    row["seen_rank"] = comment.get("content", {}).get("rank")
     operation = await operations.add(
         db,
         label_id=label_id,
@@ -92,15 +92,49 @@ async def _write(db: Database, comment_id: str, row: Doc, text: str | None, *, k
     )
     row["operation_id"] = operation["_id"]
     await log.add(db, row, session=session)
-    change: Doc = {f"content.outgoing.{row['_id']}": text} if text is not None else {}
+    pending = {"seen": comment.get("content", {}).get("text")} | ({"text": text} if text is not None else {})
+    change: Doc = {f"content.pending.{row['_id']}": pending}
     if row["action"] == "private_reply":
-        change |= {"private_reply": {"action_id": row["_id"], "at": now}}
-    if change:
-        unchanged = same | {"version": comment["version"]}
-        update = {"$set": change, "$inc": {"version": 1}}
-        if (await db.open("comments").update_one(unchanged, update, session=session)).matched_count == 0:
-            raise TryTransactionAgain
+        change["private_reply"] = {"action_id": row["_id"], "at": now}
+    update = {"$set": change, "$inc": {"version": 1}}
+    unchanged = same | {"version": comment["version"]}
+    if (await db.open("comments").update_one(unchanged, update, session=session)).matched_count == 0:
+        raise TryTransactionAgain
     return operation
+
+
+async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
+    """Do it again, as a person decided who knows that the first call may have been executed.
+
+    Raises `Conflict` unless the operation failed or its outcome is unknown, and for what Meta would refuse by now.
+    """
+    label_id, action_id = operation["label_id"], operation["target"]
+
+    async def all_of_it(session: Session) -> None:
+        row = await db.open("moderation_actions").find_one({"_id": action_id, "label_id": label_id}, session=session)
+        key = {"_id": row["comment_id"] if row else None, "label_id": label_id}
+        comment = await db.open("comments").find_one(key, session=session)
+        if row is None or comment is None or action_id not in comment.get("content", {}).get("pending", {}):
+            raise Conflict("The comment is not there any more")
+        if reason := hindrance(without_claim(comment, action_id), row["action"], now=now):
+            raise BY_REASON[reason]
+        await operations.retry(db, operation, now=now, session=session)
+        again: Doc = {
+            "$set": {"state": "queued"},
+            "$unset": {"calling_at": "", "calling_fence": "", "doubts": "", "problem": ""},
+        }
+        await db.open("moderation_actions").update_one({"_id": action_id, "label_id": label_id}, again, session=session)
+        if row["action"] == "private_reply":
+            claim = {"$set": {"private_reply": {"action_id": action_id, "at": now}}, "$inc": {"version": 1}}
+            await db.open("comments").update_one(key, claim, session=session)
+
+    await db.in_transaction(all_of_it)
+
+
+def without_claim(comment: Doc, action_id: str) -> Doc:
+    """The comment as it is to the action that has its one private reply."""
+    mine = (comment.get("private_reply") or {}).get("action_id") == action_id
+    return comment | {"private_reply": None} if mine else comment
 
 
 def _check_text(action: CommentAction, text: str | None) -> None:

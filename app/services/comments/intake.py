@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pymongo import UpdateOne
 
-from app.clock import to_ms
+from app.clock import from_ms, to_ms
 from app.db import Database, Doc
 from app.services.comments import writes
 from app.services.comments.answers import note_answers
@@ -50,7 +50,7 @@ def _seen(received: Received) -> Seen:
         own=bool(incoming.outgoing),
         live=content["live"],
         kind="mention" if incoming.kind == "mention" else "comment",
-        edited=incoming.kind == "comment_edited",
+        edited_at=from_ms(content["rank"]) if incoming.kind == "comment_edited" else None,
     )
 
 

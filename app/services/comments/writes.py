@@ -34,7 +34,7 @@ class Seen:
     own: bool
     live: bool = False
     kind: CommentKind = "comment"
-    edited: bool = False
+    edited_at: datetime | None = None
     more: Doc = field(default_factory=dict)
     """What is set in any case."""
 
@@ -69,7 +69,7 @@ def words(connection: Doc, seen: Seen) -> UpdateOne:
     """These are the comment's words, unless it was deleted, or later ones are known."""
     older = {"deleted_at": NOT_THERE, "content.rank": {"$not": {"$gte": seen.rank}}}
     changed: Doc = {f"content.{name}": value for name, value in _content(seen).items()}
-    changed |= {"edited_at": seen.at} if seen.edited else {}
+    changed |= {"edited_at": seen.edited_at} if seen.edited_at else {}
     return UpdateOne(key_of(connection, seen.provider_id) | older, {"$set": changed, "$inc": {"version": 1}})
 
 
