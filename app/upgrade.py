@@ -44,5 +44,5 @@ async def _upgrade_comments(db: Database) -> None:
     """They have a kind and a network now, and are looked at again on a schedule, which gives them their words too."""
     why = f"{ALL_LABELS}the upgrade of comments"
     await db.open("connections").update_many(NEVER_LOOKED, [{"$set": {"comments_at": "$check_at"}}], comment=why)
-    older = {"kind": "comment", "network": "instagram", "version": 1}
-    await db.open("comments").update_many(OLDER_COMMENTS, {"$set": older}, comment=why)
+    older = {"kind": "comment", "network": "instagram", "version": 1, "checked_at": "$sent_at"}
+    await db.open("comments").update_many(OLDER_COMMENTS, [{"$set": older}], comment=why)

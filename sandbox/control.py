@@ -12,6 +12,7 @@ from sandbox.deliver import Deliverer
 from sandbox.errors import ControlError
 from sandbox.facebook_control import show_pages, show_people
 from sandbox.facebook_seed import PAGES, page_scoped_id
+from sandbox.mentions import Mentioned
 from sandbox.seed import ACCOUNTS, FANS, media_of
 from sandbox.spotify_control import spotify_tokens
 from sandbox.state import DeliveryPlan, Fault, Options
@@ -163,7 +164,7 @@ def fan_routes(box: Sandbox) -> APIRouter:
         return fans.restrict(box, order)
 
     @router.post("/fans/mention")
-    async def mention(order: fans.Mentioned) -> dict[str, Any]:
+    async def mention(order: Mentioned) -> dict[str, Any]:
         """A fan names an account elsewhere."""
         return fans.mention(box, order)
 

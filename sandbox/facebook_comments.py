@@ -99,7 +99,7 @@ def private_reply(call: FacebookCall, owner: Page, comment: Comment) -> dict[str
         raise GraphError(100, "(#100) The comment cannot have a private reply", 2534025)
     mid, fan_id = new_mid("m_"), comment.author_id
     echo = messaging_item(owner.id, fan_id, now, {"message": {"mid": mid, "text": text, "is_echo": True}})
-    sent = {"text": text, "attachments": [], "reply_to": None, "sent_ms": now, "comment_id": comment.id}
+    sent: dict[str, Any] = {"text": text, "attachments": [], "reply_to": None, "sent_ms": now, "comment_id": comment.id}
     webhooks = box.owed(owner.id, "message_echoes", "messaging", echo)
     box.record("message_sent", message_id=mid, account_id=owner.id, recipient_id=fan_id, **sent, webhooks=webhooks)
     return {"recipient_id": fan_id, "message_id": mid}

@@ -20,6 +20,7 @@ from app.logs import get_logger
 from app.services import heartbeat, operations
 from app.services.audit import Audit
 from app.services.comments.acting import act
+from app.services.comments.checking import check_comments
 from app.services.comments.switching import switch_comments
 from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
@@ -49,6 +50,7 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "sync_webhooks": sync_webhooks,
     "comment_action": act,
     "switch_comments": switch_comments,
+    "check_comments": check_comments,
 }
 """What is done for a connection, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)

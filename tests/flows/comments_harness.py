@@ -37,7 +37,7 @@ async def fan_comments(
     body = change(made["account_id"], "comments", value, at)
     assert (await desk.house.deliver(body)).status_code == 200
     await desk.house.work()
-    return (await by_provider(desk, made["comment_id"]))["id"]
+    return str((await by_provider(desk, made["comment_id"]))["id"])
 
 
 async def by_provider(desk: Desk, provider_id: str) -> Doc:

@@ -20,7 +20,15 @@ from app.services.comments.actions import without_claim
 from app.services.comments.deeds import Deed, Lost
 from app.services.comments.endings import mark_gone
 from app.services.comments.finding import find_reply
-from app.services.comments.trouble import EXCEPTIONS, NOT_CONNECTED, PRIVATE_REPLY_SPENT, open_at, why
+from app.services.comments.trouble import (
+    EXCEPTIONS,
+    NOT_CONNECTED,
+    PRIVATE_REPLY_SPENT,
+    mention_ids,
+    open_at,
+    read_mentioned,
+    why,
+)
 from app.services.connections import store
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
@@ -142,18 +150,6 @@ async def _look(deed: Deed, at: At) -> RemoteComment | None:
     await readback.note(deed.db, deed.connection, deed.comment, remote, now=deed.hands.clock())
     await deed.reload()
     return remote
-
-
-async def read_mentioned(at: At, comment: Doc) -> RemoteComment:
-    """The words that mention the account: in a comment, or in a media's caption."""
-    comment_id, media_id = mention_ids(comment)
-    return await meta.read_mention(at, comment_id=comment_id, media_id=media_id)
-
-
-def mention_ids(comment: Doc) -> tuple[str | None, str]:
-    """The comment that mentions the account, if it is one, and the media."""
-    provider_id, media_id = str(comment["provider_id"]), str(comment["media"]["provider_id"])
-    return (None if provider_id == media_id else provider_id), media_id
 
 
 async def _do(deed: Deed, at: At, remote: RemoteComment) -> Doc:

@@ -125,7 +125,7 @@ class Deed:
         known = [writes.upsert(self.connection, seen), *writes.completions(self.connection, seen)]
         await write_all(self.db, "comments", known)
         now = self.hands.clock()
-        await mark_answered(self.db, self._comment_key, at=sent_at, now=now)
+        await mark_answered(self.db, self.comment["label_id"], self.comment["_id"], at=sent_at, now=now)
         await note_answers(self.db, self.connection, [self.top_id], now=now)
 
     async def keep_message(self, provider_id: str | None) -> None:
@@ -134,7 +134,7 @@ class Deed:
         await self._set({"reply_provider_id": provider_id})
         sent = {"private_reply.provider_id": provider_id, "private_reply.sent_at": now}
         await self.db.open("comments").update_one(self._comment_key, {"$set": sent, "$inc": {"version": 1}})
-        await mark_answered(self.db, self._comment_key, at=now, now=now)
+        await mark_answered(self.db, self.comment["label_id"], self.comment["_id"], at=now, now=now)
 
     async def end(self, state: ActionState, *, edited: bool = False) -> Doc:
         """It is done, or needs not be done any more; the operation's result."""

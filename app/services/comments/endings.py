@@ -34,4 +34,4 @@ async def _tell(db: Database, connection: Doc, provider_ids: Collection[str], *,
     label_id = connection["label_id"]
     query = {"label_id": label_id, "connection_id": connection["_id"], "provider_id": {"$in": sorted(provider_ids)}}
     ids = [doc["_id"] async for doc in db.open("comments").find(query, {"_id": 1})]
-    await append(db, [Event(label_id, f"comment:{one}:deleted", "comment.deleted", one, now) for one in ids])
+    await append(db, [Event(label_id, f"{one}:comment.deleted", "comment.deleted", one, now) for one in ids])

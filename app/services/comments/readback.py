@@ -34,9 +34,10 @@ def of_known(connection: Doc, known: Doc, remote: RemoteComment, *, now: datetim
     found = [UpdateOne(writes.key_of(connection, provider_id), looked)]
     if known["status"] == "deleted":
         return found
-    text = known.get("content", {}).get("text")
-    if text != remote.text:
-        edited_at = now if text is not None else None
+    content = known.get("content", {})
+    text = content.get("text")
+    if text != remote.text or "words" not in content:
+        edited_at = now if text not in (None, remote.text) else None
         found.append(writes.words(connection, seen_of(connection, remote, rank=rank, edited_at=edited_at)))
     if (known["status"] == "hidden") != remote.hidden:
         found += writes.hidden(connection, provider_id, value=remote.hidden, rank=rank, at=remote.created_at)

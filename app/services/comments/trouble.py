@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from app.clients.graph_comments import At
+from app.clients import graph_comments as meta
+from app.clients.graph_comments import At, RemoteComment
 from app.clients.graph_errors import GraphError, RateLimited, Reason, Refused, TokenDead, Unavailable
 from app.db import Doc
 from app.services.connections import store
@@ -43,6 +44,18 @@ async def open_at(hands: Hands, connection: Doc, *, job: str) -> At:
         raise TryAgain(hands.clock() + timedelta(seconds=pause_s), "rate_limited")
     token = await hands.open(connection, "access_token", used_for="comments", job=job)
     return At(host=host, token=token, network=connection["network"], account_id=account_id)
+
+
+async def read_mentioned(at: At, comment: Doc) -> RemoteComment:
+    """The words that mention the account: in a comment, or in a media's caption."""
+    comment_id, media_id = mention_ids(comment)
+    return await meta.read_mention(at, comment_id=comment_id, media_id=media_id)
+
+
+def mention_ids(comment: Doc) -> tuple[str | None, str]:
+    """The comment that mentions the account, if it is one, and the media."""
+    provider_id, media_id = str(comment["provider_id"]), str(comment["media"]["provider_id"])
+    return (None if provider_id == media_id else provider_id), media_id
 
 
 async def why(hands: Hands, operation: Doc, connection: Doc, failure: Exception) -> Ending:

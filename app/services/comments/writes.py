@@ -48,6 +48,7 @@ def upsert(connection: Doc, seen: Seen) -> UpdateOne:
     """Store a comment that is new, and lower the times of one that is not."""
     fresh = _shell(connection) | _shape(seen) | ({} if seen.own else {"unanswered": True})
     fresh |= {"status": "visible", "content": _content(seen)}
+    fresh |= {} if "checked_at" in seen.more else {"checked_at": seen.at}
     lowest = {"sent_at": seen.at, "expires_at": seen.at + CONTENT_LIFE}
     update: Doc = {"$setOnInsert": fresh, "$min": lowest, "$inc": {"version": 1}}
     update |= {"$set": seen.more} if seen.more else {}

@@ -185,7 +185,8 @@ async def _append_events(db: Database, received: Sequence[Received], *, now: dat
         kind: events.Type = EVENT_TYPES[r.incoming.kind]
         if kind == "message.received" and r.incoming.outgoing:
             kind = "message.echoed"
-        key = f"comment:{target}:deleted" if kind == "comment.deleted" else f"{r.key}:{r.connection['_id']}"
+        once = kind in ("comment.received", "comment.deleted")  # a look at Meta may have told of it before
+        key = f"{target}:{kind}" if once else f"{r.key}:{r.connection['_id']}"
         rows.append(Event(r.connection["label_id"], key, kind, target, now))
     await events.append(db, rows)
 
