@@ -113,7 +113,7 @@ class ActionReason(ApiModel):
 class CommentsBulk(ApiModel):
     """One action on many comments."""
 
-    action: CommentAction
+    action: Annotated[CommentAction, Field(examples=["hide"])]
     ids: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=BULK)]
     """The comments. One that stands twice counts once."""
     text: Annotated[str, AfterValidator(_reads), Field(min_length=1, max_length=COMMENT_CHARACTERS)] | None = None
@@ -147,9 +147,11 @@ class CommentsBulkOut(ApiModel):
 class CommentsSwitch(ApiModel):
     """Whether people can comment on a post."""
 
-    connection_id: Annotated[str, Field(min_length=1, max_length=64)]
-    """The account whose post it is."""
-    enabled: bool
+    media_id: Annotated[
+        str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_]+$", examples=["18000000000000001"])
+    ]
+    """The post's id at the provider."""
+    enabled: Annotated[bool, Field(examples=[False])]
     reason: Reason | None = None
     """Why, for the moderation log."""
 

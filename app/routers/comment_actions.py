@@ -171,23 +171,20 @@ async def act_on_comments(parts: PartsDep, access: Writer, body: CommentsBulk, r
 
 
 @router.put(
-    "/media/{media_id}/comments-enabled",
+    "/connections/{connection_id}/comments-enabled",
     operation_id="switchComments",
     status_code=202,
     responses=problems(*ANY, NotSupported) | ENDED,
 )
 async def switch_comments(
-    parts: PartsDep, access: Writer, media_id: str, body: CommentsSwitch, wait_s: WaitDep, response: Response
+    parts: PartsDep, access: Writer, connection_id: str, body: CommentsSwitch, wait_s: WaitDep, response: Response
 ) -> OperationOut:
-    """Let people comment on a post, or not any more. What was written stays. Instagram only: Pages have no such call.
-
-    `media_id` is the post's id at the provider.
-    """
+    """Let people comment on a post, or not any more; what was written stays. Only Instagram has a call for it."""
     operation = await switch.queue_switch(
         parts.db,
         access.label_id,
-        body.connection_id,
-        media_id=media_id,
+        connection_id,
+        media_id=body.media_id,
         enabled=body.enabled,
         by=access.by,
         reason=body.reason,

@@ -167,7 +167,7 @@ async def make_conversations(house: House, side: Side) -> list[str]:
                 "media": {"id": f"1800000000{side.name}", "media_product_type": "FEED"},
             },
         }
-        for n in range(2)
+        for n in range(3)
     ]
     for body in (
         delivery(*items, account=side.account),
@@ -206,8 +206,14 @@ async def make_reply_targets(house: House, side: Side) -> list[str]:
 
 
 async def make_comments(house: House, side: Side) -> list[str]:
-    """Two comments."""
-    return [one["id"] for one in await side.listed("/comments")]
+    """Two comments, each of which was flagged once; and one that is hidden, as Meta has told."""
+    *found, hidden = [one["id"] for one in await side.listed("/comments")]
+    for one in found:
+        (await side.owner.patch(f"{side.path}/comments/{one}", json={"flagged": True})).raise_for_status()
+    key = {"_id": hidden, "label_id": side.label_id}
+    await house.db.open("comments").update_one(key, {"$set": {"status": "hidden"}})
+    side.ids["unhideComment.comment_id"] = [hidden]
+    return found
 
 
 async def make_media(house: House, side: Side) -> list[str]:
@@ -236,6 +242,8 @@ MAKERS: dict[str, Maker] = {
     "reply_to": make_reply_targets,
     "comment_id": make_comments,
     "media_id": make_media,
+    "ids": make_comments,
+    "unhideComment.comment_id": made_before,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }
@@ -246,6 +254,7 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
     **dict.fromkeys(("reason", "action", "grant_type", "scope", "token_type_hint"), "words about what is done"),
+    "q": "words that are looked for",
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",
     "slug": "a name in a space that all labels share, where each is told what is taken",

@@ -251,9 +251,9 @@ async def test_a_bulk_ends_item_by_item(live_desk: Desk, meta: Meta) -> None:
 
 async def test_comments_of_a_post_are_switched_off(live_desk: Desk, meta: Meta) -> None:
     """And on again; the log names who did it."""
-    path = f"/v1/labels/{live_desk.label_id}/media/{MEDIA}/comments-enabled"
+    path = f"/v1/labels/{live_desk.label_id}/connections/{live_desk.connection_id}/comments-enabled"
     for enabled in (False, True):
-        wish = {"connection_id": live_desk.connection_id, "enabled": enabled}
+        wish = {"media_id": MEDIA, "enabled": enabled}
         answer = await live_desk.owner.put(path, json=wish)
         assert (answer.status_code, (await after_work(live_desk, answer.json()))["state"]) == (202, "succeeded")
     assert [row["enabled"] for row in await meta.ledger("comments_switched")] == [False, True]

@@ -92,8 +92,10 @@ async def test_a_pages_comments_are_looked_at(page: Login, meta: Meta) -> None:
 
 async def test_a_post_of_a_page_cannot_be_switched(page: Login, meta: Meta) -> None:
     """Pages have no call for it."""
-    wish = {"connection_id": page.connection_id, "enabled": False}
-    answer = await page.owner.put(f"/v1/labels/{page.label_id}/media/{POST}/comments-enabled", json=wish)
+    wish = {"media_id": POST, "enabled": False}
+    answer = await page.owner.put(
+        f"/v1/labels/{page.label_id}/connections/{page.connection_id}/comments-enabled", json=wish
+    )
     assert (answer.status_code, answer.json()["code"]) == (409, "not_supported_by_provider")
 
 
@@ -112,11 +114,7 @@ async def test_instagram_behind_a_page(live_house: House, meta: Meta) -> None:
     await live_house.deliver(change(NIGHTJAR_IG, "comments", value, live_house.ms()))
     await live_house.work()
     found = await by_provider(login, made["comment_id"])
-    asked: tuple[tuple[str, Doc], ...] = (
-        ("reply", {"text": "Thanks"}),
-        ("private-reply", {"text": "Code"}),
-        ("hide", {}),
-    )
+    asked: dict[str, Doc] = {"reply": {"text": "Thanks"}, "private-reply": {"text": "Code"}, "hide": {}}
     ends = [await done(login, found["id"], action, **body) for action, body in asked.items()]
     assert [end["state"] for end in ends] == ["succeeded"] * 3, ends
     kinds = ("comment_replied", "message_sent", "comment_hidden")
