@@ -34,14 +34,8 @@ class Filters:
                 found[name] = True if wanted else {"$ne": True}
         if self.q is None:
             return found
-        asked = sorted(words.query(self.q), key=len, reverse=True)  # the longest is likely the rarest: it is walked
-        if not asked:
-            return None
-        return (
-            found
-            | {"content.words": asked[0]}
-            | ({"$and": [{"content.words": w} for w in asked[1:]]} if asked[1:] else {})
-        )
+        asked = words.query(self.q)
+        return found | {"content.words": {"$all": asked}} if asked else None
 
 
 async def page_of_comments(
