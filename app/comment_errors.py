@@ -1,72 +1,63 @@
 """Why something cannot be done to a comment: the problems, by their stable codes."""
 
-from typing import ClassVar
-
 from app.errors import Problem
-from app.models.comment_actions import Hindrance
 
 
-class NotPossible(Problem):
-    """Meta would refuse this."""
-
-    status: ClassVar[int] = 409
-
-
-class CommentDeleted(NotPossible):
+class CommentDeleted(Problem):
     """It is not there any more."""
 
-    code, title = "comment_deleted", "The comment was deleted"
+    status, code, title = 409, "comment_deleted", "The comment was deleted"
 
 
-class CommentHidden(NotPossible):
+class CommentHidden(Problem):
     """A hidden comment takes no reply, and cannot be hidden again."""
 
-    code, title = "comment_hidden", "The comment is hidden"
+    status, code, title = 409, "comment_hidden", "The comment is hidden"
 
 
-class CommentNotHidden(NotPossible):
+class CommentNotHidden(Problem):
     """What everybody sees cannot be shown."""
 
-    code, title = "comment_not_hidden", "The comment is not hidden"
+    status, code, title = 409, "comment_not_hidden", "The comment is not hidden"
 
 
-class OwnComment(NotPossible):
+class OwnComment(Problem):
     """Meta keeps the account's own comments visible, and nobody writes to themselves."""
 
-    code, title = "own_comment", "This is the account's own comment"
+    status, code, title = 409, "own_comment", "This is the account's own comment"
 
 
-class LiveComment(NotPossible):
+class LiveComment(Problem):
     """Comments on live video can be neither answered nor hidden."""
 
-    code, title = "live_comment", "This is a comment on live video"
+    status, code, title = 409, "live_comment", "This is a comment on live video"
 
 
-class OnlyAMention(NotPossible):
+class OnlyAMention(Problem):
     """It stands below what is not the account's: it can be answered, and nothing else."""
 
-    code, title = "only_a_mention", "The comment is on another account's media"
+    status, code, title = 409, "only_a_mention", "The comment is on another account's media"
 
 
-class PrivateReplyUsed(NotPossible):
+class PrivateReplyUsed(Problem):
     """Meta takes one private reply for a comment."""
 
-    code, title = "private_reply_used", "This comment has had its private reply"
+    status, code, title = 409, "private_reply_used", "This comment has had its private reply"
 
 
-class PrivateReplyWindowClosed(NotPossible):
+class PrivateReplyWindowClosed(Problem):
     """Meta takes a private reply for 7 days after the comment."""
 
-    code, title = "private_reply_window_closed", "The time for a private reply has passed"
+    status, code, title = 409, "private_reply_window_closed", "The time for a private reply has passed"
 
 
-class NotSupported(NotPossible):
+class NotSupported(Problem):
     """The provider has no call for it."""
 
-    code, title = "not_supported_by_provider", "The provider does not offer this"
+    status, code, title = 409, "not_supported_by_provider", "The provider does not offer this"
 
 
-OF_COMMENTS: tuple[type[NotPossible], ...] = (
+OF_COMMENTS: tuple[type[Problem], ...] = (
     CommentDeleted,
     CommentHidden,
     CommentNotHidden,
@@ -76,4 +67,5 @@ OF_COMMENTS: tuple[type[NotPossible], ...] = (
     PrivateReplyUsed,
     PrivateReplyWindowClosed,
 )
-BY_REASON: dict[Hindrance, type[NotPossible]] = {kind.code: kind for kind in OF_COMMENTS}  # type: ignore[misc]
+BY_REASON = {kind.code: kind for kind in OF_COMMENTS}
+"""By what `hindrance` says."""

@@ -170,7 +170,7 @@ async def act_on_comments(parts: PartsDep, access: Writer, body: CommentsBulk, r
     return CommentsBulkOut(results=[_item(comment_id, found) for comment_id, found in results])
 
 
-@router.put(
+@router.post(
     "/connections/{connection_id}/comments-enabled",
     operation_id="switchComments",
     status_code=202,

@@ -254,7 +254,7 @@ async def test_comments_of_a_post_are_switched_off(live_desk: Desk, meta: Meta) 
     path = f"/v1/labels/{live_desk.label_id}/connections/{live_desk.connection_id}/comments-enabled"
     for enabled in (False, True):
         wish = {"media_id": MEDIA, "enabled": enabled}
-        answer = await live_desk.owner.put(path, json=wish)
+        answer = await live_desk.owner.post(path, json=wish)
         assert (answer.status_code, (await after_work(live_desk, answer.json()))["state"]) == (202, "succeeded")
     assert [row["enabled"] for row in await meta.ledger("comments_switched")] == [False, True]
     rows = await live_desk.all("/moderation-log")

@@ -93,7 +93,7 @@ async def test_a_pages_comments_are_looked_at(page: Login, meta: Meta) -> None:
 async def test_a_post_of_a_page_cannot_be_switched(page: Login, meta: Meta) -> None:
     """Pages have no call for it."""
     wish = {"media_id": POST, "enabled": False}
-    answer = await page.owner.put(
+    answer = await page.owner.post(
         f"/v1/labels/{page.label_id}/connections/{page.connection_id}/comments-enabled", json=wish
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "not_supported_by_provider")

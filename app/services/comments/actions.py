@@ -42,7 +42,7 @@ async def queue_action(
 ) -> Doc:
     """Write down what is to be done and its operation, both or neither; the operation. The same `intent` is the same.
 
-    Raises `NotFound`, `StaleVersion`, `ConnectionNotActive`, a `NotPossible` where Meta would refuse, and
+    Raises `NotFound`, `StaleVersion`, `ConnectionNotActive`, one of `comment_errors` where Meta would refuse, and
     `InvalidInput` for a text that is missing, too long, or not wanted.
     """
     _check_text(action, text)
