@@ -54,6 +54,9 @@ async def act(hands: Hands, operation: Doc) -> Doc:
     key = {"_id": action["comment_id"], "label_id": label_id}
     comment = await hands.db.open("comments").find_one(key)
     if comment is None:
+        ended = {"state": "failed", "problem": "expired", "done_at": hands.clock()}
+        own = {"_id": action["_id"], "label_id": label_id}
+        await hands.db.open("moderation_actions").update_one(own, {"$set": ended})
         raise GiveUp("expired", "The comment has reached the end of its 30 days, or its author's account is deleted.")
     deed = Deed(hands, operation, action, comment, await store.need(hands.db, label_id, action["connection_id"]))
     if action["state"] in ("done", "already_gone"):
@@ -65,12 +68,16 @@ async def act(hands: Hands, operation: Doc) -> Doc:
     try:
         return await _try(deed)
     except Lost:
-        await deed.unmark()
+        if deed.name in WITH_TEXT and deed.action.get("calling_at"):
+            await deed.in_doubt()
+            raise InDoubt(None, UNTOLD) from None
         await deed.fail(NOT_CONNECTED)
 
 
 async def _again(deed: Deed) -> Doc:
-    if deed.name == "reply" and deed.pending:
+    if deed.name == "private_reply":
+        await deed.keep_message(deed.action["reply_provider_id"])
+    elif deed.pending:
         await deed.keep_reply(deed.action["reply_provider_id"], sent_at=deed.action["calling_at"])
     return await deed.end("done")
 
@@ -99,7 +106,7 @@ async def _refused(deed: Deed, failure: Exception, *, begun: bool) -> Doc:
     if deed.name in WITH_TEXT:
         await deed.unmark()
     if isinstance(failure, Refused):
-        if failure.reason == "not_found":
+        if failure.reason == "not_found" and await _is_gone(deed):
             return await _gone(deed)
         if failure.subcode == PRIVATE_REPLY_SPENT:
             await deed.fail(SPENT, spent=True)
@@ -111,6 +118,9 @@ async def _still_in_doubt(deed: Deed, failure: Exception) -> Doc:
     if isinstance(failure, Refused) and failure.subcode == PRIVATE_REPLY_SPENT:
         await deed.keep_message(None)
         return await deed.end("done")
+    not_found = isinstance(failure, Refused) and failure.reason == "not_found"
+    if deed.name == "reply" and not_found and await _is_gone(deed):
+        return await _gone(deed)
     look_at = await deed.in_doubt()
     try:
         code, _ = await why(deed.hands, deed.operation, deed.connection, failure)
@@ -150,6 +160,14 @@ async def _look(deed: Deed, at: At) -> RemoteComment | None:
     await readback.note(deed.db, deed.connection, deed.comment, remote, now=deed.hands.clock())
     await deed.reload()
     return remote
+
+
+async def _is_gone(deed: Deed) -> bool:
+    """Whether Meta does not know the comment: a call that was refused as if it were so is no proof yet."""
+    try:
+        return await _look(deed, await open_at(deed.hands, deed.connection, job=deed.operation["_id"])) is None
+    except (TryAgain, *EXCEPTIONS):
+        return False
 
 
 async def _do(deed: Deed, at: At, remote: RemoteComment) -> Doc:

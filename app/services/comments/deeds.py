@@ -80,18 +80,18 @@ class Deed:
         """
         mine = {name: self.operation[name] for name in ("_id", "label_id", "fence")}
 
-        async def all_of_it(session: Session) -> bool:
+        async def all_of_it(session: Session) -> None:
             place = {"_id": self.connection["_id"], "label_id": self.connection["label_id"]}
             connection = await self.db.open("connections").find_one(place, session=session)
             if connection is None or not store.is_usable(connection, "comments"):
                 raise Lost
             held = await self.db.open("operations").update_one(mine, {"$set": {"updated_at": now}}, session=session)
+            if held.matched_count == 0:
+                raise TryAgain(now + RETRY, "taken_over")
             begun = {"$set": {"calling_at": now, "calling_fence": self.operation["fence"]}}
             await self.db.open("moderation_actions").update_one(self._key, begun, session=session)
-            return held.matched_count == 1
 
-        if not await self.db.in_transaction(all_of_it):
-            raise TryAgain(now + RETRY, "taken_over")
+        await self.db.in_transaction(all_of_it)
         self.action |= {"calling_at": now}
 
     async def unmark(self) -> None:
