@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import errors, meta_webhook
+from app import comment_errors, errors, meta_webhook
 from app.deps import takes_no_others
 from app.errors import (
     BodyTooLarge,
@@ -160,7 +160,8 @@ def generate(app: FastAPI) -> dict[str, Any]:
 
 def _problem_table() -> str:
     """Every problem that there is, in Markdown."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Problem)]
+    named = (vars(errors) | vars(comment_errors)).values()
+    kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, Problem)]
     rows = [f"| {kind.status} | `{kind.code}` | {kind.title} |" for kind in sorted(kinds, key=_status_and_code)]
     return "\n".join(("| Status | Code | Title |", "| --- | --- | --- |", *rows))
 
@@ -234,10 +235,7 @@ TAGS = [
     },
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
-    {
-        "name": "comments",
-        "description": "What people write below the label's media, for 30 days after Meta's own time.",
-    },
+    {"name": "comments", "description": "What is written below a label's posts, and what is done about it."},
     {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},

@@ -20,6 +20,9 @@ from app.logs import get_logger
 from app.models.operations import OperationKind
 from app.services import events, heartbeat, operations
 from app.services.audit import Audit
+from app.services.comments.acting import act
+from app.services.comments.checking import check_comments
+from app.services.comments.switching import switch_comments
 from app.services.connections.backfilling import backfill
 from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
@@ -55,6 +58,9 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "react": react,
     **dict.fromkeys(SIGNS, show_sign),
     "backfill": backfill,
+    "comment_action": act,
+    "switch_comments": switch_comments,
+    "check_comments": check_comments,
 }
 """What is done with connections' tokens, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)

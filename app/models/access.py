@@ -22,6 +22,7 @@ Permission = Literal[
     "inbox:read",
     "inbox:write",
     "comments:read",
+    "comments:write",
     "operations:read",
     "operations:write",
     "stream:read",
@@ -35,11 +36,14 @@ Scope = Literal[
     "inbox:read",
     "inbox:write",
     "comments:read",
+    "comments:write",
     "operations:read",
     "stream:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
-MetaScope = Literal["members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read"]
+MetaScope = Literal[
+    "members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read", "comments:write"
+]
 """Those of them that need the owner's decision: `META_SCOPES`."""
 
 
@@ -84,6 +88,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "inbox:read": Rule(_DESK, partner=True, meta=True),
     "inbox:write": Rule(_DESK, partner=True, meta=True),
     "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
+    "comments:write": Rule(_DESK, partner=True, meta=True),
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
     "operations:write": Rule(_DESK),
     "stream:read": Rule(_ALL, partner=True),

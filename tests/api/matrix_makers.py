@@ -167,7 +167,7 @@ async def make_conversations(house: House, side: Side) -> list[str]:
                 "media": {"id": f"1800000000{side.name}", "media_product_type": "FEED"},
             },
         }
-        for n in range(2)
+        for n in range(3)
     ]
     for body in (
         delivery(*items, account=side.account),
@@ -242,8 +242,14 @@ async def make_saved_replies(house: House, side: Side) -> list[str]:
 
 
 async def make_comments(house: House, side: Side) -> list[str]:
-    """Two comments."""
-    return [one["id"] for one in await side.listed("/comments")]
+    """Two comments, each of which was flagged once; and one that is hidden, as Meta has told."""
+    *found, hidden = [one["id"] for one in await side.listed("/comments")]
+    for one in found:
+        (await side.owner.patch(f"{side.path}/comments/{one}", json={"flagged": True})).raise_for_status()
+    key = {"_id": hidden, "label_id": side.label_id}
+    await house.db.open("comments").update_one(key, {"$set": {"status": "hidden"}})
+    side.ids["unhideComment.comment_id"] = [hidden]
+    return found
 
 
 async def make_media(house: House, side: Side) -> list[str]:
@@ -277,6 +283,8 @@ MAKERS: dict[str, Maker] = {
     "saved_reply_id": make_saved_replies,
     "comment_id": make_comments,
     "media_id": make_media,
+    "ids": make_comments,
+    "unhideComment.comment_id": made_before,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }
@@ -292,6 +300,7 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("title", "payload", "emoji"), "words of the caller's own, or one emoji"),
     "url": "an address that Meta fetches: tests/unit/test_unit_outgoing.py",
     "asset_id": "there are no assets yet: every one is refused alike",
+    "q": "words that are looked for",
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",
     "slug": "a name in a space that all labels share, where each is told what is taken",

@@ -271,6 +271,16 @@ async def own_message(world: World, side: Side, call: Call) -> Call:
     return replace(call, path=call.path | {"message_id": side.ids[f"{call.operation.name}.message_id"][0]})
 
 
+async def hidden_comment(world: World, side: Side, call: Call) -> Call:
+    """What can be shown again is hidden."""
+    return replace(call, path=call.path | {"comment_id": side.ids["unhideComment.comment_id"][0]})
+
+
+async def many_comments(world: World, side: Side, call: Call) -> Call:
+    """A list of them."""
+    return replace(call, body=call.body | {"ids": side.ids["comment_id"]})
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -294,6 +304,8 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     **dict.fromkeys(("reactToMessage", "takeReactionBack", "markMessageSent"), own_message),
     "receiveMetaDeauthorization": signed_by_meta,
     "receiveMetaDataDeletion": signed_by_meta,
+    "unhideComment": hidden_comment,
+    "actOnComments": many_comments,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

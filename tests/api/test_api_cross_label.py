@@ -209,7 +209,8 @@ async def test_idempotency_keys_of_another_label(world: World) -> None:
             expected = await replace(call, headers=call.headers | fresh).by(client)
             assert shape(other) == shape(expected), (str(operation), name)
             assert "idempotency-replayed" not in other.headers, (str(operation), name)
-            assert not {real for real in ids_of_a if real in other.text}, (str(operation), name)
+            unsaid = {real for real in ids_of_a if real not in str(call.body)}
+            assert not {real for real in unsaid if real in other.text}, (str(operation), name)
         rights = ("sessions", "refresh_tokens", "memberships")  # the call itself may have ended them
         await world.restore(kept | {key: document for key, document in before.items() if key[0] in rights})
         again = await replace(a_call, headers=a_call.headers | used).by(world.a.doer(operation))

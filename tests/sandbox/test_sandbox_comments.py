@@ -84,3 +84,29 @@ def test_comments_can_be_switched_off(sandbox: Sandbox) -> None:
     assert graph.get(f"/{MEDIA}", fields="is_comment_enabled").json()["is_comment_enabled"] is False
     order = {"fan": "mara", "account": "nightjar.records", "media": MEDIA, "text": "x"}
     assert "turned off" in sandbox.control("POST", "/fans/comment", order, 409)["error"]
+
+
+def test_edits_and_restrictions_are_told_to_nobody(sandbox: Sandbox, receiver: Receiver) -> None:
+    """A restricted fan's comment is in no list, and can still be read by its id."""
+    graph = sandbox.login()
+    first, other = sandbox.comment()["comment_id"], sandbox.comment(fan="mara")["comment_id"]
+    sandbox.control("POST", f"/fans/comment/{first}/edit", {"text": "Edited"})
+    sandbox.control("PUT", "/fans/restrict", {"fan": "mara", "account": "nightjar.records"})
+    assert [one["text"] for one in graph.get(f"/{MEDIA}/comments", fields="text").json()["data"]] == ["Edited"]
+    assert graph.get(f"/{other}", fields="text").json()["text"] == "Love it"
+    sandbox.settle()
+    assert len(receiver.entries()) == 2
+
+
+def test_a_mention_is_read_through_the_account(sandbox: Sandbox) -> None:
+    """Its comment cannot be read by its own id; it is answered by an edge of the account's."""
+    graph = sandbox.login()
+    order = {"fan": "mara", "account": "nightjar.records", "text": "hear @nightjar.records"}
+    made = sandbox.control("POST", "/fans/mention", order)
+    assert refusal(graph.get(f"/{made['comment_id']}", fields="text"))[0] == 100
+    field = f"mentioned_comment.comment_id({made['comment_id']}){{id,text,timestamp,media{{id}}}}"
+    shown = graph.get("/me", fields=field).json()["mentioned_comment"]
+    assert (shown["text"], shown["media"]["id"]) == (order["text"], made["media_id"])
+    ids = {"media_id": made["media_id"], "comment_id": made["comment_id"], "message": "Hello"}
+    assert graph.post("/me/mentions", params=ids).json()["id"]
+    assert [row["text"] for row in sandbox.ledger("mention_answered")] == ["Hello"]

@@ -1,14 +1,12 @@
 """The operation that fills a connection's gaps, a step at a time: its place is kept with the connection."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from app.clients.graph_errors import GraphError, RateLimited, TokenDead, Unavailable
 from app.db import Doc
-from app.models.features import Feature
 from app.services.connections import store
 from app.services.connections.hands import Hands
-from app.services.connections.reauth import problem_of, require_login
+from app.services.connections.reauth import believe, problem_of, require_login
 from app.services.inbox import repair
 from app.services.inbox.senders import host_of
 from app.services.operations import GiveUp, TryAgain
@@ -20,9 +18,6 @@ MOST_FAILURES = 10
 SLOW_AT_PERCENT = 80
 SLOWLY = timedelta(minutes=10)
 """Background work waits so long when Meta says that this much of the limit is used: people's answers come first."""
-Once = Callable[[Hands, Doc, datetime], Awaitable[int]]
-OTHERS: dict[Feature, Once] = {}
-"""What fills the gaps of other features in one go, given from when on; how much was new."""
 
 
 async def backfill(hands: Hands, operation: Doc) -> Doc:
@@ -36,9 +31,6 @@ async def backfill(hands: Hands, operation: Doc) -> Doc:
     try:
         if "messages" in connection["active_features"] and not place["messages_done"]:
             await _messages(hands, connection, place)
-        for feature, once in OTHERS.items():
-            if feature in connection["active_features"]:
-                place["found"] += await once(hands, connection, place["since"])
     except (Unavailable, RateLimited) as exc:
         place["failures"] += 1
         await store.note(hands.db, connection, {"repair": place})
@@ -47,13 +39,16 @@ async def backfill(hands: Hands, operation: Doc) -> Doc:
         wait = exc.wait if isinstance(exc, RateLimited) else RETRY * place["failures"]
         raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
     except TokenDead as exc:
+        believe(operation, now=hands.clock())
         await require_login(hands.db, hands.audit, connection, problem_of(exc), now=hands.clock())
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
     except (NotAllowed, NoSecret, SealBroken) as exc:
         raise GiveUp("connection_not_active", "The account is not connected any more.") from exc
     except GraphError as exc:
         raise GiveUp("refused_by_provider", "Meta refused to show the conversations.") from exc
-    await store.note(hands.db, connection, {"repaired_at": place["began_at"], "repair": None})
+    noted: Doc = {"repaired_at": place["began_at"], "repair": None}
+    noted |= {"comments_at": hands.clock()} if "comments" in connection["active_features"] else {}  # looked at next
+    await store.note(hands.db, connection, noted)
     return {"connection_id": connection["_id"], "found": place["found"]}
 
 

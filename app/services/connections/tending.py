@@ -11,6 +11,7 @@ from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.models.base import rfc3339
 from app.services.audit import SYSTEM, Audit
+from app.services.comments import planning as comments_planning
 from app.services.connections import backfill, planning, store
 from app.services.connections.reauth import mail_managers, require_login
 from app.services.connections.refreshing import ask
@@ -43,8 +44,13 @@ async def tend(db: Database, audit: Audit, *, clock: Clock) -> None:
     await _each_due(db, "refresh_at", ("active",), ask_for_refresh, now=clock())
     await _each_due(db, "warn_at", ("active",), warn, now=clock())
     await _each_due(db, "abandon_at", ("pending",), abandon, now=clock())
+
+    async def look_at_comments(connection: Doc) -> None:
+        await comments_planning.plan(db, connection, now=clock())
+
     await _each_due(db, "check_at", store.CONNECTED, check, now=clock())
     await _each_due(db, "repair_at", ("active",), repair, now=clock())
+    await _each_due(db, "comments_at", store.CONNECTED, look_at_comments, now=clock())
 
 
 async def _each_due(
