@@ -16,6 +16,7 @@ ACROSS_LABELS = {
     ("connections", "refresh_at_1"): "which tokens are due to be refreshed, whoever's",
     ("connections", "warn_at_1"): "whose access is about to end",
     ("connections", "check_at_1"): "which connections are due to be looked at",
+    ("connections", "former_person_ids_1"): "whose former log-ins a person's leaving is about",
     ("connections", "repair_at_1"): "whose gaps are due to be looked for",
     ("connections", "comments_at_1"): "whose comments are due to be looked at again",
     ("connections", "abandon_at_1"): "which log-ins nobody finished",

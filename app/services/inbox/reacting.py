@@ -47,7 +47,7 @@ async def react(hands: Hands, operation: Doc) -> Doc:
         told = {"fan_id": conversation["participant"]["provider_id"], "mid": message["provider_id"]}
         call = asyncio.create_task(meta.react(sender, **told, reaction=_name_of(wish["emoji"])))
         await faults.reach("during_call")
-        await _answered(hands, connection, conversation, call)
+        await _answered(hands, operation, connection, conversation, call)
     except Unavailable as exc:
         if operation["attempts"] >= MOST_ATTEMPTS:
             raise GiveUp("provider_unavailable", "Meta could not be reached.") from exc
@@ -72,7 +72,7 @@ async def show_sign(hands: Hands, operation: Doc) -> Doc:
         sender = await open_sender(hands, connection, job=operation["_id"])
         fan_id = conversation["participant"]["provider_id"]
         call = meta.give_sign(sender, fan_id=fan_id, sign=SIGNS[operation["kind"]])
-        await _answered(hands, connection, conversation, call)
+        await _answered(hands, operation, connection, conversation, call)
     except (Unavailable, RateLimited) as exc:
         raise GiveUp("provider_unavailable", "Meta could not be reached; a sign is not made up for.") from exc
     except (NotAllowed, NoSecret, SealBroken) as exc:
@@ -81,9 +81,13 @@ async def show_sign(hands: Hands, operation: Doc) -> Doc:
 
 
 async def _answered(
-    hands: Hands, connection: Doc, conversation: Doc, call: Coroutine[Any, Any, None] | asyncio.Task[None]
+    hands: Hands,
+    operation: Doc,
+    connection: Doc,
+    conversation: Doc,
+    call: Coroutine[Any, Any, None] | asyncio.Task[None],
 ) -> None:
-    """Wait for Meta's answer. Raises `GiveUp` for a no, `Unavailable` and `RateLimited` for none."""
+    """Wait for Meta's answer. Raises `GiveUp` for a no, `TryAgain`, `Unavailable` and `RateLimited` for none."""
     try:
         await call
     except TokenDead as exc:
