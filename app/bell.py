@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Any
 
 from arq import ArqRedis
@@ -17,6 +18,8 @@ from app.logs import get_logger
 
 log = get_logger(__name__)
 QUEUE = "soundops:jobs"
+STREAMS = "soundops:streams"
+"""The channel on which is told which labels have new events: their ids, with a space between."""
 DRAIN_EVERY_S = 0.03
 RING_TIMEOUT_S = 2.0
 
@@ -49,6 +52,7 @@ class Bell:
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
         self._waits = False
+        self._labels: set[str] = set()
         self._ringing: set[asyncio.Task[None]] = set()
 
     async def ring(self, operation_id: str) -> None:
@@ -59,9 +63,13 @@ class Bell:
         """Have a worker drain the inbox, soon; rings that come together are one."""
         if not self._waits:
             self._waits = True
-            task = asyncio.create_task(self._drain_soon())
-            self._ringing.add(task)
-            task.add_done_callback(self._ringing.discard)
+            self._begin(self._drain_soon())
+
+    def ring_stream(self, label_id: str) -> None:
+        """Have every API process look at the label's events, at once; labels that come together are one message."""
+        if not self._labels:
+            self._begin(self._tell_streams())
+        self._labels.add(label_id)
 
     async def ping(self) -> None:
         """Raise `RedisError`, `OSError` or `TimeoutError` unless Redis answers."""
@@ -79,6 +87,19 @@ class Bell:
         await asyncio.sleep(DRAIN_EVERY_S)
         self._waits = False
         await self._enqueue("drain_inbox")
+
+    async def _tell_streams(self) -> None:
+        told, self._labels = self._labels, set()
+        try:
+            async with asyncio.timeout(RING_TIMEOUT_S):
+                await self._redis.publish(STREAMS, " ".join(told))
+        except (RedisError, OSError, TimeoutError) as exc:
+            log.warning("bell not heard", job="streams", reason=type(exc).__name__)
+
+    def _begin(self, ringing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(ringing)
+        self._ringing.add(task)
+        task.add_done_callback(self._ringing.discard)
 
     async def _enqueue(self, job: str, *arguments: str) -> None:
         try:

@@ -5,8 +5,9 @@ The only module that knows the driver's client (motor; its end of life is May 20
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import pymongo
 from bson.codec_options import CodecOptions
@@ -63,6 +64,10 @@ class Database:
         self.raw = self.client.get_default_database(DEFAULT_DATABASE).with_options(
             codec_options=options, write_concern=DURABLE, read_concern=ReadConcern("majority")
         )
+        self.placed: Callable[[str], None] = lambda label_id: None
+        """Told of each label that has new events in its stream: the process's doorbell, once it has one."""
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._after: dict[int, list[Callable[[], Awaitable[None]]]] = {}
 
     def open(self, name: str) -> AsyncIOMotorCollection[Doc]:
         """The collection of this name. Raises `Unmapped` for one that the data map does not declare."""
@@ -81,11 +86,25 @@ class Database:
             nonlocal longest_s
             await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311
             longest_s = min(max(FIRST_PAUSE_S, 1.5 * longest_s), LONGEST_PAUSE_S)
+            self._after[id(session)] = []
             return await work(session)
 
         async with await self.client.start_session() as session:
-            result: T = await session.with_transaction(once, write_concern=DURABLE)
-            return result
+            try:
+                result: T = await session.with_transaction(once, write_concern=DURABLE)
+            finally:
+                following = self._after.pop(id(session), [])
+        for one in following:
+            await one()
+        return result
+
+    def after_commit(self, session: Session, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this once the transaction is committed. It must not raise; if the process dies between, it is not done."""
+        self._after[id(session)].append(work)
+
+    def turn(self, name: str) -> asyncio.Lock:
+        """A lock of this name: in this process one does it at a time, and whoever waits finds it done."""
+        return self._turns.setdefault(name, asyncio.Lock())
 
     async def ping(self) -> None:
         """Raise `PyMongoError` unless the primary answers."""

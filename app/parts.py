@@ -57,6 +57,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
     """Open the parts. Raises `BadRing`, `OSError` or `ValueError` with a sentence about a key file."""
     db = db or Database(settings.mongodb_url.get_secret_value())
     bell = open_bell(settings.redis_url.get_secret_value())
+    db.placed = bell.ring_stream
     return Parts(
         settings=settings,
         db=db,

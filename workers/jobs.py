@@ -17,7 +17,7 @@ from app.clients.spotify import Spotify
 from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
-from app.services import heartbeat, operations
+from app.services import events, heartbeat, operations
 from app.services.audit import Audit
 from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
@@ -173,6 +173,7 @@ async def beat(ctx: dict[str, Any]) -> None:
 
 async def start_due(parts: Parts) -> list[asyncio.Task[None]]:
     """The sweep: begin what is due, whether or not anybody rang. What fails is taken over when its lease ends."""
+    await events.place_abandoned(parts.db)
     due = await operations.due(parts.db, now=parts.clock(), limit=DUE_AT_ONCE)
     begun = [asyncio.create_task(_logged(parts, one)) for one in due if one not in parts.running]
     parts.begun |= set(begun)

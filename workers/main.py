@@ -79,13 +79,15 @@ async def run(settings: WorkerSettings) -> None:
 def open_parts(settings: WorkerSettings) -> Parts:
     """Open everything a worker needs. Raises `BadRing`."""
     db = Database(settings.mongodb_url.get_secret_value())
+    doorbell = bell.open_bell(settings.redis_url.get_secret_value())
+    db.placed = doorbell.ring_stream
     http = httpx.AsyncClient(timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False)
     outside: dict[str, Any] = {"http": http, "version": settings.graph_version, "timeout_s": settings.graph_timeout_s}
     return Parts(
         worker_id=new_id("wrk"),
         settings=settings,
         db=db,
-        bell=bell.open_bell(settings.redis_url.get_secret_value()),
+        bell=doorbell,
         graph=Graph(
             **outside,
             graph_url=settings.instagram_graph_url,

@@ -21,14 +21,14 @@ ACROSS_LABELS = {
     ("conversations", "participant.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("comments", "author.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("operations", "due_at_1"): "the workers' due list",
-    ("rule_cursors", "look_at_1"): "which labels' rules are due to look, whoever's",
+    ("events", "unplaced_1"): "which events a dead process left without a place, whoever's",
     ("secrets", "envelope.key_id_1"): "what a key seals, whoever's",
     ("secrets", "earlier_keys_1"): "what a key has sealed, whoever's",
     ("secrets", "revoked_keys_1"): "what a revoked key could have opened, whoever's",
 }
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
 FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
-FOREVER |= {"vault_keys", "rules", "rule_cursors"}
+FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads"}
 """What lasts as long as the account, the label or the connection, or the service itself."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""

@@ -41,6 +41,6 @@ COLLECTIONS = (
         personal="none",
         retention="as long as the label has rules",
         ground=INTEREST,
-        indexes=(Index(up("label_id"), unique=True), Index(up("look_at"), present="look_at")),
+        indexes=(Index(up("label_id"), unique=True),),
     ),
 )

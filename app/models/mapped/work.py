@@ -28,7 +28,22 @@ COLLECTIONS = (
         personal="none",
         retention="30 days",
         ground=CONTRACT,
-        indexes=(Index(up("label_id", "key"), unique=True), Index(up("label_id", "_id")), EXPIRES),
+        indexes=(
+            Index(up("label_id", "key"), unique=True),
+            Index(up("label_id", "seq"), unique=True, present="seq"),
+            Index(up("label_id", "unplaced"), present="unplaced"),
+            Index(up("unplaced"), present="unplaced"),
+            EXPIRES,
+        ),
+    ),
+    Collection(
+        name="stream_heads",
+        purpose="How many events of a label have got their place in its stream.",
+        tenant=True,
+        subject="nobody",
+        personal="none",
+        retention="as long as the label",
+        ground=CONTRACT,
     ),
     Collection(
         name="idempotency_keys",
