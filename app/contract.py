@@ -234,6 +234,7 @@ TAGS = [
     },
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
+    {"name": "rules", "description": "What is done by itself with what fans write; a dry run shows it beforehand."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "webhooks", "description": "What Meta calls."},
 ]

@@ -38,6 +38,7 @@ from app.routers import (
     operations,
     partners,
     people,
+    rules,
     sessions,
     support,
     webhooks,
@@ -94,7 +95,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
     of_inbox = (conversations, messages, comments)
-    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, operations)
+    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, operations)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -22,6 +22,8 @@ Permission = Literal[
     "inbox:read",
     "inbox:write",
     "comments:read",
+    "rules:read",
+    "rules:write",
     "operations:read",
     "operations:write",
 ]
@@ -81,6 +83,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "inbox:read": Rule(_DESK, partner=True, meta=True),
     "inbox:write": Rule(_DESK, partner=True, meta=True),
     "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
+    "rules:read": Rule(_DESK | {"editor"}),
+    "rules:write": Rule(_ADMINS),
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
     "operations:write": Rule(_DESK),
 }

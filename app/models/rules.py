@@ -211,6 +211,10 @@ class RuleCreate(ApiModel):
         check_actions(self.when, self.actions)
         return self
 
+    def stored(self) -> Doc:
+        """As it is stored."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
 
 class RuleChange(ApiModel):
     """What to change; what is left out stays. `enabled: true` also lets a paused rule go on."""
@@ -224,6 +228,11 @@ class RuleChange(ApiModel):
     stop: bool = Field(default_factory=left_out)
     cool_down_hours: CoolDown = Field(default_factory=left_out)
     budget: Budget = Field(default_factory=left_out)
+
+    def stored(self) -> Doc:
+        """What was given, as it is stored."""
+        told = self.model_dump(by_alias=True, exclude_none=True)
+        return {name: told[name] for name in self.model_fields_set}
 
 
 class RulePause(ApiModel):

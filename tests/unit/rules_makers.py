@@ -35,7 +35,9 @@ def stored(conditions: Doc | None = None, *actions: Doc, rule_id: str = "rul_1",
     """A rule as it is stored."""
     body = {"name": "A rule", "when": "comment", "conditions": conditions or {}, "actions": list(actions) or [NOTIFY]}
     rule = RuleCreate.model_validate(body | more)
-    return {"_id": rule_id, "version": 1} | rule.model_dump(by_alias=True, exclude_none=True)
+    return {"_id": rule_id, "version": 1, "revision": 1, "since": 0, "paused": None} | rule.model_dump(
+        by_alias=True, exclude_none=True
+    )
 
 
 def rule(conditions: Doc | None = None, *actions: Doc, rule_id: str = "rul_1", **more: Any) -> Rule:

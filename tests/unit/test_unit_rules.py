@@ -79,7 +79,7 @@ def test_conditions_on_the_text(condition: Doc, true: str, false: str) -> None:
             {"sent_at": AT, "timezone": "UTC"},
         ),
         (one("hours", hours=[OFFICE]), {"timezone": "UTC"}, {"timezone": "Asia/Tokyo"}),
-        (one("spam", score=40), {"text": "ok", "same_text_authors": 2, "first_contact": True}, {"text": "ok"}),
+        (one("spam", score=40), {"text": "ok", "same_text": True, "first_contact": True}, {"text": "ok"}),
     ],
 )
 def test_conditions_on_the_rest(condition: Doc, true: dict[str, Any], false: dict[str, Any]) -> None:

@@ -71,6 +71,8 @@ COLLECTIONS = (
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True),
             Index((("label_id", 1), ("sent_at", -1), ("_id", -1))),
+            Index(up("label_id", "connection_id", "author.provider_id", "_id")),
+            Index(up("label_id", "content.same", "_id"), present="content.same"),
             Index(up("author.provider_id")),
             EXPIRES,
         ),

@@ -16,6 +16,7 @@ from app.db import Doc
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.services.inbox.meta import Incoming
+from app.services.rules.texts import same_text
 
 NOT_THERE = {"$exists": False}
 OPENS_THE_WINDOW = ("message", "postback")
@@ -151,7 +152,7 @@ def comment_upsert(received: Received) -> UpdateOne:
         "status": "visible",
         "sent_at": incoming.at,
         "expires_at": received.expires_at,
-        "content": content,
+        "content": content | same_text(received.connection["label_id"], content["text"]),
     }
     return UpdateOne(received.document_key, {"$setOnInsert": fresh}, upsert=True)
 

@@ -60,10 +60,9 @@ class Rule:
     stop: bool
 
     @property
-    def needs_language(self) -> bool:
-        """Whether it asks for a language, which takes a model to be loaded first."""
-        found = (*self.conditions, *(one for group in self.groups for one in group.conditions))
-        return any(one.kind == "language" for one in found)
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """Those of its groups too."""
+        return (*self.conditions, *(one for group in self.groups for one in group.conditions))
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Facts:
     author_handle: str | None = None
     first_contact: bool = False
     """Whether we held nothing of this fan's when it came."""
-    same_text_authors: int = 0
-    """How many others had written the same in the hour before."""
+    same_text: bool = False
+    """Whether somebody else had written the same in the hour before."""
     timezone: str = "UTC"
     """The label's."""
 
@@ -74,5 +74,5 @@ class Facts:
             self.text,
             hosts=self.hosts,
             first_contact=self.first_contact,
-            same_text_authors=self.same_text_authors,
+            same_text=self.same_text,
         )

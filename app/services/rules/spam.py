@@ -52,13 +52,13 @@ class Spam:
         return [(reason, POINTS[reason]) for reason in self.reasons]
 
 
-def score(text: str, *, hosts: tuple[str, ...], first_contact: bool, same_text_authors: int) -> Spam:
+def score(text: str, *, hosts: tuple[str, ...], first_contact: bool, same_text: bool) -> Spam:
     """How much like spam this looks, and why. `hosts` are the sites that the text links to."""
-    reasons = tuple(_reasons(text, hosts, first_contact=first_contact, same_text_authors=same_text_authors))
+    reasons = tuple(_reasons(text, hosts, first_contact=first_contact, same_text=same_text))
     return Spam(min(MOST, sum(POINTS[reason] for reason in reasons)), reasons)
 
 
-def _reasons(text: str, hosts: tuple[str, ...], *, first_contact: bool, same_text_authors: int) -> Iterator[SpamReason]:
+def _reasons(text: str, hosts: tuple[str, ...], *, first_contact: bool, same_text: bool) -> Iterator[SpamReason]:
     if hosts:
         yield "link"
     if len(hosts) > 1:
@@ -75,7 +75,7 @@ def _reasons(text: str, hosts: tuple[str, ...], *, first_contact: bool, same_tex
         yield "many_hashtags"
     if _is_bait(text):
         yield "bait"
-    if same_text_authors:
+    if same_text:
         yield "same_text"
     if first_contact:
         yield "new_author"

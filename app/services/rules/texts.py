@@ -74,6 +74,12 @@ def same_text_key(label_id: str, text: str) -> bytes | None:
     return blake2b(said.encode("utf-8", "replace"), key=label_id.encode()[:64], digest_size=12).digest()
 
 
+def same_text(label_id: str, text: str | None) -> dict[str, bytes]:
+    """What goes into a comment's `content`, so that others that say the same are found."""
+    key = same_text_key(label_id, text or "")
+    return {"same": key} if key else {}
+
+
 def _is_emoji(character: str) -> bool:
     if ord(character) < 0x203C:
         return False

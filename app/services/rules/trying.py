@@ -1,0 +1,89 @@
+"""The dry run: a rule, stored or not, on what is there. It reads and decides as the runner does, and writes nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.db import Database, Doc
+from app.services import events
+from app.services.rules import store
+from app.services.rules.checking import check_references
+from app.services.rules.evaluating import Rule, Verdict, plan, prepared
+from app.services.rules.facts import Facts
+from app.services.rules.loading import LOOKED_AT, items_of
+from app.services.rules.store import need_rule
+
+READ_AT_ONCE = 200
+MOST_READ = 10_000
+"""Events that one try looks at; most of a label's may be about something else."""
+UNSAVED = "rul_~"
+"""Behind those of the same position, as it would be when it is made."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the rule makes of one item, among the label's other rules; no verdict where one before it says `stop`."""
+
+    facts: Facts
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the rule makes of a stretch of the past, newest first."""
+
+    tried: list[Tried]
+    examined: int
+    before: int | None
+    """Where to go on, further back; none at the end."""
+
+
+async def try_rule(
+    db: Database,
+    label_id: str,
+    *,
+    rule_id: str | None,
+    body: Doc | None,
+    before: int | None,
+    limit: int,
+    now: datetime,
+) -> Trial:
+    """Try the rule of this id, or an unsaved one, on the `limit` items before a place in the label's events.
+
+    Raises `NotFound`, and `InvalidInput` for what the label does not have.
+    """
+    if rule_id is not None:
+        stored = await need_rule(db, label_id, rule_id)
+    else:
+        stored = (body or {}) | {"_id": UNSAVED, "label_id": label_id, "version": 0}
+        await check_references(db, label_id, stored, at="/rule")
+    rules = await _beside(db, label_id, stored)
+    place = before if before is not None else await events.head_of(db, label_id) + 1
+    lowest = max(1, place - MOST_READ)
+    tried: list[Tried] = []
+    examined = 0
+    while place > lowest and examined < limit:
+        first = max(lowest, place - READ_AT_ONCE)
+        told = await events.after(db, label_id, first - 1, limit=place - first)
+        told = [event for event in told if event["type"] in LOOKED_AT][examined - limit :]
+        items = (await items_of(db, label_id, told, rules, now=now))[::-1]
+        examined += len(told)
+        place = told[0]["seq"] if examined >= limit else first
+        tried += await asyncio.to_thread(_verdicts, [item.facts for item in items], rules, stored["_id"])
+    return Trial(tried, examined, place if place > 1 else None)
+
+
+async def _beside(db: Database, label_id: str, stored: Doc) -> list[Rule]:
+    """The rule behind those that look before it; what comes after it makes no difference to it."""
+    others = [
+        rule
+        for rule in await store.all_rules(db, label_id)
+        if rule["enabled"] and not rule["paused"] and rule["_id"] != stored["_id"]
+    ]
+    place = (stored["position"], stored["_id"])
+    return [prepared(rule) for rule in [*(one for one in others if (one["position"], one["_id"]) < place), stored]]
+
+
+def _verdicts(facts: Sequence[Facts], rules: Sequence[Rule], rule_id: str) -> list[Tried]:
+    return [Tried(one, verdict) for one in facts for verdict in plan(rules, one) if verdict.rule.id == rule_id]
