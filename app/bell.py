@@ -7,7 +7,7 @@ from typing import Any
 
 from arq import ArqRedis
 from arq.connections import RedisSettings
-from redis.asyncio import ConnectionPool
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, RedisError
@@ -107,6 +107,12 @@ class Bell:
                 await self._redis.enqueue_job(job, *arguments, _queue_name=QUEUE)
         except (RedisError, OSError, TimeoutError) as exc:
             log.warning("bell not heard", job=job, reason=type(exc).__name__)
+
+
+def open_ear(url: str) -> Redis:
+    """A connection to listen by. It waits as long as nothing is told."""
+    pool: ConnectionPool = ConnectionPool.from_url(url, socket_connect_timeout=RING_TIMEOUT_S)
+    return Redis.from_pool(pool)
 
 
 def open_bell(url: str) -> Bell:

@@ -65,6 +65,7 @@ class Edge:
             "request_id": request_id,
             "client": client_of(scope, trusted_hops=self._trusted_hops),
             "standings": standings,
+            "head": asked == "HEAD",
         }
         scope = {**scope, "method": method, "state": {**scope.get("state", {}), **noted}}
 

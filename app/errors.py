@@ -51,6 +51,12 @@ class InvalidCursor(Problem):
     status, code, title = 400, "invalid_cursor", "The cursor is not one of this list's"
 
 
+class InvalidLastEventId(Problem):
+    """A place in the stream that we did not name, or not for this label."""
+
+    status, code, title = 400, "invalid_last_event_id", "The last event id is not one of this stream's"
+
+
 class InvalidState(Problem):
     """A login at a provider that we did not begin, that was finished before, that is too old, or another session's."""
 

@@ -40,6 +40,7 @@ from app.routers import (
     people,
     rules,
     sessions,
+    stream,
     support,
     webhooks,
 )
@@ -56,7 +57,15 @@ SHOWN_TO_BROWSERS = [
     "Retry-After",
     "X-Request-Id",
 ]
-TAKEN_FROM_BROWSERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer"]
+TAKEN_FROM_BROWSERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+]
 
 
 class Shared(CORSMiddleware):
@@ -95,7 +104,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
     of_inbox = (conversations, messages, comments)
-    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, operations)
+    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

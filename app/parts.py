@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from app.bell import Bell, open_bell
+from app.bell import Bell, open_bell, open_ear
 from app.clock import Clock
 from app.db import Database
 from app.derived_keys import derive
@@ -10,6 +10,7 @@ from app.limiter import Limiter, open_limiter
 from app.services.audit import Audit
 from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
+from app.services.stream.hub import Hub
 from app.services.tokens import Signer, load_signer
 from app.services.vault.account_ring import AccountRing, load_account_ring
 from app.services.vault.ring import PublicRing
@@ -35,6 +36,7 @@ class Parts:
     limiter: Limiter
     intake: Intake
     audit: Audit
+    streams: Hub
     webhook_secrets: list[bytes] = field(repr=False)
     app_secrets: dict[Family, list[bytes]] = field(repr=False)
     dedupe_key: bytes = field(repr=False)
@@ -46,6 +48,7 @@ class Parts:
 
     async def close(self) -> None:
         """Close everything."""
+        await self.streams.close()
         self.passwords.close()
         await self.limiter.close()
         await self.bell.close()
@@ -72,6 +75,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         intake=Intake(db, bell.ring_drain),
         webhook_secrets=[secret.encode() for secret in settings.webhook_secrets],
         audit=Audit(db, derive(settings, "audit")),
+        streams=Hub(db, lambda: open_ear(settings.redis_url.get_secret_value())),
         app_secrets={
             family: [secret.encode() for secret in secrets] for family, secrets in settings.app_secrets.items()
         },

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from types import FrameType
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.settings import ApiSettings
 
 HEADER_BYTES_AT_MOST = 64 * 1024
 HEADERS_WITHIN_S = 10.0
+TAKEN_WITHIN_S = 20.0
 KEEP_ALIVE_S = 75
 STOP_WITHIN_S = 25
 
@@ -28,12 +30,14 @@ STOP_WITHIN_S = 25
 class LimitedProtocol(HttpToolsProtocol):
     """Closes a connection whose request line and headers do not end within a number of bytes and seconds.
 
-    uvicorn has no such limit of its own: a client that sends a byte a minute would hold a connection for ever.
+    uvicorn has no such limit of its own: a client that sends a byte a minute would hold a connection for ever. Nor has
+    it one for a client that takes no byte of what it is sent.
     """
 
     _reading_head = True
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -41,6 +45,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._end_stall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,6 +73,15 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete and self.cycle.more_body:  # answered early: the rest may not trickle for ever
             self._close_in_time()
 
+    def pause_writing(self) -> None:
+        """Break off a connection whose other side takes nothing for long: what waits for it would stay for ever."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(TAKEN_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_stall()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP in our form, too; `msg` is uvicorn's own."""
         request_id = new_id("req")
@@ -90,6 +104,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _end_stall(self) -> None:
+        if self._stalled:
+            self._stalled.cancel()
+            self._stalled = None
+
     def _close_in_time(self) -> None:
         if self._deadline:
             self._deadline.cancel()
@@ -108,6 +127,11 @@ class Server(uvicorn.Server):
         self._parts.stopping = True
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: they would last."""
+        await self._parts.streams.close()
+        await super().shutdown(sockets)
 
 
 def serve(settings: ApiSettings) -> None:

@@ -26,6 +26,7 @@ Permission = Literal[
     "rules:write",
     "operations:read",
     "operations:write",
+    "stream:read",
 ]
 Scope = Literal[
     "label:read",
@@ -36,6 +37,7 @@ Scope = Literal[
     "inbox:write",
     "comments:read",
     "operations:read",
+    "stream:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal["members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read"]
@@ -87,6 +89,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "rules:write": Rule(_ADMINS),
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),
     "operations:write": Rule(_DESK),
+    "stream:read": Rule(_ALL, partner=True),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

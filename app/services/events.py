@@ -94,16 +94,27 @@ async def head_of(db: Database, label_id: str) -> int:
 
 
 async def after(db: Database, label_id: str, seq: int, *, limit: int = AT_ONCE) -> list[Doc]:
-    """The next events behind this place, in order. Places have no gaps: one that is missing here has expired.
+    """The next events behind this place, in order; none when there is none yet.
 
-    Empty does not mean that there is none, if as many as `limit` have expired in a row: go on while `head_of` is ahead.
+    Places have no gaps: one that is missing here has expired.
     """
-    head = await head_of(db, label_id)
+    log_of_label, head = db.open("events"), await head_of(db, label_id)
     wanted = list(range(seq + 1, min(seq + limit, head) + 1))
     if not wanted:
         return []
-    found = db.open("events").find({"label_id": label_id, "seq": {"$in": wanted}})
-    return sorted(await found.to_list(), key=lambda event: int(event["seq"]))
+    found = await log_of_label.find({"label_id": label_id, "seq": {"$in": wanted}}).to_list()
+    if not found and wanted[-1] < head:
+        later = {"label_id": label_id, "seq": {"$gt": wanted[-1]}}
+        found = await log_of_label.find(later).sort("seq", 1).limit(limit).to_list()
+    return sorted(found, key=lambda event: int(event["seq"]))
+
+
+async def follows(db: Database, label_id: str, seq: int) -> bool:
+    """Whether whoever has read up to this place can go on: it is the newest, or the one behind it is still there."""
+    head = await head_of(db, label_id)
+    if seq >= head:
+        return seq == head
+    return await db.open("events").find_one({"label_id": label_id, "seq": seq + 1}, {"_id": 1}) is not None
 
 
 async def _append(db: Database, label_id: str, by_key: dict[str, Event]) -> None:

@@ -49,6 +49,8 @@ class Claims:
 
     user_id: str
     session_id: str
+    expires_at: datetime | None = field(default=None, compare=False)
+    """When the token ends; none before it is one."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ class Signer:
             jwt.decode(token, public, algorithms=[ALGORITHM], options={"verify_aud": False, "verify_exp": False})
         except (JOSEError, ValueError, TypeError, AttributeError) as exc:
             raise BadToken from exc
-        return _client_claims(payload) if kind == CLIENT_TYPE else Claims(payload["sub"], payload["sid"])
+        if kind == CLIENT_TYPE:
+            return _client_claims(payload)
+        return Claims(payload["sub"], payload["sid"], datetime.fromtimestamp(payload["exp"], UTC))
 
     def _check_claims(self, kind: str, payload: dict[str, Any], now: datetime) -> None:
         audience, names = KINDS[kind]

@@ -19,6 +19,7 @@ async def kept_world(mongodb_server: str, redis_url: str, key_folder: Path) -> A
     head, _, options = mongodb_server.partition("?")
     url = f"{head.rsplit('/', 1)[0]}/test_{secrets.token_hex(6)}?{options}"
     async with open_house(settings_env(key_folder, mongodb_url=url, redis_url=redis_url)) as house:
+        await house.api.streams.close()  # a stream ends as soon as it has begun: httpx waits for an answer's end
         yield await make_world(house), time.monotonic()
     db = Database(url)
     await db.client.drop_database(db.raw.name)

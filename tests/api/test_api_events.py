@@ -102,7 +102,8 @@ async def test_what_expired_leaves_the_rest_where_it_is(dbs: list[Database]) -> 
     await dbs[0].open("events").delete_many({"label_id": LABEL})
     await events.append(dbs[0], [event("new")])
     assert await keys_after(dbs[0], 0) == [(6, "new")]
-    assert await events.after(dbs[0], LABEL, 0, limit=3) == []
+    assert [found["key"] for found in await events.after(dbs[0], LABEL, 0, limit=3)] == ["new"]
+    assert [await events.follows(dbs[0], LABEL, seq) for seq in (0, 4, 5, 6, 7)] == [False, False, True, True, False]
 
 
 async def test_two_place_at_once(dbs: list[Database]) -> None:

@@ -66,6 +66,13 @@ async def check_access(
         raise LabelDeleting
 
 
+async def permissions_of(db: Database, claims: ClientClaims) -> frozenset[Permission]:
+    """What a partner's token can be used for now: of its scopes, those that the client has and may use."""
+    client = await db.open("api_clients").find_one({"label_id": claims.label_id, "_id": claims.client_id})
+    usable: list[Permission] = [*granted_scopes(client)] if client else []
+    return frozenset(permission for permission in usable if permission in claims.scopes)
+
+
 async def _living(db: Database, claims: ClientClaims, *, now: datetime) -> tuple[Doc, Doc]:
     """The client of a token that has not ended, and the membership that its secret hangs on.
 
