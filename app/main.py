@@ -34,11 +34,13 @@ from app.routers import (
     members,
     messages,
     meta_callbacks,
+    notes,
     oauth,
     operations,
     partners,
     people,
     rules,
+    saved_replies,
     sessions,
     stream,
     support,
@@ -103,7 +105,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
     of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
-    of_inbox = (conversations, messages, comments)
+    of_inbox = (conversations, messages, notes, saved_replies, comments)
     of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)

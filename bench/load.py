@@ -45,6 +45,7 @@ class Round:
 
     per_s: float
     p50_ms: float
+    p95_ms: float
     p99_ms: float
     cpu: Mapping[str, float]
     """Of each watched process, and of the `generator`."""
@@ -147,8 +148,8 @@ async def _run(load: Load) -> Round:
     await asyncio.gather(*ended)  # the next round begins when nothing of this one is under way
     if not latencies:
         raise BadAnswer(f"no answer within {took:.1f} s")
-    p50, p99 = (latencies[int(len(latencies) * part)] * 1000 for part in (0.5, 0.99))
-    return Round(len(latencies) / took, p50, p99, cpu)
+    p50, p95, p99 = (latencies[int(len(latencies) * part)] * 1000 for part in (0.5, 0.95, 0.99))
+    return Round(len(latencies) / took, p50, p95, p99, cpu)
 
 
 async def _pass(seconds: float, ended: list[asyncio.Future[None]]) -> None:

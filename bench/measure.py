@@ -17,6 +17,8 @@ class Target:
     """Which of the watched processes it runs in."""
     port: int
     requests: Callable[[], Iterator[bytes]]
+    database: str = "database"
+    """Which of them its database is."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def take_turns(
         turn = number % len(targets)
         for target in (*targets[turn:], *targets[:turn]):
             before()
-            pids = {"server": watched[target.server], "database": watched["database"]}
+            pids = {"server": watched[target.server], "database": watched[target.database]}
             load = Load(target.port, target.requests, plan.connections, plan.warm_up_s, plan.measured_s, pids)
             found[target.name].append(generator.submit(run, load).result())
     return {name: _median(rounds) for name, rounds in found.items()}
@@ -53,6 +55,7 @@ def _median(rounds: list[Round]) -> Round:
     return Round(
         per_s=median(r.per_s for r in rounds),
         p50_ms=median(r.p50_ms for r in rounds),
+        p95_ms=median(r.p95_ms for r in rounds),
         p99_ms=median(r.p99_ms for r in rounds),
         cpu={name: median(r.cpu[name] for r in rounds) for name in rounds[0].cpu},
     )

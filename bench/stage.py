@@ -84,12 +84,7 @@ def open_stage(home: Path) -> Iterator[Stage]:
 
 def fill_label(stage: Stage, slug: str, *, size: int) -> Label:
     """Make a label by the API, and put this many conversations and messages of one into the database."""
-    with httpx.Client(base_url=stage.api.url, timeout=30, trust_env=False) as http:
-        person = PERSON | {"name": "Bench", "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
-        http.post("/v1/users", json=person).raise_for_status()
-        token = str(http.post("/v1/sessions", json=PERSON).raise_for_status().json()["access_token"])
-        http.headers["Authorization"] = f"Bearer {token}"
-        label_id = str(http.post("/v1/labels", json={"name": slug, "slug": slug}).raise_for_status().json()["id"])
+    label_id, token = open_label(stage, slug)
     now = utc_now()
     found = [_conversation(label_id, number, now) for number in range(size)]
     with pymongo.MongoClient[Doc](stage.database.url) as client:
@@ -97,6 +92,17 @@ def fill_label(stage: Stage, slug: str, *, size: int) -> Label:
         database["conversations"].insert_many(found)
         database["messages"].insert_many([_message(found[0], number, now) for number in range(size)])
     return Label(label_id, found[0]["_id"], token)
+
+
+def open_label(stage: Stage, slug: str) -> tuple[str, str]:
+    """A label made by the API, which is empty, and a token that may read it."""
+    with httpx.Client(base_url=stage.api.url, timeout=30, trust_env=False) as http:
+        person = PERSON | {"name": "Bench", "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+        http.post("/v1/users", json=person).raise_for_status()
+        token = str(http.post("/v1/sessions", json=PERSON).raise_for_status().json()["access_token"])
+        http.headers["Authorization"] = f"Bearer {token}"
+        label_id = str(http.post("/v1/labels", json={"name": slug, "slug": slug}).raise_for_status().json()["id"])
+    return label_id, token
 
 
 def _bare_child(env: Mapping[str, str], *, log: Path) -> Child:
@@ -125,6 +131,7 @@ def _conversation(label_id: str, number: int, now: datetime) -> Doc:
         "label_id": label_id,
         "connection_id": "con_bench",
         "provider": "instagram",
+        "network": "instagram",
         "participant": {
             "provider_id": f"9{number:014d}",
             "username": f"fan.{number}",
@@ -137,6 +144,7 @@ def _conversation(label_id: str, number: int, now: datetime) -> Doc:
         "tags": ["vinyl", "tour"],
         "snoozed_until": None,
         "unread_count": number % 3,
+        "is_unread": number % 3 > 0,
         "last_message_at": at,
         "last_inbound_at": at,
         "created_at": at,

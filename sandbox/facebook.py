@@ -11,7 +11,7 @@ from sandbox.box import Sandbox
 from sandbox.call import Call, sent_token
 from sandbox.errors import GraphError, unsupported
 from sandbox.facebook_call import FacebookCall, need_facebook_token
-from sandbox.facebook_seed import PAGE_BY_ID, Page
+from sandbox.facebook_seed import PAGE_BY_ID, Page, fan_of_page
 from sandbox.graph import METHODS, guarded
 from sandbox.graph import answer_node as answer_instagram_node
 from sandbox.seed import ACCOUNTS
@@ -90,6 +90,8 @@ def answer_node(call: FacebookCall, node: str) -> Answer:
         raise unsupported(call.method, node)
     if call.method == "GET" and any(node == account.id for account in ACCOUNTS):
         return facebook_pages.show_account(call, node)
+    if call.method == "GET" and fan_of_page(node):
+        return facebook_pages.show_fan(call, node)
     on_instagram, _ = call.instagram(node)
     return answer_instagram_node(on_instagram, node)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import conversations, messages
-from sandbox.errors import bad_parameter, unsupported
+from sandbox.errors import GraphError, bad_parameter, unsupported
 from sandbox.facebook_call import FacebookCall
 from sandbox.facebook_seed import POSTS, Page, fan_of_page
 from sandbox.facebook_tokens import page_token
@@ -136,6 +136,21 @@ def list_conversations(call: FacebookCall, page: Page) -> dict[str, Any]:
     call.need("pages_messaging")
     call.need_task(page, "MESSAGING")
     return _messenger_threads(call, page)
+
+
+def show_fan(call: FacebookCall, psid: str) -> dict[str, Any]:
+    """A fan's profile on Messenger. Raises code 230 until they have written. Source: section 3.7."""
+    fan, page = fan_of_page(psid) or (None, None)
+    if fan is None or page is None:
+        raise unsupported(call.method, psid)
+    call.need_page_token(page)
+    call.need("pages_messaging")
+    if not any(thread.account_id == page.id and thread.fan_id == psid for thread in call.box.world.threads.values()):
+        raise GraphError(230, "(#230) User consent is required to access user profile")
+    first, _, last = fan.name.partition(" ")
+    picture = f"https://scontent.xx.fbcdn.net/v/{fan.handle}.jpg?oe=sandbox"
+    profile = {"id": psid, "first_name": first, "last_name": last, "name": fan.name, "profile_pic": picture}
+    return project(profile, parse_fields(call.text("fields") or "first_name,last_name,profile_pic"), "User")
 
 
 def send(call: FacebookCall, page: Page) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from secantus.server import SecantusDBServer
 
 from tools.secantus_indexes import KNOWN_VERSION, repair_index_lookup
+from tools.secantus_walks import repair_sorted_finds
 
 LAST_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -25,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     repair_index_lookup()
+    repair_sorted_finds()
     signal.pthread_sigmask(signal.SIG_BLOCK, LAST_SIGNALS)  # before any thread starts, so that `sigwait` gets them
     args.data.mkdir(parents=True, exist_ok=True)
     try:

@@ -56,28 +56,45 @@ def repair_index_lookup() -> None:
 
 def _by_prefix(storage: Any, db: str, coll: str, filter: Filter) -> list[Any] | None:
     """The record ids by the index of which the filter pins most fields from the left; None when there is none."""
-    name, is_prefix = "", False
-    pinned: list[list[bytes]] = []
-    by_range: tuple[str, tuple[str, int, bool]] | None = None
-    for index, keys, options in storage._iter_indexes(db, coll):
-        if not _holds_all(filter, keys, options):
-            continue
-        values = _pinned(filter, keys)
-        if len(values) > len(pinned):
-            name, pinned, is_prefix = index, values, len(keys) > len(values)
-        field = next(iter(keys))
-        if "partialFilterExpression" in options and _is_range(filter.get(field)):
-            by_range = (field, (index, keys[field], len(keys) > 1))
+    name, keys, pinned, ranged = _best(storage, db, coll, filter)
     if pinned:
-        return _scan(storage, db, coll, name, pinned, is_prefix=is_prefix)
-    if by_range:
-        field, match = by_range
+        return _scan(storage, db, coll, name, pinned, is_prefix=len(keys) > len(pinned))
+    if ranged:
+        field = next(iter(keys))
+        match = (name, keys[field], len(keys) > 1)
         found: list[Any] | None = storage._lookup_id_keys_via_leading_field(db, coll, match, filter[field])
         return found
     return None
 
 
-def _holds_all(filter: Filter, keys: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+def picked_index(storage: Any, db: str, coll: str, filter: Filter) -> tuple[str, dict[str, int]] | None:
+    """The index by which an unsorted find gets its candidates, as far as it is this module's choice."""
+    plain = {field: clause for field, clause in filter.items() if not field.startswith("$")}
+    if "_id" in plain and _id_point_lookup_keys(plain["_id"]) is not None:
+        return "_id_", {"_id": 1}
+    name, keys, pinned, ranged = _best(storage, db, coll, plain)
+    if not pinned and not ranged:
+        return next(
+            (found for clause in filter.get("$and", ()) if (found := picked_index(storage, db, coll, clause))), None
+        )
+    return name, keys
+
+
+def _best(storage: Any, db: str, coll: str, filter: Filter) -> tuple[str, dict[str, int], list[list[bytes]], bool]:
+    """The index that pins most, its keys and what it pins; or a partial one whose first field has a range."""
+    best: tuple[str, dict[str, int], list[list[bytes]], bool] = ("", {}, [], False)
+    for index, keys, options in storage._iter_indexes(db, coll):
+        if not holds_all(filter, keys, options):
+            continue
+        values = _pinned(filter, keys)
+        if len(values) > len(best[2]):
+            best = (index, dict(keys), values, False)
+        elif not best[2] and "partialFilterExpression" in options and _is_range(filter.get(next(iter(keys)))):
+            best = (index, dict(keys), [], True)
+    return best
+
+
+def holds_all(filter: Filter, keys: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     """Whether every document that the filter matches has an entry in the index."""
     if (
         options.get("sparse")
@@ -86,10 +103,14 @@ def _holds_all(filter: Filter, keys: Mapping[str, Any], options: Mapping[str, An
     ):
         return False
     condition = options.get("partialFilterExpression") or {}
-    return all(
-        clause == {"$exists": True} and (_values(filter.get(field)) is not None or _is_range(filter.get(field)))
-        for field, clause in condition.items()
-    )
+    return all(clause == {"$exists": True} and _is_there(filter.get(field)) for field, clause in condition.items())
+
+
+def _is_there(clause: Any) -> bool:
+    """Whether only documents that have the field can match."""
+    if isinstance(clause, Mapping) and set(clause) == {"$all"}:
+        return bool(clause["$all"]) and all(isinstance(value, PLAIN) for value in clause["$all"])
+    return _values(clause) is not None or _is_range(clause)
 
 
 def _pinned(filter: Filter, keys: Mapping[str, int]) -> list[list[bytes]]:

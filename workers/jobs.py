@@ -26,8 +26,9 @@ from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
 from app.services.connections.syncing import sync_webhooks
-from app.services.inbox import sending
+from app.services.inbox import sending, tending
 from app.services.inbox.drain import drain_batch
+from app.services.inbox.profiles import fetch_profile
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
@@ -45,8 +46,9 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "refresh_token": refresh,
     "check_connection": check_connection,
     "sync_webhooks": sync_webhooks,
+    "fetch_profile": fetch_profile,
 }
-"""What keeps connections in order, by the kind of operation."""
+"""What is done with a connection's own token, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
@@ -102,6 +104,12 @@ async def drain_waiting(parts: Parts) -> None:
     async with parts.draining:
         while not parts.stopping and await drain_batch(parts.db, now=parts.clock()):
             pass
+
+
+async def tend_conversations(parts: Parts) -> None:
+    """Do what has become due on conversations by the time alone."""
+    for operation_id in await tending.tend(parts.db, now=parts.clock()):
+        await parts.bell.ring(operation_id)
 
 
 async def run_operation(ctx: dict[str, Any], operation_id: str) -> None:

@@ -36,6 +36,7 @@ from workers.jobs import Parts
 log = get_logger(__name__)
 RETENTION_EVERY_S = 30
 TEND_EVERY_S = 30
+TEND_CONVERSATIONS_EVERY_S = 5
 STOP_WITHIN_S = 20
 JOB_TIMEOUT_S = 60
 MAIL_STEPS_A_LEASE = 3
@@ -61,6 +62,7 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
         asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
+        asyncio.create_task(_forever(lambda: jobs.tend_conversations(parts), TEND_CONVERSATIONS_EVERY_S)),
         asyncio.create_task(_forever(lambda: vault_schedule.look_after(parts), vault_schedule.EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]

@@ -1,13 +1,33 @@
 """Conversations, as the API shows and takes them."""
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 from app.models.reply_window import human_agent_until, window_closes_at
 
 ConversationStatus = Literal["open", "snoozed", "closed"]
+TAGS = 20
+
+
+def normal_tag(text: str) -> str:
+    """A tag as it is kept: small letters, single spaces. Raises `ValueError` for one of no letters, or too long."""
+    tag = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if not 1 <= len(tag) <= 40:
+        raise ValueError("must have 1 to 40 characters")
+    return tag
+
+
+def _each_once(tags: list[str]) -> list[str]:
+    found = list(dict.fromkeys(tags))
+    if len(found) > TAGS:
+        raise ValueError(f"must be at most {TAGS} different ones")
+    return found
+
+
+Tag = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(normal_tag)]
 
 
 class ParticipantOut(ApiModel):
@@ -32,6 +52,8 @@ class ConversationOut(ApiModel):
     id: Annotated[str, Field(examples=["cnv_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
     connection_id: str
     provider: str
+    network: Literal["instagram", "facebook"]
+    """Where they write: on Instagram, or on Messenger to a Page."""
     participant: ParticipantOut
     status: ConversationStatus
     assignee: str | None
@@ -42,6 +64,8 @@ class ConversationOut(ApiModel):
     reply_window: ReplyWindowOut
     expires_at: Instant
     """When its newest message is deleted, and it with it."""
+    fan_read_at: Instant | None
+    """Up to when the fan has read."""
 
     @classmethod
     def of(cls, conversation: Doc) -> "ConversationOut":
@@ -53,6 +77,7 @@ class ConversationOut(ApiModel):
             id=conversation["_id"],
             connection_id=conversation["connection_id"],
             provider=conversation["provider"],
+            network=conversation["network"],
             participant=ParticipantOut(**conversation["participant"]),
             status=conversation["status"],
             assignee=conversation["assignee"],
@@ -62,6 +87,7 @@ class ConversationOut(ApiModel):
             last_message_at=conversation.get("last_message_at"),
             reply_window=window,
             expires_at=conversation["expires_at"],
+            fan_read_at=conversation.get("fan_read_at"),
         )
 
 
@@ -74,7 +100,8 @@ class ConversationChange(ApiModel):
 
     status: ConversationStatus = Field(default_factory=left_out)
     assignee: Annotated[str, Field(max_length=40, pattern=r"^usr_")] | None = None
-    tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(max_length=20)] = Field(
-        default_factory=left_out
-    )
+    """Somebody who works for the label; null for nobody."""
+    tags: Annotated[list[Tag], Field(max_length=100), AfterValidator(_each_once)] = Field(default_factory=left_out)
+    """All of them. Kept in small letters, each once, at most 20."""
     snoozed_until: Instant | None = None
+    """When a snoozed one opens by itself: needed with `snoozed`, and for nothing else."""

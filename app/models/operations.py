@@ -15,6 +15,7 @@ OperationKind = Literal[
     "sync_webhooks",
     "disconnect",
     "send_reply",
+    "fetch_profile",
     "send_mail",
     "delete_label",
 ]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, Security
+from fastapi import APIRouter, Depends, Query, Response, Security
 from pydantic import Field
 
 from app import cursors
@@ -16,9 +16,9 @@ from app.errors import (
     StaleVersion,
     Unauthenticated,
 )
-from app.models.conversations import ConversationChange, ConversationOut, ConversationPage, ConversationStatus
+from app.models.conversations import ConversationChange, ConversationOut, ConversationPage, ConversationStatus, Tag
 from app.problems import problems
-from app.services.inbox import conversations
+from app.services.inbox import conversations, searching
 
 router = APIRouter(prefix="/v1/labels/{label_id}", tags=["inbox"])
 Reader = Annotated[Access, Security(label_access, scopes=["inbox:read"])]
@@ -26,34 +26,48 @@ Writer = Annotated[Access, Security(label_access, scopes=["inbox:write"])]
 _READ = problems(Forbidden, NotFound, Unauthenticated)
 _LIST = problems(InvalidInput, InvalidCursor, Forbidden, NotFound, Unauthenticated)
 Id = Annotated[str, Field(min_length=1, max_length=64)]
+Words = Annotated[
+    str | None,
+    Query(min_length=1, max_length=200, description="Only those with a message that has all these words, whole"),
+]
+
+
+async def get_filters(
+    status: Annotated[ConversationStatus | None, Query(description="Only those that stand so")] = None,
+    assignee: Annotated[
+        Id | None, Query(description="Only those that this account is to answer; `none`: that nobody is to answer")
+    ] = None,
+    unread: Annotated[bool | None, Query(description="Only those with something unread, or only the others")] = None,
+    connection_id: Annotated[Id | None, Query(description="Only those of this connection")] = None,
+    tag: Annotated[Tag | None, Query(description="Only those with this tag")] = None,
+) -> conversations.Filters:
+    """Which conversations are asked for."""
+    return conversations.Filters(status, assignee, unread, connection_id, tag)
+
+
+FiltersDep = Annotated[conversations.Filters, Depends(get_filters)]
 
 
 @router.get("/conversations", operation_id="listConversations", responses=_LIST)
 async def list_conversations(
-    parts: PartsDep,
-    access: Reader,
-    paging: PagingDep,
-    status: Annotated[ConversationStatus | None, Query(description="Only those that stand so")] = None,
-    assignee: Annotated[Id | None, Query(description="Only those that this account is to answer")] = None,
-    unread: Annotated[bool | None, Query(description="Only those with something unread, or only the others")] = None,
-    connection_id: Annotated[Id | None, Query(description="Only those of this connection")] = None,
+    parts: PartsDep, access: Reader, paging: PagingDep, filters: FiltersDep, q: Words = None
 ) -> ConversationPage:
-    """Conversations, the one with the newest message first.
+    """Conversations, the one with the newest message first; with `q`, the one with the newest message that is found.
 
     A page never repeats one of the pages before it. One that gets a message meanwhile moves to the top: ask for the
-    first page again to see it.
+    first page again to see it. With `q`, a page may hold fewer than `limit` although there are more: go on as long as
+    there is a `next_cursor`.
     """
-    place = f"conversations:{access.label_id}:{status}:{assignee}:{unread}:{connection_id}"
+    place, now = f"conversations:{access.label_id}:{filters}:{q}", parts.clock()
+    after = cursors.decode_time_and_id(parts.cursor_key, place, paging.cursor)
+    if q is not None:
+        hits, at = await searching.page_of_found(
+            parts.db, access.label_id, filters, q=q, after=after, limit=paging.limit, now=now
+        )
+        following = cursors.encode(parts.cursor_key, place, [*at]) if at else None
+        return ConversationPage(data=[ConversationOut.of(doc) for doc in hits], next_cursor=following)
     found = await conversations.page_of_conversations(
-        parts.db,
-        access.label_id,
-        status=status,
-        connection_id=connection_id,
-        assignee=assignee,
-        unread=unread,
-        after=cursors.decode_time_and_id(parts.cursor_key, place, paging.cursor),
-        limit=paging.limit,
-        now=parts.clock(),
+        parts.db, access.label_id, filters, after=after, limit=paging.limit, now=now
     )
     page, following = cursors.cut(parts.cursor_key, place, found, ["last_message_at", "_id"], limit=paging.limit)
     return ConversationPage(data=[ConversationOut.of(doc) for doc in page], next_cursor=following)

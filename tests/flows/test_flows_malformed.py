@@ -114,7 +114,8 @@ async def test_unknown_kinds_are_parked_for_a_week_at_most(desk: Desk) -> None:
     week = parked[fresh]["expires_at"] - house.clock()
     assert timedelta(days=6, hours=23) < week <= timedelta(days=7)
     assert parked[old]["expires_at"] - parked[old]["at"] == timedelta(days=30)
-    assert json.loads(parked[old]["change"])["something_new"] == {"text": "Hello"}
+    assert json.loads(parked[old]["change"])["something_new"] == {"text": "<5 characters>"}
+    assert json.loads(parked[old]["change"])["sender"] == {"id": FAN}
 
 
 async def test_an_unknown_object_is_parked(desk: Desk) -> None:

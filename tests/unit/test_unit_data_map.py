@@ -18,6 +18,8 @@ ACROSS_LABELS = {
     ("connections", "check_at_1"): "which connections are due to be looked at",
     ("connections", "abandon_at_1"): "which log-ins nobody finished",
     ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
+    ("conversations", "wake_at_1"): "which snoozed conversations are due, whoever's",
+    ("conversations", "profile_due_at_1"): "which fans' profiles are due to be fetched, whoever's",
     ("conversations", "participant.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("comments", "author.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("operations", "due_at_1"): "the workers' due list",
@@ -28,7 +30,7 @@ ACROSS_LABELS = {
 }
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
 FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
-FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads"}
+FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads", "saved_replies"}
 """What lasts as long as the account, the label or the connection, or the service itself."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""

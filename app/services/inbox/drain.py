@@ -21,6 +21,7 @@ from app.services.connections import store
 from app.services.events import DUPLICATE_KEY, Event
 from app.services.inbox import writes
 from app.services.inbox.meta import Kind, NotForUs, understand
+from app.services.inbox.parking import form_of
 from app.services.inbox.unread import recount
 from app.services.inbox.writes import Received
 from app.services.webhooks.changes import parse_raw
@@ -48,6 +49,8 @@ EVENT_TYPES: dict[Kind, events.Type] = {
     "comment": "comment.received",
 }
 
+NETWORK_OF = {"instagram": "instagram", "page": "facebook"}
+"""Where the accounts live that a webhook's object is about."""
 OF_PAGES = {"messaging": "messages", "standby": "messages", "feed": "comments", "mention": "comments"}
 """The feature that a Page's change belongs to, by its channel."""
 
@@ -102,7 +105,9 @@ def _read(row: Doc, connection: Doc, now: datetime) -> Received | NotForUs:
         return NotForUs("poison", parked=True)
     if row["object"] == "page" and _is_off(OF_PAGES.get(row["channel"]), connection):
         return NotForUs("feature_off", parked=False)
-    if row["object"] != "instagram":
+    if NETWORK_OF.get(row["object"]) != connection["network"]:
+        return NotForUs("unknown_object", parked=True)
+    if row["object"] == "page" and row["channel"] not in ("messaging", "standby"):
         return NotForUs("unknown_object", parked=True)
     item: Any = parse_raw(row["change"])
     incoming = understand(row["channel"], item, account_ids=set(connection["account_ids"]), at=row["at"])
@@ -126,6 +131,7 @@ async def _store(db: Database, received: Sequence[Received], *, now: datetime) -
     made = await _bulk(db, "messages", [writes.message_upsert(r, now=now) for r in about])
     rest = [r for number, r in enumerate(about) if number not in made or r.incoming.kind not in writes.OPENS_THE_WINDOW]
     await _bulk(db, "messages", [write for r in rest if (write := writes.message_content(r))])
+    await _bulk(db, "messages", [write for r in rest if (write := writes.original_of_edited(r))])
     await _bulk(db, "comments", [writes.comment_upsert(r) for r in comments])
     await _append_events(db, [*talk, *comments], now=now)
     touched: dict[tuple[str, str], list[Received]] = {}
@@ -207,7 +213,7 @@ def _parked(row: Doc, connection: Doc, reason: str, now: datetime) -> Doc:
         "label_id": connection["label_id"],
         "connection_id": connection["_id"],
         "channel": row["channel"],
-        "change": row["change"],
+        "change": form_of(row["change"]),
         "reason": reason,
         "at": row["at"],
         "expires_at": min(row["expires_at"], now + PARKED_LIFE),

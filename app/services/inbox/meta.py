@@ -1,17 +1,20 @@
 """What a change of Meta's means: pure functions from its JSON to one `Incoming`.
 
-Source of every form: meta-platform.md, sections 2.5 and 2.6.
+Source of every form: meta-platform.md, sections 2.5 to 2.7. Messenger's items are Instagram's, with a few of their own.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from app.clock import from_ms
 from app.db import Doc
 
 Kind = Literal["message", "unsend", "edit", "reaction", "postback", "read", "referral", "handover", "comment"]
 FEATURE_OF: dict[Kind, str] = {"comment": "comments"}
 HANDOVERS = ("pass_thread_control", "take_thread_control", "request_thread_control")
+IGNORED = ("delivery", "policy-enforcement", "policy_enforcement")
+"""What Messenger tells beside: nothing of it is shown."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _messaging(item: Doc, account_ids: set[str], at: datetime, *, standby: bool)
     if "postback" in item:
         return _postback(item["postback"], who)
     if "read" in item:
-        return Incoming("read", provider_id=_text(item["read"].get("mid")), **who)
+        return _seen(item["read"], who)
     if "message_edit" in item:
         return _edit(item["message_edit"], who)
     if "referral" in item:
@@ -89,7 +92,7 @@ def _messaging(item: Doc, account_ids: set[str], at: datetime, *, standby: bool)
         if name in item:
             owner = item[name].get("new_owner_app_id")
             return Incoming("handover", content={"action": name, "owner_app_id": _text(owner)}, **who)
-    return NotForUs("unknown_kind", parked=True)
+    return NotForUs("unknown_kind", parked=not any(name in item for name in IGNORED))
 
 
 def _message(part: Doc, who: Doc, *, sender: str | None, recipient: str | None, standby: bool) -> Incoming:
@@ -100,13 +103,15 @@ def _message(part: Doc, who: Doc, *, sender: str | None, recipient: str | None, 
         who = who | {"outgoing": True, "fan_id": recipient}
     content: Doc = {
         "text": _text(part.get("text")),
-        "attachments": [_attachment(item) for item in part.get("attachments") or []],
+        "attachments": _attachments(part.get("attachments") or []),
         "reply_to": _reply_to(part.get("reply_to")),
         "quick_reply": _text((part.get("quick_reply") or {}).get("payload")),
         "referral": _referral(part.get("referral")),
         "unsupported": bool(part.get("is_unsupported")),
         "standby": standby,
         "own": bool(part.get("is_self")),
+        "app_id": _text(part.get("app_id")),
+        "metadata": _text(part.get("metadata")),
     }
     return Incoming("message", provider_id=mid, content=_filled(content), **who)
 
@@ -118,6 +123,13 @@ def _postback(part: Doc, who: Doc) -> Incoming:
         "referral": _referral(part.get("referral")),
     }
     return Incoming("postback", provider_id=_need(part, "mid"), content=_filled(content), **who)
+
+
+def _seen(part: Doc, who: Doc) -> Incoming:
+    """Instagram names the message; Messenger the time up to which everything has been seen."""
+    if part.get("watermark") is not None:
+        who = who | {"at": min(who["at"], from_ms(int(part["watermark"])))}
+    return Incoming("read", provider_id=_text(part.get("mid")), **who)
 
 
 def _edit(part: Doc, who: Doc) -> Incoming | NotForUs:
@@ -152,13 +164,21 @@ def _comment(item: Doc, account_ids: set[str], at: datetime, *, live: bool) -> I
     )
 
 
+def _attachments(items: list[Doc]) -> list[Doc]:
+    """A sticker came as an image too, until 2026-08-30: it is one thing."""
+    found = [_attachment(item) for item in items]
+    stickers = {item["provider_id"] for item in found if item["type"] == "sticker" and "provider_id" in item}
+    return [item for item in found if item["type"] != "image" or item.get("provider_id") not in stickers]
+
+
 def _attachment(item: Doc) -> Doc:
     payload = item.get("payload") or {}
+    ids = ("ig_post_media_id", "reel_video_id", "sticker_id")
     found = {
         "type": _text(item.get("type")) or "unknown",
-        "url": _text(payload.get("url")),
-        "title": _text(payload.get("title")),
-        "provider_id": _text(payload.get("ig_post_media_id") or payload.get("reel_video_id")),
+        "url": _text(payload.get("url") or item.get("url")),
+        "title": _text(payload.get("title") or item.get("title")),
+        "provider_id": _text(next((payload[name] for name in ids if payload.get(name)), None)),
     }
     return _filled(found)
 

@@ -86,6 +86,7 @@ async def adopt(db: Database, message: Doc, *, provider_id: str, sent_at: dateti
                 update["$unset"]["content"] = ""
             else:
                 kept = {name: echo.get("content", {}).get(name) for name in ("reactions", "edit")}
+                kept |= {"words": echo["content"].get("words")} if kept["edit"] else {}
                 update["$set"] |= {f"content.{name}": value for name, value in kept.items() if value}
         await db.open("messages").update_one(key, update, session=session)
 

@@ -12,6 +12,7 @@ from app.models.reply_window import human_agent_until, window_closes_at
 from app.services import operations
 from app.services.connections import store
 from app.services.inbox.conversations import need_conversation
+from app.services.inbox.words import tokens
 
 
 def check_window(conversation: Doc, *, human_agent: bool, now: datetime) -> None:
@@ -84,7 +85,7 @@ def _queued(conversation: Doc, *, text: str, reply_to: str | None, human_agent: 
         "ordered_at": now,
         "created_at": now,
         "expires_at": now + CONTENT_LIFE,
-        "content": {"original": original},
+        "content": {"original": original, "words": tokens(text)},
     }
 
 

@@ -30,7 +30,7 @@ async def recount(db: Database, label_id: str, conversation_id: str, *, now: dat
             "expires_at": {"$gt": now},
         }
         ends = [doc["expires_at"] async for doc in messages.find(query, {"expires_at": 1})]
-        update: Doc = {"$set": {"unread_count": len(ends)}}
+        update: Doc = {"$set": {"unread_count": len(ends), "is_unread": bool(ends)}}
         if ends:
             update["$set"]["recount_at"] = min(ends)
         else:

@@ -6,7 +6,7 @@ condition on a rank that orders the changes themselves; an unsend takes the cont
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
@@ -17,9 +17,12 @@ from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.services.inbox.meta import Incoming
 from app.services.rules.texts import same_text
+from app.services.inbox.words import tokens
 
 NOT_THERE = {"$exists": False}
 OPENS_THE_WINDOW = ("message", "postback")
+PROFILE_LIFE = timedelta(days=3)
+"""A fan's picture has an address that ends after some days: when they write later, their profile is fetched again."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def conversation_upsert(received: Received, *, now: datetime) -> UpdateOne:
     fresh: Doc = {
         "_id": new_id("cnv"),
         "provider": received.connection["provider"],
+        "network": received.connection["network"],
         "participant.username": None,
         "participant.name": None,
         "participant.picture_url": None,
@@ -62,6 +66,7 @@ def conversation_upsert(received: Received, *, now: datetime) -> UpdateOne:
         "tags": [],
         "snoozed_until": None,
         "unread_count": 0,
+        "is_unread": False,
         "created_at": now,
         "version": 1,
     }
@@ -84,7 +89,7 @@ def message_upsert(received: Received, *, now: datetime) -> UpdateOne:
         lowest["read_at"] = at
     fresh: Doc = {"_id": new_id("msg"), "provider": received.connection["provider"], "received_at": now}
     if incoming.kind in OPENS_THE_WINDOW:
-        fresh["content.original"] = _original(incoming)
+        fresh |= _content(incoming)
     update: Doc = {"$setOnInsert": fresh, "$min": lowest}
     if known:
         update["$set"] = known
@@ -94,16 +99,21 @@ def message_upsert(received: Received, *, now: datetime) -> UpdateOne:
 
 
 def message_content(received: Received) -> UpdateOne | None:
-    """Add the content that the change brings, unless the message was unsent or a later change brought other."""
+    """Add the content that the change brings, unless the message was unsent or a later change brought other.
+
+    The words are those of the text that is shown: the newest edit's, else the original's. Of an original that comes
+    after an edit, `original_of_edited` does the rest, and must be done after this.
+    """
     incoming, at = received.incoming, received.incoming.at
     alive = received.document_key | {"deleted_at": NOT_THERE}
     if incoming.kind in OPENS_THE_WINDOW:
-        original = {"$set": {"content.original": _original(incoming)}}
-        return UpdateOne(alive | {"content.original": NOT_THERE}, original)
+        unedited = alive | {"content.original": NOT_THERE, "content.edit": NOT_THERE}
+        return UpdateOne(unedited, {"$set": _content(incoming)})
     if incoming.kind == "edit":
         rank = f"{incoming.content['number']:06d}:{to_ms(at):015d}"
         edit = {"text": incoming.content["text"], "rank": rank, "at": at}
-        return UpdateOne(alive | {"content.edit.rank": _below(rank)}, {"$set": {"content.edit": edit}})
+        shown = {"content.edit": edit, "content.words": tokens(edit["text"])}
+        return UpdateOne(alive | {"content.edit.rank": _below(rank)}, {"$set": shown})
     if incoming.kind == "reaction":
         path = "content.reactions." + ("account" if incoming.outgoing else "fan")
         emoji = incoming.content["emoji"]
@@ -111,6 +121,14 @@ def message_content(received: Received) -> UpdateOne | None:
         reaction = {"emoji": emoji, "name": incoming.content["name"], "rank": rank, "at": at}
         return UpdateOne(alive | {f"{path}.rank": _below(rank)}, {"$set": {path: reaction}})
     return None
+
+
+def original_of_edited(received: Received) -> UpdateOne | None:
+    """Add the original of a message whose edit came first: its words stay those of the edit."""
+    if received.incoming.kind not in OPENS_THE_WINDOW:
+        return None
+    edited = {"deleted_at": NOT_THERE, "content.original": NOT_THERE, "content.edit": {"$exists": True}}
+    return UpdateOne(received.document_key | edited, {"$set": {"content.original": _original(received.incoming)}})
 
 
 def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
@@ -132,7 +150,10 @@ def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
     if "last_inbound_at" in latest:
         at = latest["last_inbound_at"]
         closed = key | {"status": {"$in": ["closed", "snoozed"]}, "status_at": {"$lt": at}}
-        writes.append(UpdateOne(closed, {"$set": {"status": "open", "status_at": at, "snoozed_until": None}}))
+        opened = {"status": "open", "status_at": at, "snoozed_until": None}
+        writes.append(UpdateOne(closed, {"$set": opened, "$unset": {"wake_at": ""}}))
+        unknown = {"$or": [{"profile_at": NOT_THERE}, {"profile_at": {"$lt": at - PROFILE_LIFE}}]}
+        writes.append(UpdateOne(key | unknown, {"$min": {"profile_due_at": at}}))
     update: Doc = {"$inc": {"touched": 1, "version": 1}} | ({"$max": latest} if latest else {})
     return [*writes, UpdateOne(key, update)]
 
@@ -159,6 +180,12 @@ def comment_upsert(received: Received) -> UpdateOne:
 
 def _original(incoming: Incoming) -> Doc:
     return incoming.content | {"kind": incoming.kind}
+
+
+def _content(incoming: Incoming) -> Doc:
+    """The original and its words, by their paths."""
+    words = tokens(incoming.content.get("text") or "")
+    return {"content.original": _original(incoming)} | ({"content.words": words} if words else {})
 
 
 def _below(rank: str) -> Doc:

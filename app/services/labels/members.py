@@ -7,6 +7,7 @@ from app.errors import Conflict, Forbidden, LastOwner, NotFound, StaleVersion
 from app.ids import new_id
 from app.models.access import MAY_GRANT, Role
 from app.services.audit import Audit, By
+from app.services.inbox.assigning import unassign
 from app.services.mail import outbox
 
 
@@ -91,6 +92,7 @@ async def remove(
 ) -> None:
     """Take a member out, from the next request on, with the invitations that they have sent.
 
+    The conversations that they were to answer are nobody's then.
     Raises `NotFound`, `Forbidden`, `LastOwner`.
     """
 
@@ -103,6 +105,7 @@ async def remove(
         await db.open("memberships").delete_one({"label_id": label_id, "_id": member_id}, session=session)
         sent = {"label_id": label_id, "invited_by": found["user_id"]}
         await void_invitations(db, sent, now=now, session=session)
+        await unassign(db, label_id, found["user_id"], session=session)
         action = "member.left" if found["user_id"] == by.id else "member.removed"
         details = {"user_id": found["user_id"], "role": found["role"]}
         await audit.record(by, action, label_id=label_id, target=member_id, details=details, now=now, session=session)
