@@ -147,6 +147,12 @@ class ReauthenticationRequired(Problem):
     status, code, title = 403, "reauthentication_required", "Confirm your password first"
 
 
+class HumanAgentNotAllowed(Problem):
+    """`human_agent` is for people: what a rule or an API client sends is no person's answer to Meta."""
+
+    status, code, title = 403, "human_agent_not_allowed", "Only a person may answer as a human agent"
+
+
 class EmailNotVerified(Problem):
     """The address must be confirmed first."""
 
@@ -249,6 +255,24 @@ class ReplyWindowClosed(Problem):
     status, code, title = 409, "reply_window_closed", "The time to reply has passed"
 
 
+class NotThreadOwner(Problem):
+    """Another app has the conversation, and Meta takes an answer from nobody else."""
+
+    status, code, title = 409, "not_thread_owner", "Another app has this conversation"
+
+
+class RecipientUnavailable(Problem):
+    """Meta has said that the fan cannot be reached, and the fan has not written since."""
+
+    status, code, title = 409, "recipient_unavailable", "The fan cannot be reached"
+
+
+class SendingPaused(Problem):
+    """Meta lets the account send nothing for a while."""
+
+    status, code, title = 409, "sending_paused", "Meta lets this account send nothing for a while"
+
+
 class ConnectionNotActive(Problem):
     """The account is not connected now, or the feature is off or was not granted."""
 
@@ -295,6 +319,12 @@ class UnsupportedMediaType(Problem):
     """The body is not declared as JSON."""
 
     status, code, title = 415, "unsupported_media_type", "Send JSON"
+
+
+class AssetNotFound(Problem):
+    """The label has no such file."""
+
+    status, code, title = 422, "asset_not_found", "The label has no such asset"
 
 
 class IdempotencyKeyReused(Problem):

@@ -23,6 +23,7 @@ from app.routers import (
     audit,
     comments,
     connection_accounts,
+    connection_backfill,
     connection_end,
     connection_health,
     connection_renewal,
@@ -42,6 +43,7 @@ from app.routers import (
     rules,
     saved_replies,
     sessions,
+    signs,
     stream,
     support,
     webhooks,
@@ -104,8 +106,15 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
     of_people, of_partners = (people, sessions, me), (partners, oauth)
-    of_connections = (connections, connection_accounts, connection_renewal, connection_health, connection_end)
-    of_inbox = (conversations, messages, notes, saved_replies, comments)
+    of_connections = (
+        connections,
+        connection_accounts,
+        connection_renewal,
+        connection_health,
+        connection_backfill,
+        connection_end,
+    )
+    of_inbox = (conversations, messages, signs, notes, saved_replies, comments)
     of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)

@@ -30,6 +30,7 @@ from sandbox.spotify_accounts import spotify_accounts_routes
 from sandbox.spotify_api import spotify_api_routes
 from sandbox.spotify_control import spotify_control_routes
 from sandbox.storm import Storm
+from sandbox.threads import thread_routes
 
 VERSIONED = re.compile(r"^/(graph\.instagram\.com|(?:graph|www)\.facebook\.com)/(v\d+\.\d+)(/.*)?$")
 
@@ -85,6 +86,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(control.end_routes(box))
     app.include_router(control.set_routes(box, storm))
     app.include_router(control.fan_routes(box))
+    app.include_router(thread_routes(box))
     app.include_router(control.storm_routes(box, storm))
     app.include_router(control.fault_routes(box, deliverer))
     app.include_router(control_callbacks.callback_routes(box, http))

@@ -98,12 +98,21 @@ def _subscription_changed(world: World, row: Row) -> None:
 def _fan_wrote(world: World, row: Row) -> None:
     thread = _add_message(world, row["message"])
     thread.last_inbound_ms = max(thread.last_inbound_ms or 0, row["message"]["sent_ms"])
+    thread.elsewhere = row.get("standby", False)
 
 
 def _fan_opened(world: World, row: Row) -> None:
     thread = _thread(world, row["account_id"], row["fan_id"])
     thread.last_inbound_ms = max(thread.last_inbound_ms or 0, row["sent_ms"])
     thread.updated_ms = max(thread.updated_ms, row["sent_ms"])
+
+
+def _fan_blocked(world: World, row: Row) -> None:
+    _thread(world, row["account_id"], row["fan_id"]).blocked = row["blocked"]
+
+
+def _thread_passed(world: World, row: Row) -> None:
+    _thread(world, row["account_id"], row["fan_id"]).elsewhere = row["elsewhere"]
 
 
 def _message_sent(world: World, row: Row) -> None:
@@ -218,6 +227,8 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "subscription_drifted": _subscription_changed,
     "fan_wrote": _fan_wrote,
     "fan_pressed": _fan_opened,
+    "fan_blocked": _fan_blocked,
+    "thread_passed": _thread_passed,
     "fan_unsent": _unsent,
     "fan_edited": _edited,
     "fan_reacted": _reacted,

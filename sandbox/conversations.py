@@ -5,7 +5,9 @@ from typing import Any
 from sandbox.apply import find_thread
 from sandbox.call import MESSAGES, Call
 from sandbox.errors import GraphError, bad_parameter, unsupported
+from sandbox.facebook_seed import fan_of_page
 from sandbox.fields import Field, page, page_limit, parse_fields, project, time_text
+from sandbox.messages import is_messenger
 from sandbox.seed import fan_of_scoped_id
 from sandbox.state import Message, Thread
 
@@ -17,11 +19,14 @@ def list_conversations(call: Call, node: str) -> dict[str, Any]:
     """The account's threads, the last written first; `user_id` finds one."""
     call.own(node)
     call.need(MESSAGES)
-    if call.params.get("platform", "instagram") != "instagram":
-        raise bad_parameter("Param platform must be one of {instagram}")
+    platform = "messenger" if is_messenger(call) else "instagram"
+    if call.params.get("platform", platform) != platform:
+        raise bad_parameter(f"Param platform must be one of {{{platform}}}")
     threads = [t for t in call.box.world.threads.values() if t.account_id == call.account.id and t.updated_ms]
     if call.params.get("user_id"):
         threads = [t for t in threads if t.fan_id == str(call.params["user_id"])]
+    if call.params.get("updated_after_ms"):
+        threads = [t for t in threads if t.updated_ms > int(call.text("updated_after_ms"))]
     threads.sort(key=lambda t: (-t.updated_ms, t.id))
     shown, paging = page([t.id for t in threads], call.paging_params(), call.url, 100)
     wanted = parse_fields(call.text("fields") or "id,updated_time")
@@ -49,6 +54,8 @@ def list_messages(call: Call, node: str) -> dict[str, Any]:
 def thread_node(call: Call, thread: Thread) -> dict[str, Any]:
     """What a conversation can show."""
     participants = [_person(call, call.account.id), _person(call, thread.fan_id)]
+    if is_messenger(call):
+        participants.reverse()
     return {
         "id": thread.id,
         "updated_time": time_text(thread.updated_ms),
@@ -136,6 +143,9 @@ def _live_mids(call: Call, thread: Thread) -> list[str]:
 
 
 def _person(call: Call, person_id: str) -> dict[str, str]:
+    if is_messenger(call):
+        fan = fan_of_page(person_id)
+        return {"id": person_id, "name": fan[0].name if fan else call.account.name}
     if person_id == call.account.id:
         return {"id": person_id, "username": call.account.username}
     known = fan_of_scoped_id(person_id)

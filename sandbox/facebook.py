@@ -92,6 +92,11 @@ def answer_node(call: FacebookCall, node: str) -> Answer:
         return facebook_pages.show_account(call, node)
     if call.method == "GET" and fan_of_page(node):
         return facebook_pages.show_fan(call, node)
+    found = call.box.world.threads.get(node) or call.box.world.messages.get(node)
+    if found and found.account_id in PAGE_BY_ID:
+        page = PAGE_BY_ID[found.account_id]
+        call.need_page(page)
+        return answer_instagram_node(call.on_messenger(page), node)
     on_instagram, _ = call.instagram(node)
     return answer_instagram_node(on_instagram, node)
 

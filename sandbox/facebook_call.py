@@ -111,6 +111,18 @@ class FacebookCall:
         token = replace(self.token, scopes=scopes)
         return Call(self.box, self.method, self.base, self.path, token, account, self.params)
 
+    def on_messenger(self, page: Page) -> Call:
+        """This call as one on the Page's own threads. Raises what `need` and `need_task` raise."""
+        self.need("pages_messaging")
+        self.need_task(page, "MESSAGING")
+        token = replace(self.token, scopes=[MESSAGES])
+        return Call(self.box, self.method, self.base, self.path, token, page_as_account(page), self.params)
+
+
+def page_as_account(page: Page) -> Account:
+    """A Page as one side of its Messenger threads."""
+    return Account(page.number, page.id, page.id, page.id, page.name, page.name, "", 0)
+
 
 def need_facebook_token(box: Sandbox, value: str, params: Mapping[str, Any]) -> Token:
     """The live token of this value, with a good proof where one is sent or wanted. Raises 104, 190 or 100."""

@@ -133,9 +133,7 @@ def list_conversations(call: FacebookCall, page: Page) -> dict[str, Any]:
             raise bad_parameter("The Page has no linked Instagram account")
         call.need_task(page, "MESSAGING")
         return conversations.list_conversations(call.on_account(account), account.id)
-    call.need("pages_messaging")
-    call.need_task(page, "MESSAGING")
-    return _messenger_threads(call, page)
+    return conversations.list_conversations(call.on_messenger(page), page.id)
 
 
 def show_fan(call: FacebookCall, psid: str) -> dict[str, Any]:
@@ -154,8 +152,11 @@ def show_fan(call: FacebookCall, psid: str) -> dict[str, Any]:
 
 
 def send(call: FacebookCall, page: Page) -> dict[str, Any]:
-    """Answer a fan of the linked Instagram account. Messenger itself cannot be written to here."""
+    """Answer somebody who wrote to the Page, or a fan of the linked Instagram account: the recipient's id tells."""
     call.need_page_token(page)
+    recipient = call.params.get("recipient")
+    if isinstance(recipient, dict) and fan_of_page(str(recipient.get("id", ""))):
+        return messages.send(call.on_messenger(page), page.id)
     account = linked_account(call.box.world, page)
     if account is None:
         raise unsupported(call.method, page.id)
@@ -195,20 +196,3 @@ def _post_node(key: str, page: Page) -> dict[str, Any]:
         "permalink_url": f"https://www.facebook.com/{key}",
         "is_published": True,
     }
-
-
-def _messenger_threads(call: FacebookCall, owner: Page) -> dict[str, Any]:
-    world = call.box.world
-    threads = [t for t in world.threads.values() if t.account_id == owner.id and t.updated_ms]
-    if call.params.get("user_id"):
-        threads = [t for t in threads if t.fan_id == call.text("user_id")]
-    threads.sort(key=lambda t: (-t.updated_ms, t.id))
-    shown, paging = page([t.id for t in threads], call.paging_params(), call.url, 100)
-    wanted = parse_fields(call.text("fields") or "id,updated_time")
-    data = []
-    for thread in (world.threads[key] for key in shown):
-        known = fan_of_page(thread.fan_id)
-        people = [{"id": thread.fan_id, "name": known[0].name if known else ""}, {"id": owner.id, "name": owner.name}]
-        node = {"id": thread.id, "updated_time": time_text(thread.updated_ms), "participants": {"data": people}}
-        data.append(project(node, wanted, "Conversation"))
-    return {"data": data} | ({"paging": paging} if paging else {})

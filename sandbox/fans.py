@@ -125,7 +125,7 @@ def write(box: Sandbox, order: Write) -> dict[str, Any]:
         "reply_to": reply_to,
         "unsupported": order.unsupported,
     }
-    box.record("fan_wrote", message=message, webhooks=webhooks)
+    box.record("fan_wrote", message=message, standby=order.standby, webhooks=webhooks)
     ids = {"mid": mid, "account_id": account.id, "igsid": igsid, "conversation_id": thread_id(account.id, igsid)}
     return ids | {"timestamp": at, "webhook": bool(webhooks)}
 

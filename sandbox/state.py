@@ -97,6 +97,10 @@ class Thread:
     mids: list[str] = field(default_factory=list)
     last_inbound_ms: int | None = None
     updated_ms: int = 0
+    elsewhere: bool = False
+    """Another app owns the thread."""
+    blocked: bool = False
+    """The fan cannot be reached."""
 
 
 @dataclass
@@ -163,6 +167,8 @@ class Options(ControlModel):
     refresh_kills_old: bool = False
     human_agent: bool = True
     """Whether the app has the Human Agent feature."""
+    sending_barred: bool = False
+    """Whether Meta lets no account of ours send anything (10/1893063)."""
     comment_id_key: Literal["id", "comment_id"] = "id"
     require_proof: bool = False
     """Whether graph.facebook.com wants an `appsecret_proof` with every token of a person or Page."""

@@ -19,6 +19,7 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import events, heartbeat, operations
 from app.services.audit import Audit
+from app.services.connections.backfilling import backfill
 from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
 from app.services.connections.disconnecting import disconnect
@@ -26,9 +27,11 @@ from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
 from app.services.connections.syncing import sync_webhooks
-from app.services.inbox import sending, tending
+from app.services.inbox import tending
 from app.services.inbox.drain import drain_batch
 from app.services.inbox.profiles import fetch_profile
+from app.services.inbox.reacting import SIGNS, react, show_sign
+from app.services.inbox.sending import send_reply
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
@@ -47,8 +50,12 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "check_connection": check_connection,
     "sync_webhooks": sync_webhooks,
     "fetch_profile": fetch_profile,
+    "send_reply": send_reply,
+    "react": react,
+    **dict.fromkeys(SIGNS, show_sign),
+    "backfill": backfill,
 }
-"""What is done with a connection's own token, by the kind of operation."""
+"""What is done with connections' tokens, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
@@ -161,9 +168,6 @@ async def _run(parts: Parts, operation_id: str) -> None:
 async def _do(parts: Parts, operation: Doc) -> Doc:
     if operation["kind"] in OF_CONNECTIONS:
         return await OF_CONNECTIONS[operation["kind"]](parts.hands, operation)
-    if operation["kind"] == "send_reply":
-        hosts = {"instagram": parts.graph, "facebook": parts.facebook}
-        return await sending.send_reply(parts.db, hosts, parts.rings[1], parts.audit, operation, clock=parts.clock)
     if operation["kind"] == "delete_label":
         return await deletion.delete_label(parts.db, parts.audit, operation, clock=parts.clock)
     if operation["kind"] == "send_mail":

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from app.clients.credentials import Opened
 from app.clients.graph_call import GraphHost, once, retried
-from app.clients.graph_errors import OutcomeUnknown, Refused
+from app.clients.graph_errors import Refused
 from app.models.features import UsedFor
 
 OF_THE_CONNECTION: tuple[UsedFor, ...] = ("connect", "choose", "refresh", "check", "subscribe", "disconnect")
 """What calls on the account itself, and not on what is in it, are for."""
-MESSAGES: tuple[UsedFor, ...] = ("messages",)
 SUBSCRIBED_FIELDS = {
     "messages": [
         *("messages", "message_edit", "message_reactions", "messaging_optins"),
@@ -58,16 +57,6 @@ class Account:
     name: str | None
     picture_url: str | None
     kind: str
-
-
-@dataclass(frozen=True)
-class RemoteMessage:
-    """A message as the Conversations API shows it."""
-
-    mid: str
-    from_id: str
-    text: str | None
-    created_at: datetime
 
 
 async def exchange_code(graph: Graph, code: Opened, *, redirect_uri: str) -> ShortToken:
@@ -180,47 +169,3 @@ async def ask_revocation(graph: Graph, token: Opened) -> None:
     """
     url = graph.address("/me/permissions")
     await once(graph, "DELETE", url, token=token, used_for=OF_THE_CONNECTION, repeatable=True)
-
-
-async def send_text(
-    graph: GraphHost, token: Opened, *, account_id: str, fan_id: str, text: str, reply_to: str | None, human_agent: bool
-) -> str:
-    """Send one message and return Meta's id of it.
-
-    With a Page's token, on Facebook's host, it goes to the Instagram account behind the Page.
-    `text` is at most 1000 bytes of UTF-8. Sending twice sends twice: after `OutcomeUnknown`, look for the echo first.
-    Source: Meta, Send API, 2026-02.
-    """
-    body: dict[str, Any] = {"recipient": {"id": fan_id}, "message": {"text": text}}
-    if reply_to:
-        body["reply_to"] = {"mid": reply_to}
-    if human_agent:
-        body |= {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"}
-    url = graph.address("/me/messages")
-    answer = await once(
-        graph, "POST", url, token=token, used_for=MESSAGES, repeatable=False, account_id=account_id, json=body
-    )
-    mid = answer.get("message_id")
-    if not isinstance(mid, str) or not mid:
-        raise OutcomeUnknown
-    return mid
-
-
-async def newest_messages(graph: GraphHost, token: Opened, *, account_id: str, fan_id: str) -> list[RemoteMessage]:
-    """The newest messages with this fan, 20 at most: Meta shows no details of older ones."""
-    params = {"platform": "instagram", "user_id": fan_id, "fields": "id"}
-    told: dict[str, Any] = {"token": token, "used_for": MESSAGES, "account_id": account_id}
-    listed = await retried(graph, "GET", graph.address("/me/conversations"), **told, params=params)
-    conversations = listed.get("data") or []
-    if not conversations:
-        return []
-    fields = {"fields": "messages{id,created_time,from,message}"}
-    url = graph.address(f"/{conversations[0]['id']}")
-    body = await retried(graph, "GET", url, **told, params=fields)
-    shown = (body.get("messages") or {}).get("data") or []
-    return [_remote_message(item) for item in shown if "from" in item]
-
-
-def _remote_message(item: dict[str, Any]) -> RemoteMessage:
-    created_at = datetime.strptime(item["created_time"], "%Y-%m-%dT%H:%M:%S%z")
-    return RemoteMessage(str(item["id"]), str(item["from"]["id"]), item.get("message"), created_at)

@@ -17,6 +17,10 @@ Reason = Literal[
     "permission_lost",
     "recipient_unavailable",
     "not_thread_owner",
+    "thread_gone",
+    "message_gone",
+    "attachment_refused",
+    "sending_paused",
     "not_found",
     "invalid_request",
     "unknown_error",
@@ -61,6 +65,14 @@ BLOCKED = {368, 1390008}
 RATE_CODES = {4, 17, 32, 341, 613}
 TRANSIENT_CODES = {1, 2, -1, -2}
 TOKEN_CODES = {190, 102}
+OF_MESSAGES: dict[int, Reason] = {
+    2534037: "not_thread_owner",
+    2534001: "thread_gone",
+    9000001: "message_gone",
+    2018047: "attachment_refused",
+    1893063: "sending_paused",
+}
+"""What a code or subcode of the Send API says (meta-platform.md, section 3.8)."""
 
 
 def error_of(body: Any, http_status: int, *, repeatable: bool) -> GraphError:
@@ -90,8 +102,8 @@ def _kind_of(
         return Refused, "action_blocked"
     if subcode in RECIPIENT_GONE or code == 551:
         return Refused, "recipient_unavailable"
-    if subcode == 2534037:
-        return Refused, "not_thread_owner"
+    if subcode in OF_MESSAGES or code in OF_MESSAGES:
+        return Refused, OF_MESSAGES.get(subcode) or OF_MESSAGES[code]
     if code in RATE_CODES or 80000 <= code < 80100 or http_status == 429:
         return RateLimited, "unknown_error"
     if code in TRANSIENT_CODES or transient or http_status >= 500:
@@ -102,7 +114,7 @@ def _kind_of(
 def _refusal(code: int, subcode: int) -> Reason:
     if code in (3, 10) or 200 <= code <= 299:
         return "permission_lost"
-    if (code == 100 and subcode == 33) or code in (803, 2500, 9000001):
+    if (code == 100 and subcode == 33) or code in (803, 2500):
         return "not_found"
     return "invalid_request" if code == 100 else "unknown_error"
 

@@ -105,3 +105,10 @@ class ConversationChange(ApiModel):
     """All of them. Kept in small letters, each once, at most 20."""
     snoozed_until: Instant | None = None
     """When a snoozed one opens by itself: needed with `snoozed`, and for nothing else."""
+
+
+class ReadCreate(ApiModel):
+    """What else is to happen when the team has read."""
+
+    receipt: bool = False
+    """Whether the fan is to see it too, where Meta shows that. It is tried once."""

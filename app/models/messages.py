@@ -1,35 +1,98 @@
 """Messages, as the API shows and takes them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.public_address import LONGEST, public_https
 
-TEXT_BYTES = 1000
+LONGEST_TEXT = 2000
+MOST_QUICK_REPLIES = 13
 MessageState = Literal["queued", "sent", "failed", "unknown"]
+SenderKind = Literal["person", "client", "rule", "support", "system"]
 
 
-def _fits(text: str) -> str:
-    if len(text.encode()) > TEXT_BYTES:
-        raise ValueError(f"must be at most {TEXT_BYTES} bytes of UTF-8 (Meta's limit)")
+def _says_something(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
     return text
 
 
-class MessageCreate(ApiModel):
-    """A reply to a fan."""
+class AttachmentCreate(ApiModel):
+    """A file for the fan. Meta fetches it, so its address must be public."""
 
-    text: Annotated[
-        str, AfterValidator(_fits), Field(min_length=1, max_length=TEXT_BYTES, examples=["It ships on Friday."])
+    type: Literal["image", "video", "audio", "file"]
+    """Images up to 8 MB, everything else up to 25 MB (Meta's limits)."""
+    url: Annotated[
+        str, AfterValidator(public_https), Field(max_length=LONGEST, examples=["https://cdn.example.com/sleeve.jpg"])
     ]
-    """At most 1000 bytes of UTF-8."""
+    """An `https` address that needs no login."""
+
+
+class QuickReply(ApiModel):
+    """A button under a text."""
+
+    title: Annotated[str, AfterValidator(_says_something), Field(min_length=1, max_length=20, examples=["Tour dates"])]
+    payload: Annotated[str, Field(min_length=1, max_length=1000, examples=["TOUR_DATES"])]
+    """Comes back as `quick_reply` of the message that a tap sends."""
+
+
+class MessageCreate(ApiModel):
+    """A reply to a fan: exactly one of `text`, `attachment`, `asset_id`, `media_id` and `sticker`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "It ships on Friday."}]})
+
+    text: (
+        Annotated[
+            str, AfterValidator(_says_something), Field(min_length=1, max_length=LONGEST_TEXT, examples=["On Friday."])
+        ]
+        | None
+    ) = None
+    """At most 1000 bytes of UTF-8 on Instagram, 2000 characters on Messenger."""
+    attachment: AttachmentCreate | None = None
+    asset_id: Annotated[str, Field(max_length=64)] | None = None
+    """A file of the label's own."""
+    media_id: Annotated[str, Field(min_length=1, max_length=64, pattern="^[0-9_]+$")] | None = None
+    """A post of the account's own, by the provider's id; on Instagram only."""
+    sticker: Literal["like_heart"] | None = None
+    """On Instagram only."""
+    quick_replies: Annotated[list[QuickReply], Field(default_factory=list, max_length=MOST_QUICK_REPLIES)]
+    """Buttons under a text."""
     reply_to: Annotated[str, Field(max_length=300)] | None = None
     """The provider's id (`provider_id`) of the message that this one answers."""
     human_agent: bool = False
-    """A person answers between 24 hours and 7 days after the fan wrote."""
+    """A person answers between 24 hours and 7 days after the fan wrote. Refused of API clients."""
+
+    @model_validator(mode="after")
+    def _is_one_message(self) -> Self:
+        given = (self.text, self.attachment, self.asset_id, self.media_id, self.sticker)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("must have exactly one of text, attachment, asset_id, media_id and sticker")
+        if self.quick_replies and self.text is None:
+            raise ValueError("quick_replies go with a text")
+        return self
+
+
+class ReactionCreate(ApiModel):
+    """A reaction to a message."""
+
+    emoji: Annotated[str, Field(min_length=1, max_length=32, examples=["❤️"])]
+    """One emoji. Through a Facebook log-in Meta takes the heart alone."""
+
+
+class TypingCreate(ApiModel):
+    """Whether somebody types."""
+
+    state: Literal["on", "off"]
+
+
+class SenderOut(ApiModel):
+    """Who had a message sent: a person, a rule, an API client."""
+
+    kind: SenderKind
+    id: str
 
 
 class AttachmentOut(ApiModel):
@@ -80,6 +143,8 @@ class MessageOut(ApiModel):
     reply_to: ReplyToOut | None
     reactions: list[ReactionOut]
     quick_reply: str | None
+    quick_replies: list[QuickReply]
+    """The buttons that we sent with it."""
     postback: str | None
     referral: dict[str, str] | None
     unsupported: bool
@@ -97,6 +162,10 @@ class MessageOut(ApiModel):
     operation_id: str | None
     problem: str | None
     """Why it was not sent, as a stable code."""
+    sent_by: SenderOut | None
+    """Who had it sent; null for what was not sent here."""
+    human_agent: bool
+    """Whether a person stands for it, so that Meta takes it for 7 days."""
 
     @classmethod
     def of(cls, message: Doc, *, fan_read_at: datetime | None = None) -> "MessageOut":
@@ -121,6 +190,7 @@ class MessageOut(ApiModel):
             reply_to=ReplyToOut(**original["reply_to"]) if "reply_to" in original else None,
             reactions=_reactions(content.get("reactions", {})),
             quick_reply=original.get("quick_reply"),
+            quick_replies=[QuickReply(**one) for one in original.get("quick_replies", [])],
             postback=original.get("postback"),
             referral=original.get("referral"),
             unsupported=original.get("unsupported", False),
@@ -133,6 +203,8 @@ class MessageOut(ApiModel):
             state=message.get("state"),
             operation_id=message.get("operation_id"),
             problem=message.get("problem"),
+            sent_by=SenderOut(**message["sent_by"]) if "sent_by" in message else None,
+            human_agent=message.get("human_agent", False),
         )
 
 

@@ -16,6 +16,11 @@ OperationKind = Literal[
     "disconnect",
     "send_reply",
     "fetch_profile",
+    "react",
+    "show_typing",
+    "stop_typing",
+    "mark_seen",
+    "backfill",
     "send_mail",
     "delete_label",
 ]
@@ -40,7 +45,7 @@ class OperationOut(ApiModel):
     """The id of what it is about."""
     due_at: Instant | None
     attempts: int
-    result: dict[str, str | list[ChoiceResult] | None] | None
+    result: dict[str, str | int | list[ChoiceResult] | None] | None
     problem: OperationProblem | None
     created_at: Instant
     updated_at: Instant

@@ -16,9 +16,17 @@ from app.errors import (
     StaleVersion,
     Unauthenticated,
 )
-from app.models.conversations import ConversationChange, ConversationOut, ConversationPage, ConversationStatus, Tag
+from app.models.conversations import (
+    ConversationChange,
+    ConversationOut,
+    ConversationPage,
+    ConversationStatus,
+    ReadCreate,
+    Tag,
+)
 from app.problems import problems
-from app.services.inbox import conversations, searching
+from app.services.inbox import conversations, searching, signs
+from app.services.inbox.eligibility import our_apps
 
 router = APIRouter(prefix="/v1/labels/{label_id}", tags=["inbox"])
 Reader = Annotated[Access, Security(label_access, scopes=["inbox:read"])]
@@ -109,11 +117,19 @@ async def change_conversation(
     return ConversationOut.of(found)
 
 
-@router.post("/conversations/{conversation_id}/read", operation_id="markConversationRead", responses=_READ)
+@router.post(
+    "/conversations/{conversation_id}/read",
+    operation_id="markConversationRead",
+    responses=problems(InvalidInput, Forbidden, NotFound, Unauthenticated),
+)
 async def mark_conversation_read(
-    parts: PartsDep, access: Writer, conversation_id: str, response: Response
+    parts: PartsDep, access: Writer, conversation_id: str, response: Response, body: ReadCreate | None = None
 ) -> ConversationOut:
-    """The team has read everything up to now."""
+    """The team has read everything up to now; with `receipt` the fan sees it."""
     found = await conversations.mark_read(parts.db, access.label_id, conversation_id, now=parts.clock())
+    if body and body.receipt:
+        told = await signs.queue_seen(parts.db, found, app_ids=our_apps(parts.settings), now=parts.clock())
+        if told:
+            await parts.bell.ring(told["_id"])
     response.headers["ETag"] = version_tag(found)
     return ConversationOut.of(found)

@@ -13,6 +13,8 @@ from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
 from app.problems import problems
 from app.services import operations, retrying
+from app.services.inbox.eligibility import our_apps
+from app.services.inbox.replies import REFUSED
 from app.services.tokens import Claims, ClientClaims
 
 router = APIRouter(tags=["operations"])
@@ -61,7 +63,7 @@ async def list_operations(
     PATH + "/{operation_id}/retry",
     operation_id="retryOperation",
     status_code=202,
-    responses=problems(Conflict, Forbidden, NotFound, Unauthenticated)
+    responses=problems(*REFUSED.values(), Conflict, Forbidden, NotFound, Unauthenticated)
     | {200: {"model": OperationOut, "description": "The same, when it ended within the time of `Prefer: wait`"}},
 )
 async def retry_operation(
@@ -72,7 +74,7 @@ async def retry_operation(
     Of one whose outcome is `unknown` it may have happened: then it happens twice.
     """
     operation = await operations.need(parts.db, access.label_id, operation_id)
-    await retrying.begin_anew(parts.db, operation, now=parts.clock())
+    await retrying.begin_anew(parts.db, operation, by=access.by, app_ids=our_apps(parts.settings), now=parts.clock())
     operation = await operations.need(parts.db, access.label_id, operation_id)
     return await answer_operation(parts, operation, wait_s, response)
 

@@ -195,10 +195,27 @@ async def leave_in_doubt(db: Database, operation: Doc, *, reason: str, look_at: 
     return await _settle(db, operation, {"state": "unknown", "problem": problem}, due_at=look_at, now=now)
 
 
+def check_retry(operation: Doc) -> None:
+    """Raise `Conflict` unless it failed, or is in doubt with nobody asking any more."""
+    if operation["state"] != "failed" and not is_open(operation):
+        raise Conflict("Only an operation that has failed, or whose outcome stays unknown, can be retried")
+
+
+def is_open(operation: Doc) -> bool:
+    """Whether it stays unknown what became of it, so that a person decides."""
+    return operation["state"] == "unknown" and not operation.get("due_at")
+
+
+async def decided(db: Database, operation: Doc, *, result: Doc, now: datetime, session: Session) -> None:
+    """End well what stayed unknown, as a person says who has looked. Raises `Conflict` for anything else."""
+    ended = {"state": "succeeded", "result": result, "problem": None, "fence": operation["fence"] + 1}
+    if not is_open(operation) or not await _settle(db, operation, ended, due_at=None, now=now, session=session):
+        raise Conflict("Only of what stays unknown can a person say that it happened")
+
+
 async def retry(db: Database, operation: Doc, *, now: datetime, session: Session) -> None:
     """Begin it anew, as a person decided. Raises `Conflict` unless it failed or is in doubt with nobody asking."""
-    if operation["state"] != "failed" and (operation["state"] != "unknown" or operation.get("due_at")):
-        raise Conflict("Only an operation that has failed, or whose outcome stays unknown, can be retried")
+    check_retry(operation)
     begun = {"state": "queued", "problem": None, "fence": operation["fence"] + 1}
     if not await _settle(db, operation, begun, due_at=now, now=now, session=session):
         raise Conflict("The operation is being retried already")

@@ -31,6 +31,7 @@ EMPTY: Doc = {
     "reply_to": None,
     "reactions": [],
     "quick_reply": None,
+    "quick_replies": [],
     "postback": None,
     "referral": None,
     "unsupported": False,
@@ -41,6 +42,8 @@ EMPTY: Doc = {
     "state": None,
     "operation_id": None,
     "problem": None,
+    "sent_by": None,
+    "human_agent": False,
 }
 
 

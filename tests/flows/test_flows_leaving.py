@@ -226,7 +226,7 @@ async def test_a_token_opened_before_is_not_used_after(live_desk: Desk, meta: Me
     await house.worker.hands.open(connection, "access_token", used_for="messages", job=operation_id)
     await leave(live_desk)
     with pytest.raises(NotAllowed):
-        await sending._mark(house.db, claimed, message, now=house.clock())
+        await sending._mark(sending._Work(house.worker.hands, claimed, message, connection))
     with pytest.raises(NotAllowed):
         await house.worker.hands.open(connection, "access_token", used_for="messages", job=operation_id)
 

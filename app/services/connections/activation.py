@@ -20,6 +20,8 @@ from app.services.operations import GiveUp
 from app.services.vault.secrets import destroy_secret, put_secrets
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
+FIRST_REPAIR_AFTER = timedelta(minutes=1)
+"""What was written before, or while a dead token was waited for, is read back."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ async def _make_active(
     also: store.Also | None = None,
 ) -> None:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
-    fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER}
+    fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER, "repair_at": clock() + FIRST_REPAIR_AFTER}
     update = {"$set": fields, "$inc": {"version": 1, "token_version": 1}}
     update["$unset"] = {"abandon_at": "", "denied": "", "choices": "", "problem_since": "", "checks.withdrawn": ""}
     told = {"features": " ".join(changes["active_features"])}

@@ -79,6 +79,8 @@ async def _keep(hands: Hands, connection: Doc, facts: Facts) -> None:
             "repaired": seen.repaired_at is not None,
         }
         noted["subscribed_fields"] = seen.subscribed_fields
+        if seen.drift or "repair_at" not in connection:  # webhooks were off: what came meanwhile is read back
+            noted["repair_at"] = now
     if facts.complete:
         quota = facts.quota
         noted["checks.quota"] = quota and {"used": quota.used, "total": quota.total, "window_s": quota.window_s}

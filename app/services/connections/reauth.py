@@ -68,7 +68,7 @@ async def restore(db: Database, audit: Audit, connection: Doc, *, now: datetime)
         return False
     query = {name: connection[name] for name in ("_id", "label_id", "token_version", "problem")}
     query |= {"status": "needs_reauth"}
-    update: Doc = {"$set": {"status": "active", "problem": None}, "$inc": {"version": 1}}
+    update: Doc = {"$set": {"status": "active", "problem": None, "repair_at": now}, "$inc": {"version": 1}}
     update["$unset"] = {"problem_since": "", "denied": ""}
 
     async def tell(session: Session) -> None:

@@ -14,7 +14,13 @@ from app.services.connections.beginning import check_features
 from app.services.events import Event, append
 from app.services.inbox import replies
 
-CALLS: dict[OperationKind, Feature] = {"send_reply": "messages"}
+CALLS: dict[OperationKind, Feature] = {
+    "send_reply": "messages",
+    "react": "messages",
+    "show_typing": "messages",
+    "stop_typing": "messages",
+    "mark_seen": "messages",
+}
 """Which feature an operation needs that waits for its call."""
 
 

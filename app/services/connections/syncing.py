@@ -38,7 +38,9 @@ async def sync_webhooks(hands: Hands, operation: Doc) -> Doc:
         raise GiveUp("connection_not_active", "The account is not connected any more.") from exc
     except GraphError as exc:
         raise GiveUp("refused_by_provider", "The provider refused the change of its webhooks.") from exc
-    await store.note(hands.db, connection, {"subscribed_fields": fields})
+    switched_on = set(fields) - set(connection["subscribed_fields"])
+    repair = {"repair_at": hands.clock()} if switched_on else {}
+    await store.note(hands.db, connection, {"subscribed_fields": fields} | repair)
     now_there = await store.need(hands.db, connection["label_id"], connection["_id"])
     if await webhooks.wanted_features(hands, now_there) != wanted:
         raise TryAgain(hands.clock(), "changed_meanwhile")

@@ -1,4 +1,4 @@
-"""What becomes due on connections by the time alone: refreshes, checks, warnings, and log-ins that nobody finished.
+"""What becomes due on connections by the time alone: refreshes, checks, repairs, warnings, unfinished log-ins.
 
 Any number of workers may do it at once: each change is a compare-and-set, and an operation's key is unique.
 """
@@ -11,7 +11,7 @@ from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.models.base import rfc3339
 from app.services.audit import SYSTEM, Audit
-from app.services.connections import planning, store
+from app.services.connections import backfill, planning, store
 from app.services.connections.reauth import mail_managers, require_login
 from app.services.connections.refreshing import ask
 from app.services.connections.schedule import next_warning, warning_due
@@ -37,10 +37,14 @@ async def tend(db: Database, audit: Audit, *, clock: Clock) -> None:
     async def check(connection: Doc) -> None:
         await planning.plan(db, connection, now=clock())
 
+    async def repair(connection: Doc) -> None:
+        await backfill.plan(db, connection, now=clock())
+
     await _each_due(db, "refresh_at", ("active",), ask_for_refresh, now=clock())
     await _each_due(db, "warn_at", ("active",), warn, now=clock())
     await _each_due(db, "abandon_at", ("pending",), abandon, now=clock())
     await _each_due(db, "check_at", store.CONNECTED, check, now=clock())
+    await _each_due(db, "repair_at", ("active",), repair, now=clock())
 
 
 async def _each_due(

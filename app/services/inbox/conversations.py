@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.db import Database, Doc
+from app.db import Database, Doc, Session
 from app.errors import FieldError, InvalidInput, NotFound, StaleVersion
 from app.models.conversations import ConversationStatus
 from app.services.events import Event, append
@@ -44,10 +44,12 @@ async def page_of_conversations(
     return await found.sort([("last_message_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 
 
-async def need_conversation(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> Doc:
+async def need_conversation(
+    db: Database, label_id: str, conversation_id: str, *, now: datetime, session: Session | None = None
+) -> Doc:
     """The conversation. Raises `NotFound`."""
     query = {"_id": conversation_id, "label_id": label_id, "expires_at": {"$gt": now}}
-    conversation = await db.open("conversations").find_one(query)
+    conversation = await db.open("conversations").find_one(query, session=session)
     if conversation is None:
         raise NotFound
     return conversation

@@ -6,6 +6,7 @@ it marks its rows), and nothing differs: every write has a natural key or commut
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,7 +76,7 @@ async def drain_batch(db: Database, *, now: datetime) -> int:
                 done = found.reason
                 parked += [_parked(row, connection, found.reason, now)] if found.parked else []
         outcomes.setdefault(done, []).append(row["_id"])
-    await _store(db, received, now=now)
+    await store_received(db, received, now=now)
     await store.note_webhooks(db, [one.connection for one in received], now=now)
     await _park(db, parked)
     await _finish(db, rows[0]["lease"], outcomes, now=now)
@@ -124,7 +125,8 @@ def _is_off(feature: str | None, connection: Doc) -> bool:
     return feature is not None and feature not in connection["active_features"]
 
 
-async def _store(db: Database, received: Sequence[Received], *, now: datetime) -> None:
+async def store_received(db: Database, received: Sequence[Received], *, now: datetime) -> None:
+    """Make messages, comments and events of what came, by a webhook or by reading back. It may be done twice."""
     comments = [r for r in received if r.incoming.kind == "comment"]
     talk = await _with_conversations(db, [r for r in received if r.incoming.kind != "comment"], now=now)
     about = [r for r in talk if r.incoming.provider_id]
@@ -163,10 +165,7 @@ async def _with_conversations(db: Database, received: Sequence[Received], *, now
         query = {"label_id": label_id, "connection_id": connection_id, "participant.provider_id": {"$in": fans}}
         async for doc in db.open("conversations").find(query, {"participant.provider_id": 1}):
             found[connection_id, doc["participant"]["provider_id"]] = doc["_id"]
-    return [
-        Received(r.key, r.connection, r.incoming, found.get((r.connection["_id"], r.incoming.fan_id or "")))
-        for r in received
-    ]
+    return [replace(r, conversation_id=found.get((r.connection["_id"], r.incoming.fan_id or ""))) for r in received]
 
 
 async def _append_events(db: Database, received: Sequence[Received], *, now: datetime) -> None:

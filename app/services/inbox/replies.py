@@ -1,25 +1,52 @@
 """Answering a fan: the reply and the intent to send it are written together. `sending.py` is the worker's half."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc, Session
-from app.errors import ConnectionNotActive, ReplyWindowClosed
+from app.errors import (
+    Conflict,
+    ConnectionNotActive,
+    HumanAgentNotAllowed,
+    NotFound,
+    NotThreadOwner,
+    Problem,
+    RecipientUnavailable,
+    ReplyWindowClosed,
+    SendingPaused,
+)
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
-from app.models.reply_window import human_agent_until, window_closes_at
+from app.models.reply_window import Blocked
 from app.services import operations
+from app.services.audit import Audit, By
 from app.services.connections import store
-from app.services.inbox.conversations import need_conversation
-from app.services.inbox.words import tokens
+from app.services.inbox import outcomes
+from app.services.inbox.conversations import need_conversation, need_message
+from app.services.inbox.eligibility import Eligibility, decide, facts_of
+from app.services.inbox.outgoing import Outgoing
+
+REFUSED: dict[Blocked, type[Problem]] = {
+    "connection_not_active": ConnectionNotActive,
+    "feature_off": ConnectionNotActive,
+    "sending_paused": SendingPaused,
+    "another_app_owns_the_thread": NotThreadOwner,
+    "recipient_unavailable": RecipientUnavailable,
+    "never_written": ReplyWindowClosed,
+    "window_closed": ReplyWindowClosed,
+}
+"""How a caller is told why nothing can be sent."""
 
 
-def check_window(conversation: Doc, *, human_agent: bool, now: datetime) -> None:
-    """Raise `ReplyWindowClosed` where Meta would refuse: 24 hours, or 7 days for a person, after the fan last wrote."""
-    ends = human_agent_until(conversation) if human_agent else window_closes_at(conversation)
-    if ends is None or now >= ends:
-        raise ReplyWindowClosed
+async def eligibility_of(
+    db: Database, label_id: str, conversation_id: str, *, by: By, app_ids: Collection[str], now: datetime
+) -> Eligibility:
+    """Whether whoever asks could write to the fan now. Raises `NotFound`."""
+    conversation = await need_conversation(db, label_id, conversation_id, now=now)
+    connection = await store.need(db, label_id, conversation["connection_id"])
+    return decide(facts_of(connection, conversation, app_ids=app_ids), by_person=by.kind == "person", now=now)
 
 
 async def queue_reply(
@@ -27,22 +54,25 @@ async def queue_reply(
     label_id: str,
     conversation_id: str,
     *,
-    text: str,
-    reply_to: str | None,
+    content: Outgoing,
+    by: By,
     human_agent: bool,
     intent: str | None,
     now: datetime,
+    app_ids: Collection[str] = (),
 ) -> Doc:
     """Write down a reply and the intent to send it, both or neither. The same `intent` twice is the same reply.
 
-    Raises `NotFound`, `ConnectionNotActive`, `ReplyWindowClosed`.
+    `human_agent` says that the person stands for it, so that Meta takes it for 7 days; of nobody else it is taken.
+    Raises `NotFound`, `InvalidInput`, `HumanAgentNotAllowed`, and what `REFUSED` names.
     """
+    if human_agent and by.kind != "person":
+        raise HumanAgentNotAllowed
     conversation = await need_conversation(db, label_id, conversation_id, now=now)
     connection = await store.need(db, label_id, conversation["connection_id"])
-    if not store.is_usable(connection, "messages"):
-        raise ConnectionNotActive
-    check_window(conversation, human_agent=human_agent, now=now)
-    message = _queued(conversation, text=text, reply_to=reply_to, human_agent=human_agent, now=now)
+    content.check(connection["network"])
+    check(connection, conversation, by_person=human_agent, app_ids=app_ids, now=now)
+    message = _queued(conversation, content, by=by, human_agent=human_agent, now=now)
     key = f"send_reply:{intent or message['_id']}"
 
     async def both(session: Session) -> None:
@@ -71,8 +101,19 @@ async def queue_reply(
     return message
 
 
-def _queued(conversation: Doc, *, text: str, reply_to: str | None, human_agent: bool, now: datetime) -> Doc:
-    original: Doc = {"kind": "message", "text": text} | ({"reply_to": {"provider_id": reply_to}} if reply_to else {})
+def check(connection: Doc, conversation: Doc, *, by_person: bool, app_ids: Collection[str], now: datetime) -> None:
+    """Raise what `REFUSED` names where Meta would take no message at this moment."""
+    found = decide(facts_of(connection, conversation, app_ids=app_ids), by_person=by_person, now=now)
+    if found.blocked_reason:
+        raise REFUSED[found.blocked_reason]
+
+
+def is_persons(message: Doc) -> bool:
+    """Whether a person sends it and stands for it as a human agent."""
+    return bool(message["human_agent"]) and message.get("sent_by", {}).get("kind") == "person"
+
+
+def _queued(conversation: Doc, content: Outgoing, *, by: By, human_agent: bool, now: datetime) -> Doc:
     return {
         "_id": new_id("msg"),
         "label_id": conversation["label_id"],
@@ -81,12 +122,38 @@ def _queued(conversation: Doc, *, text: str, reply_to: str | None, human_agent: 
         "provider": conversation["provider"],
         "direction": "out",
         "state": "queued",
+        "sent_by": {"kind": by.kind, "id": by.id},
         "human_agent": human_agent,
         "ordered_at": now,
         "created_at": now,
         "expires_at": now + CONTENT_LIFE,
-        "content": {"original": original, "words": tokens(text)},
+        "content": content.stored(),
     }
+
+
+async def mark_sent(db: Database, audit: Audit, label_id: str, message_id: str, *, by: By, now: datetime) -> Doc:
+    """Take a reply whose outcome stays unknown as sent, as somebody says who has looked at Meta; the message then.
+
+    Raises `NotFound`, `Conflict` for any other message.
+    """
+    message = await need_message(db, label_id, message_id, now=now)
+    if "operation_id" not in message:
+        raise Conflict("Only of what was sent from here can somebody say that it went out")
+    operation = await operations.need(db, label_id, message["operation_id"])
+    key = {"_id": message_id, "label_id": label_id, "state": "unknown"}
+    sent_at: datetime = message.get("calling_at") or message["ordered_at"]
+    update: Doc = {"$set": {"state": "sent", "sent_at": sent_at, "expires_at": sent_at + CONTENT_LIFE}}
+    update["$unset"] = {"problem": ""}
+
+    async def all_of_it(session: Session) -> None:
+        await operations.decided(db, operation, result=outcomes.result(message), now=now, session=session)
+        await db.open("messages").update_one(key, update, session=session)
+        what = "message.marked_sent"
+        await audit.record(by, what, label_id=label_id, target=message_id, now=now, session=session)
+
+    await db.in_transaction(all_of_it)
+    await outcomes.sent(db, message, now=now)
+    return await need_message(db, label_id, message_id, now=now)
 
 
 async def end_queued(db: Database, label_id: str, message_ids: list[str], *, problem: str, session: Session) -> None:
@@ -95,16 +162,40 @@ async def end_queued(db: Database, label_id: str, message_ids: list[str], *, pro
     await db.open("messages").update_many(query, {"$set": {"state": "failed", "problem": problem}}, session=session)
 
 
-async def begin_anew(db: Database, operation: Doc, *, now: datetime) -> None:
-    """Send again, as a person decided who knows that the first call may have gone out.
+async def retry(
+    db: Database, label_id: str, message_id: str, *, by: By, app_ids: Collection[str], now: datetime
+) -> Doc:
+    """Send one again; the message as it is then. Raises what `begin_anew` raises."""
+    message = await need_message(db, label_id, message_id, now=now)
+    if "operation_id" not in message:
+        raise Conflict("Only what was sent from here can be sent again")
+    operation = await operations.need(db, label_id, message["operation_id"])
+    await begin_anew(db, operation, by=by, app_ids=app_ids, now=now)
+    return await need_message(db, label_id, message_id, now=now)
 
-    Raises `Conflict` unless the operation failed or its outcome is unknown.
+
+async def begin_anew(db: Database, operation: Doc, *, by: By, now: datetime, app_ids: Collection[str] = ()) -> None:
+    """Send again, as somebody decided who knows that the first call may have gone out. The window is asked anew.
+
+    Raises `Conflict` unless the operation failed or its outcome is unknown; `NotFound`, `HumanAgentNotAllowed`, and
+    what `REFUSED` names.
     """
-    key = {"_id": operation["target"], "label_id": operation["label_id"], "state": {"$ne": "sent"}}
+    label_id = operation["label_id"]
+    key = {"_id": operation["target"], "label_id": label_id, "expires_at": {"$gt": now}}
+    message = await db.open("messages").find_one(key)
+    operations.check_retry(operation)
+    if message is None:
+        raise NotFound
+    if message["human_agent"] and by.kind != "person":
+        raise HumanAgentNotAllowed
+    conversation = await need_conversation(db, label_id, message["conversation_id"], now=now)
+    connection = await store.need(db, label_id, message["connection_id"])
+    check(connection, conversation, by_person=is_persons(message), app_ids=app_ids, now=now)
+    unsent = {"_id": message["_id"], "label_id": label_id, "state": {"$ne": "sent"}}
     update = {"$set": {"state": "queued"}, "$unset": {"calling_at": "", "calling_fence": "", "problem": ""}}
 
     async def both(session: Session) -> None:
         await operations.retry(db, operation, now=now, session=session)
-        await db.open("messages").update_one(key, update, session=session)
+        await db.open("messages").update_one(unsent, update, session=session)
 
     await db.in_transaction(both)

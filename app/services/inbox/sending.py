@@ -5,270 +5,238 @@ on an operation that is not his own asks Meta what happened; nothing is ever sen
 """
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
-from app.clients import graph as meta
-from app.clients.graph_call import GraphHost
-from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Reason, Refused, TokenDead, Unavailable
-from app.clock import Clock
-from app.db import Database, Doc, Session
-from app.errors import ReplyWindowClosed
+from app.clients import graph_messages as meta
+from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Refused, TokenDead, Unavailable
+from app.db import Doc, Session
 from app.services import faults
-from app.services.audit import Audit
 from app.services.connections import store
+from app.services.connections.hands import Hands
 from app.services.connections.reauth import problem_of, require_login
-from app.services.events import Event, append
+from app.services.inbox import outcomes, outgoing
 from app.services.inbox.conversations import need_conversation
+from app.services.inbox.eligibility import Eligibility, decide, facts_of, our_apps
 from app.services.inbox.reconcile import adopt, find_sent
-from app.services.inbox.replies import check_window
-from app.services.inbox.unread import recount
+from app.services.inbox.refusals import BLOCKED, note_refusal, refusal_of
+from app.services.inbox.replies import is_persons
+from app.services.inbox.senders import host_of, open_sender
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.vault.envelope import SealBroken
-from app.services.vault.opening import NoSecret, NotAllowed, open_secret
-from app.services.vault.private_ring import PrivateRing
+from app.services.vault.opening import NoSecret, NotAllowed
 
 RETRY = timedelta(seconds=10)
 MOST_ATTEMPTS = 30
 LOOK_AGAIN = (timedelta(seconds=5), timedelta(seconds=20), timedelta(minutes=2), timedelta(minutes=10))
 """When to ask again what became of a call whose answer was lost; after the last, a person decides."""
-REFUSALS: dict[Reason, tuple[str, str]] = {
-    "window_closed": ("reply_window_closed", "Meta says that the time to reply has passed."),
-    "action_blocked": ("action_blocked", "Meta has blocked this kind of action for a while."),
-    "permission_lost": ("permission_lost", "The account's owner has withdrawn the permission to send messages."),
-    "recipient_unavailable": ("recipient_unavailable", "The fan cannot be reached."),
-    "not_thread_owner": ("not_thread_owner", "Another app has this conversation."),
-    "not_found": ("recipient_unavailable", "The fan cannot be found."),
-    "invalid_request": ("refused_by_provider", "Meta refused the message."),
-    "unknown_error": ("refused_by_provider", "Meta refused the message."),
-}
 
 
-async def send_reply(
-    db: Database,
-    hosts: Mapping[str, GraphHost],
-    ring: PrivateRing,
-    audit: Audit,
-    operation: Doc,
-    *,
-    clock: Clock,
-) -> Doc:
+@dataclass(frozen=True)
+class _Work:
+    """One reply to be sent, and what with."""
+
+    hands: Hands
+    operation: Doc
+    message: Doc
+    connection: Doc
+
+
+class _Blocked(Exception):
+    """Nothing may be sent at this moment."""
+
+    def __init__(self, found: Eligibility) -> None:
+        self.found = found
+        super().__init__(found.blocked_reason)
+
+
+async def send_reply(hands: Hands, operation: Doc) -> Doc:
     """Send a queued reply, or find out what became of it. The result names the message and Meta's id of it.
 
-    `hosts` are Meta's by where the account's owner logs in: a token of one is worth nothing at the other.
     Raises `TryAgain`, `GiveUp`, `InDoubt`.
     """
-    label_id = operation["label_id"]
+    db, clock, label_id = hands.db, hands.clock, operation["label_id"]
     message = await db.open("messages").find_one({"_id": operation["target"], "label_id": label_id})
-    if message is None and await _has_left(db, operation):
+    if message is None and await _has_left(hands, operation):
         raise GiveUp("disconnected", "The account was disconnected, and the message erased with it.")
     if message is None or message["expires_at"] <= clock():
         raise GiveUp("expired", "The message has reached the end of its 30 days.")
     if message["state"] == "sent":
-        await _sent(db, message, clock)  # who recorded it may have died before he told of it
-        return _result(message)
+        await outcomes.sent(db, message, now=clock())  # who recorded it may have died before he told of it
+        return outcomes.result(message)
     connection = await store.need(db, label_id, message["connection_id"])
     try:
-        return await _send_or_find(
-            db, hosts[connection["provider"]], ring, audit, operation, message, connection, clock=clock
-        )
+        return await _send_or_find(_Work(hands, operation, message, connection))
     except NotAllowed as exc:
         if message.get("calling_at"):
-            await _set_state(db, message, "unknown")
+            await outcomes.set_state(db, message, "unknown")
             raise InDoubt(None, "The account is not connected any more, so that Meta cannot be asked.") from exc
-        await _failed(db, message, "connection_not_active", clock)
+        await outcomes.failed(db, message, "connection_not_active", now=clock())
         raise GiveUp("connection_not_active", "The account is not connected any more, or messages are off.") from exc
     except (NoSecret, SealBroken) as exc:
-        await require_login(db, audit, connection, "token_unreadable", now=clock())
+        await require_login(db, hands.audit, connection, "token_unreadable", now=clock())
         if message.get("calling_at"):
-            await _set_state(db, message, "unknown")
+            await outcomes.set_state(db, message, "unknown")
             raise InDoubt(None, "The token cannot be read, so that Meta cannot be asked.") from exc
-        await _failed(db, message, "needs_reauth", clock)
+        await outcomes.failed(db, message, "needs_reauth", now=clock())
         raise GiveUp("needs_reauth", "The account's token cannot be read: it must be connected again.") from exc
 
 
-async def _has_left(db: Database, operation: Doc) -> bool:
+async def _has_left(hands: Hands, operation: Doc) -> bool:
     place = {"_id": operation.get("connection_id"), "label_id": operation["label_id"]}
-    return await db.open("connections").find_one(place | {"status": "revoked"}, {"_id": 1}) is not None
+    return await hands.db.open("connections").find_one(place | {"status": "revoked"}, {"_id": 1}) is not None
 
 
-async def _send_or_find(
-    db: Database,
-    graph: GraphHost,
-    ring: PrivateRing,
-    audit: Audit,
-    operation: Doc,
-    message: Doc,
-    connection: Doc,
-    *,
-    clock: Clock,
-) -> Doc:
-    if message.get("calling_at"):
-        return await _what_happened(db, graph, ring, audit, operation, message, connection, clock=clock)
-    conversation = await _checked(db, message, connection, clock=clock)
-    if pause_s := graph.pause_left_s(connection["active_account_id"]):
+async def _send_or_find(work: _Work) -> Doc:
+    if work.message.get("calling_at"):
+        return await _what_happened(work)
+    hands, operation, message = work.hands, work.operation, work.message
+    db, clock = hands.db, hands.clock
+    if pause_s := host_of(hands, work.connection).pause_left_s(work.connection["active_account_id"]):
+        await _end_if_blocked(work, await _look(work, None))
         raise TryAgain(clock() + timedelta(seconds=pause_s), "rate_limited")
     try:
-        return await _call(db, graph, ring, operation, message, connection, conversation, clock=clock)
+        return await _call(work)
+    except _Blocked as exc:
+        await _end_if_blocked(work, exc.found)
+        raise
     except Unavailable as exc:
-        await _unmark(db, operation, message)
+        await _unmark(work)
         if operation["attempts"] >= MOST_ATTEMPTS:
-            await _failed(db, message, "provider_unavailable", clock)
-            raise GiveUp("provider_unavailable", "Instagram could not be reached.") from exc
+            await outcomes.failed(db, message, "provider_unavailable", now=clock())
+            raise GiveUp("provider_unavailable", "Meta could not be reached.") from exc
         raise TryAgain(clock() + min(RETRY * operation["attempts"], timedelta(minutes=5)), "unavailable") from exc
     except RateLimited as exc:
-        await _unmark(db, operation, message)
+        await _unmark(work)
         raise TryAgain(clock() + exc.wait, "rate_limited") from exc
     except OutcomeUnknown as exc:
-        await _set_state(db, message, "unknown")
+        await outcomes.set_state(db, message, "unknown")
         raise InDoubt(clock() + LOOK_AGAIN[0], "Meta's answer was lost; the conversation is being read back.") from exc
     except TokenDead as exc:
-        await require_login(db, audit, connection, problem_of(exc), now=clock())
-        await _failed(db, message, "needs_reauth", clock)
+        await require_login(db, hands.audit, work.connection, problem_of(exc), now=clock())
+        await outcomes.failed(db, message, "needs_reauth", now=clock())
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
     except Refused as exc:
-        code, detail = REFUSALS[exc.reason]
-        if exc.reason == "permission_lost":  # a check reads what is permitted; one refusal is no proof
-            await store.note(db, connection, {"check_at": clock()})
-        await _failed(db, message, code, clock)
+        code, detail = refusal_of(exc, message["content"]["original"])
+        await note_refusal(db, work.connection, message["conversation_id"], exc.reason, now=clock())
+        await outcomes.failed(db, message, code, now=clock())
         raise GiveUp(code, detail) from exc
 
 
-async def _checked(db: Database, message: Doc, connection: Doc, *, clock: Clock) -> Doc:
-    """The conversation, if the reply may go out at this moment: it has waited, and everything may have changed."""
-    if not store.is_usable(connection, "messages"):
+async def _end_if_blocked(work: _Work, found: Eligibility) -> None:
+    if found.blocked_reason is None:
+        return
+    code, detail = BLOCKED[found.blocked_reason]
+    await outcomes.failed(work.hands.db, work.message, code, now=work.hands.clock())
+    raise GiveUp(code, detail)
+
+
+async def _look(work: _Work, session: Session | None) -> Eligibility:
+    """Whether it may go out at this moment: it has waited, and everything may have changed. Raises `NotAllowed`."""
+    db, message, now = work.hands.db, work.message, work.hands.clock()
+    place = {"_id": message["connection_id"], "label_id": message["label_id"]}
+    connection = await db.open("connections").find_one(place, session=session)
+    if connection is None or not store.is_usable(connection, "messages"):
         raise NotAllowed("messages")
-    conversation = await need_conversation(db, message["label_id"], message["conversation_id"], now=clock())
-    try:
-        check_window(conversation, human_agent=message["human_agent"], now=clock())
-    except ReplyWindowClosed as exc:
-        await _failed(db, message, "reply_window_closed", clock)
-        raise GiveUp("reply_window_closed", "The time to reply passed while the message waited.") from exc
-    return conversation
-
-
-async def _call(
-    db: Database,
-    graph: GraphHost,
-    ring: PrivateRing,
-    operation: Doc,
-    message: Doc,
-    connection: Doc,
-    conversation: Doc,
-    *,
-    clock: Clock,
-) -> Doc:
-    token = await open_secret(
-        db, ring, connection=connection, purpose="access_token", used_for="messages", job=operation["_id"], now=clock()
+    conversation = await need_conversation(
+        db, message["label_id"], message["conversation_id"], now=now, session=session
     )
+    facts = facts_of(connection, conversation, app_ids=our_apps(work.hands.settings))
+    return decide(facts, by_person=is_persons(message), now=now)
+
+
+async def _call(work: _Work) -> Doc:
+    """The one place where a reply leaves. Raises `GraphError`, `_Blocked`, `TryAgain`, and what opening raises."""
+    hands, message = work.hands, work.message
+    if (found := await _look(work, None)).blocked_reason:
+        raise _Blocked(found)
+    sender = await open_sender(hands, work.connection, job=work.operation["_id"])
+    fan_id = await _fan_of(work)
     await faults.reach("before_intent")
-    await _mark(db, operation, message, now=clock())
+    found = await _mark(work)
     await faults.reach("before_call")
+    if found.expires_at and hands.clock() >= found.expires_at:  # it lay here, and the window has closed meanwhile
+        await _unmark(work)
+        raise _Blocked(await _look(work, None))
     original = message["content"]["original"]
     call = asyncio.create_task(
-        meta.send_text(
-            graph,
-            token,
-            account_id=connection["active_account_id"],
-            fan_id=conversation["participant"]["provider_id"],
-            text=original["text"],
+        meta.send_message(
+            sender,
+            fan_id=fan_id,
+            message=outgoing.body_of(original),
             reply_to=(original.get("reply_to") or {}).get("provider_id"),
-            human_agent=message["human_agent"],
+            human_agent=found.basis == "human_agent",
+            ours=work.operation["_id"],
         )
     )
     await faults.reach("during_call")
     mid = await call
     await faults.reach("after_call")
-    await adopt(db, message, provider_id=mid, sent_at=clock())
+    await adopt(hands.db, message, provider_id=mid, sent_at=hands.clock())
     await faults.reach("after_record")
-    await _sent(db, message, clock)
-    return _result(message | {"provider_id": mid})
+    await outcomes.sent(hands.db, message, now=hands.clock())
+    return outcomes.result(message | {"provider_id": mid})
 
 
-async def _what_happened(
-    db: Database,
-    graph: GraphHost,
-    ring: PrivateRing,
-    audit: Audit,
-    operation: Doc,
-    message: Doc,
-    connection: Doc,
-    *,
-    clock: Clock,
-) -> Doc:
+async def _fan_of(work: _Work) -> str:
+    message = work.message
+    now = work.hands.clock()
+    found = await need_conversation(work.hands.db, message["label_id"], message["conversation_id"], now=now)
+    return str(found["participant"]["provider_id"])
+
+
+async def _what_happened(work: _Work) -> Doc:
     """A call began and nobody knows its end: look for the message among the echoes, then in the conversation itself."""
-    token = await open_secret(
-        db, ring, connection=connection, purpose="access_token", used_for="messages", job=operation["_id"], now=clock()
-    )
+    hands, message, connection = work.hands, work.message, work.connection
+    sender = await open_sender(hands, connection, job=work.operation["_id"])
     try:
-        found = await find_sent(db, graph, token, message, account_id=connection["account"]["provider_id"])
+        found = await find_sent(hands.db, sender, message, account_ids=set(connection["account_ids"]))
     except TokenDead as exc:
         found = None
-        await require_login(db, audit, connection, problem_of(exc), now=clock())
+        await require_login(hands.db, hands.audit, connection, problem_of(exc), now=hands.clock())
     except GraphError:
         found = None
     if found:
-        await adopt(db, message, provider_id=found.provider_id, sent_at=found.sent_at)
-        await _sent(db, message, clock)
-        return _result(message | {"provider_id": found.provider_id})
-    await _set_state(db, message, "unknown")
-    asked = clock() - message["calling_at"]
+        await adopt(hands.db, message, provider_id=found.provider_id, sent_at=found.sent_at)
+        await outcomes.sent(hands.db, message, now=hands.clock())
+        return outcomes.result(message | {"provider_id": found.provider_id})
+    await outcomes.set_state(hands.db, message, "unknown")
+    asked = hands.clock() - message["calling_at"]
     later = next((message["calling_at"] + wait for wait in LOOK_AGAIN if wait > asked), None)
     raise InDoubt(later, "The worker was interrupted while it sent; Meta does not show the message.")
 
 
-async def _mark(db: Database, operation: Doc, message: Doc, *, now: datetime) -> None:
+async def _mark(work: _Work) -> Eligibility:
     """The last write before the call; only while the operation is still ours, and nobody has called yet.
 
-    The connection is looked at once more: its token was opened a moment ago, and must not be used after it has ended.
-    Raises `TryAgain`, `NotAllowed`.
+    In the same moment it is decided once more whether the reply may go out: the token was opened a moment ago, and
+    must not be used after its connection has ended, nor after the window. Raises `TryAgain`, `_Blocked`, `NotAllowed`.
     """
+    hands, operation, message, now = work.hands, work.operation, work.message, work.hands.clock()
     mine = {"_id": operation["_id"], "label_id": operation["label_id"], "fence": operation["fence"]}
 
-    async def all_of_it(session: Session) -> bool:
-        place = {"_id": message["connection_id"], "label_id": message["label_id"]}
-        connection = await db.open("connections").find_one(place, session=session)
-        if connection is None or not store.is_usable(connection, "messages"):
-            raise NotAllowed("messages")
-        held = await db.open("operations").update_one(mine, {"$set": {"updated_at": now}}, session=session)
+    async def all_of_it(session: Session) -> Eligibility | None:
+        found = await _look(work, session)
+        if found.blocked_reason:
+            raise _Blocked(found)
+        held = await hands.db.open("operations").update_one(mine, {"$set": {"updated_at": now}}, session=session)
         key = {"_id": message["_id"], "label_id": message["label_id"], "calling_at": {"$exists": False}}
-        marked = await db.open("messages").update_one(
+        marked = await hands.db.open("messages").update_one(
             key, {"$set": {"calling_at": now, "calling_fence": operation["fence"]}}, session=session
         )
-        return bool(held.matched_count and marked.modified_count)
+        return found if held.matched_count and marked.modified_count else None
 
-    if not await db.in_transaction(all_of_it):
+    found = await hands.db.in_transaction(all_of_it)
+    if found is None:
         raise TryAgain(now + RETRY, "taken_over")
     message |= {"calling_at": now, "calling_fence": operation["fence"]}
+    return found
 
 
-async def _unmark(db: Database, operation: Doc, message: Doc) -> None:
+async def _unmark(work: _Work) -> None:
     """It certainly did not happen: it may be called again."""
-    key = {"_id": message["_id"], "label_id": message["label_id"], "calling_fence": operation["fence"]}
-    await db.open("messages").update_one(key, {"$unset": {"calling_at": "", "calling_fence": ""}})
-
-
-async def _set_state(db: Database, message: Doc, state: str) -> None:
-    key = {"_id": message["_id"], "label_id": message["label_id"], "state": {"$ne": "sent"}}
-    await db.open("messages").update_one(key, {"$set": {"state": state}})
-
-
-async def _sent(db: Database, message: Doc, clock: Clock) -> None:
-    key = {"_id": message["conversation_id"], "label_id": message["label_id"]}
-    newest = {"$max": {"last_message_at": message["ordered_at"]}, "$inc": {"touched": 1, "version": 1}}
-    await db.open("conversations").update_one(key, newest)
-    await recount(db, message["label_id"], message["conversation_id"], now=clock())
-    event = Event(message["label_id"], f"message:{message['_id']}:sent", "message.sent", message["_id"], clock())
-    await append(db, [event])
-
-
-async def _failed(db: Database, message: Doc, problem: str, clock: Clock) -> None:
-    key = {"_id": message["_id"], "label_id": message["label_id"], "state": {"$ne": "sent"}}
-    update = {"$set": {"state": "failed", "problem": problem}, "$unset": {"calling_at": "", "calling_fence": ""}}
-    await db.open("messages").update_one(key, update)
-    when = f"message:{message['_id']}:failed:{clock().isoformat()}"
-    await append(db, [Event(message["label_id"], when, "message.failed", message["_id"], clock())])
-
-
-def _result(message: Doc) -> Doc:
-    return {"message_id": message["_id"], "provider_id": message.get("provider_id")}
+    message = work.message
+    key = {"_id": message["_id"], "label_id": message["label_id"], "calling_fence": work.operation["fence"]}
+    await work.hands.db.open("messages").update_one(key, {"$unset": {"calling_at": "", "calling_fence": ""}})
+    for name in ("calling_at", "calling_fence"):
+        message.pop(name, None)

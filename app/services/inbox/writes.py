@@ -11,13 +11,13 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from app.clock import to_ms
+from app.clock import EPOCH, to_ms
 from app.db import Doc
 from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.services.inbox.meta import Incoming
-from app.services.rules.texts import same_text
 from app.services.inbox.words import tokens
+from app.services.rules.texts import same_text
 
 NOT_THERE = {"$exists": False}
 OPENS_THE_WINDOW = ("message", "postback")
@@ -33,6 +33,8 @@ class Received:
     connection: Doc
     incoming: Incoming
     conversation_id: str | None = None
+    seen: bool = False
+    """Somebody has answered it since: it does not count as unread, whenever it came to us."""
 
     @property
     def owner(self) -> Doc:
@@ -87,7 +89,11 @@ def message_upsert(received: Received, *, now: datetime) -> UpdateOne:
         lowest["deleted_at"] = at
     if incoming.kind == "read":
         lowest["read_at"] = at
-    fresh: Doc = {"_id": new_id("msg"), "provider": received.connection["provider"], "received_at": now}
+    fresh: Doc = {
+        "_id": new_id("msg"),
+        "provider": received.connection["provider"],
+        "received_at": EPOCH if received.seen else now,
+    }
     if incoming.kind in OPENS_THE_WINDOW:
         fresh |= _content(incoming)
     update: Doc = {"$setOnInsert": fresh, "$min": lowest}
@@ -140,7 +146,9 @@ def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
         incoming, at = each.incoming, each.incoming.at
         if incoming.kind in OPENS_THE_WINDOW:
             latest |= {"last_message_at": at, "expires_at": each.expires_at}
-            latest |= {} if incoming.outgoing else {"last_inbound_at": at}
+            latest |= {} if incoming.outgoing else {"last_inbound_at": at, _owner_sign(incoming): at}
+            if incoming.content.get("own"):
+                writes.append(UpdateOne(key, {"$set": {"own": True}}))
         if incoming.kind == "read" and not incoming.outgoing:
             latest["fan_read_at"] = at
         if incoming.kind in ("referral", "handover"):
@@ -176,6 +184,11 @@ def comment_upsert(received: Received) -> UpdateOne:
         "content": content | same_text(received.connection["label_id"], content["text"]),
     }
     return UpdateOne(received.document_key, {"$setOnInsert": fresh}, upsert=True)
+
+
+def _owner_sign(incoming: Incoming) -> str:
+    """What a fan's message tells of who owns the thread, by where Meta delivers it."""
+    return "standby_at" if incoming.content.get("standby") else "thread_ours_at"
 
 
 def _original(incoming: Incoming) -> Doc:

@@ -97,8 +97,17 @@ def _change(name: str, entry: dict[str, Any], channel: str, item: Any, *, dedupe
     account_id = str(entry.get("id", ""))[:64]
     at = _time_of(entry, item, now)
     identity = [name, account_id, *_identity(channel, item, entry.get("time"))]
-    key = hmac.new(dedupe_key, _canonical(identity), hashlib.sha256).hexdigest()[:40]
-    return Change(key, name, account_id, channel, _canonical(item), at)
+    return Change(_key(identity, dedupe_key), name, account_id, channel, _canonical(item), at)
+
+
+def message_key(account_id: str, mid: str, *, network: str, key: bytes, unsent: bool = False) -> str:
+    """The key that the webhook of this message, or of its unsend, has."""
+    name = "page" if network == "facebook" else "instagram"
+    return _key([name, account_id, "deleted" if unsent else "message", mid], key)
+
+
+def _key(identity: list[Any], dedupe_key: bytes) -> str:
+    return hmac.new(dedupe_key, _canonical(identity), hashlib.sha256).hexdigest()[:40]
 
 
 def _canonical(value: Any) -> bytes:

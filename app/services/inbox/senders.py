@@ -1,0 +1,22 @@
+"""Who calls Meta's messages for a connection: its token, the host where that is worth something, and the platform."""
+
+from app.clients.graph_call import GraphHost
+from app.clients.graph_messages import Platform, Sender
+from app.db import Doc
+from app.services.connections.hands import Hands
+
+
+def host_of(hands: Hands, connection: Doc) -> GraphHost:
+    """Meta's host where the account's owner logs in: a token of one is worth nothing at the other."""
+    return hands.facebook if connection["provider"] == "facebook" else hands.graph
+
+
+def platform_of(connection: Doc) -> Platform:
+    """Where the conversations of this account are."""
+    return "messenger" if connection["network"] == "facebook" else "instagram"
+
+
+async def open_sender(hands: Hands, connection: Doc, *, job: str) -> Sender:
+    """Open the connection's token for its messages. Raises `NotAllowed`, `NoSecret`, `SealBroken`."""
+    token = await hands.open(connection, "access_token", used_for="messages", job=job)
+    return Sender(host_of(hands, connection), token, connection["active_account_id"], platform_of(connection))
