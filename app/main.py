@@ -21,6 +21,7 @@ from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
     audit,
+    comment_actions,
     comments,
     connection_accounts,
     connection_backfill,
@@ -114,7 +115,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_backfill,
         connection_end,
     )
-    of_inbox = (conversations, messages, signs, notes, saved_replies, comments)
+    of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
     of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)

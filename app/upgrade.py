@@ -5,6 +5,8 @@ from app.db import ALL_LABELS, Database
 OLDER_USERS = {"password_changed_at": {"$exists": False}}
 OLDER_SESSIONS = {"authenticated_at": {"$exists": False}}
 OLDER_CONNECTIONS = {"network": {"$exists": False}}
+NEVER_LOOKED = {"check_at": {"$exists": True}, "comments_at": {"$exists": False}}
+OLDER_COMMENTS = {"kind": {"$exists": False}, "sent_at": {"$exists": True}}
 
 
 async def upgrade(db: Database) -> None:
@@ -13,6 +15,7 @@ async def upgrade(db: Database) -> None:
     await db.open("users").update_many(OLDER_USERS, [{"$set": fields}])
     await db.open("sessions").delete_many(OLDER_SESSIONS)
     await _upgrade_connections(db)
+    await _upgrade_comments(db)
 
 
 async def _upgrade_connections(db: Database) -> None:
@@ -35,3 +38,11 @@ async def _upgrade_connections(db: Database) -> None:
         changes |= {"refresh_at": found["created_at"]} if found["token_expires_at"] else {}
         key = {"_id": found["_id"], "label_id": found["label_id"]}
         await db.open("connections").update_one(key, {"$set": changes})
+
+
+async def _upgrade_comments(db: Database) -> None:
+    """They have a kind and a network now, and are looked at again on a schedule, which gives them their words too."""
+    why = f"{ALL_LABELS}the upgrade of comments"
+    await db.open("connections").update_many(NEVER_LOOKED, [{"$set": {"comments_at": "$check_at"}}], comment=why)
+    older = {"kind": "comment", "network": "instagram", "version": 1}
+    await db.open("comments").update_many(OLDER_COMMENTS, {"$set": older}, comment=why)

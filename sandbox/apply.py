@@ -8,7 +8,7 @@ from dataclasses import fields
 from sandbox.facebook_apply import FACEBOOK_CHANGES
 from sandbox.journal import Row
 from sandbox.spotify_apply import SPOTIFY_CHANGES, SPOTIFY_LEDGER_KINDS
-from sandbox.state import Code, Comment, DeliveryPlan, Fault, Message, Options, Thread, Token, Webhook, World
+from sandbox.state import Code, Comment, DeliveryPlan, Fault, Mention, Message, Options, Thread, Token, Webhook, World
 
 LEDGER_KINDS = frozenset(
     (
@@ -26,6 +26,7 @@ LEDGER_KINDS = frozenset(
         "comment_unhidden",
         "comment_deleted",
         "comments_switched",
+        "mention_answered",
         *SPOTIFY_LEDGER_KINDS,
     )
 )
@@ -171,6 +172,19 @@ def _comment_deleted(world: World, row: Row) -> None:
         world.comments_of[comment.media_id].remove(comment_id)
 
 
+def _comment_edited(world: World, row: Row) -> None:
+    world.comments[row["comment_id"]].text = row["text"]
+
+
+def _mentioned(world: World, row: Row) -> None:
+    values = {f.name: row[f.name] for f in fields(Mention)}
+    world.mentions[row["mention_id"]] = Mention(**values)
+
+
+def _restricted(world: World, row: Row) -> None:
+    (world.restricted.add if row["active"] else world.restricted.discard)(row["author_id"])
+
+
 def _comments_switched(world: World, row: Row) -> None:
     (world.comments_off.discard if row["enabled"] else world.comments_off.add)(row["media_id"])
 
@@ -233,7 +247,11 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "fan_edited": _edited,
     "fan_reacted": _reacted,
     "fan_commented": _commented,
+    "fan_commented_on_page": _commented,
     "fan_deleted_comment": _comment_deleted,
+    "fan_edited_comment": _comment_edited,
+    "fan_mentioned": _mentioned,
+    "fan_restricted": _restricted,
     "message_sent": _message_sent,
     "reaction_sent": _reacted,
     "comment_created": _commented,

@@ -159,7 +159,8 @@ def reply_ids(world: World, comment: Comment) -> list[str]:
 
 def _top_ids(call: Call, media_id: str) -> list[str]:
     world = call.box.world
-    return [key for key in reversed(world.comments_of.get(media_id, ())) if world.comments[key].parent_id is None]
+    top = [key for key in reversed(world.comments_of.get(media_id, ())) if world.comments[key].parent_id is None]
+    return [key for key in top if world.comments[key].author_id not in world.restricted]
 
 
 def _comments_page(call: Call, ids: Sequence[str]) -> dict[str, Any]:

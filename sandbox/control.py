@@ -12,6 +12,7 @@ from sandbox.deliver import Deliverer
 from sandbox.errors import ControlError
 from sandbox.facebook_control import show_pages, show_people
 from sandbox.facebook_seed import PAGES, page_scoped_id
+from sandbox.mentions import Mentioned
 from sandbox.seed import ACCOUNTS, FANS, media_of
 from sandbox.spotify_control import spotify_tokens
 from sandbox.state import DeliveryPlan, Fault, Options
@@ -151,6 +152,21 @@ def fan_routes(box: Sandbox) -> APIRouter:
     async def delete_comment(comment_id: str) -> dict[str, Any]:
         """A fan deletes a comment; Meta tells nobody."""
         return fans.delete_comment(box, comment_id)
+
+    @router.post("/fans/comment/{comment_id}/edit")
+    async def edit_comment(comment_id: str, order: fans.CommentEdited) -> dict[str, Any]:
+        """A fan edits a comment; of Instagram's, Meta tells nobody."""
+        return fans.edit_comment(box, comment_id, order.text)
+
+    @router.put("/fans/restrict")
+    async def restrict(order: fans.Restricted) -> dict[str, Any]:
+        """An account restricts a fan."""
+        return fans.restrict(box, order)
+
+    @router.post("/fans/mention")
+    async def mention(order: Mentioned) -> dict[str, Any]:
+        """A fan names an account elsewhere."""
+        return fans.mention(box, order)
 
     @router.post("/fans/unsend")
     async def unsend(order: fans.OnMessage) -> dict[str, Any]:

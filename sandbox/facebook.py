@@ -6,12 +6,21 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from sandbox import comments, conversations, facebook_login, facebook_pages, facebook_tokens, insights
+from sandbox import (
+    comments,
+    conversations,
+    facebook_comments,
+    facebook_login,
+    facebook_pages,
+    facebook_tokens,
+    insights,
+    mentions,
+)
 from sandbox.box import Sandbox
 from sandbox.call import Call, sent_token
 from sandbox.errors import GraphError, unsupported
 from sandbox.facebook_call import FacebookCall, need_facebook_token
-from sandbox.facebook_seed import PAGE_BY_ID, Page, fan_of_page
+from sandbox.facebook_seed import PAGE_BY_ID, POSTS, Page, fan_of_page
 from sandbox.graph import METHODS, guarded
 from sandbox.graph import answer_node as answer_instagram_node
 from sandbox.seed import ACCOUNTS
@@ -36,6 +45,7 @@ INSTAGRAM_EDGES: Mapping[tuple[str, str], tuple[str | None, Callable[[Call, str]
     ("POST", "comments"): ("MODERATE", comments.comment_on_media),
     ("GET", "replies"): ("MODERATE", comments.list_replies),
     ("POST", "replies"): ("MODERATE", comments.reply_to_comment),
+    ("POST", "mentions"): ("MODERATE", mentions.reply),
     ("GET", "messages"): ("MESSAGING", conversations.list_messages),
 }
 """With the task that the person needs on the Page behind which the account is."""
@@ -97,6 +107,9 @@ def answer_node(call: FacebookCall, node: str) -> Answer:
         page = PAGE_BY_ID[found.account_id]
         call.need_page(page)
         return answer_instagram_node(call.on_messenger(page), node)
+    of_page = facebook_comments.comment_of_page(call.box, node)
+    if of_page:
+        return facebook_comments.answer_node(call, of_page)
     on_instagram, _ = call.instagram(node)
     return answer_instagram_node(on_instagram, node)
 
@@ -108,6 +121,8 @@ def answer_edge(call: FacebookCall, node: str, edge: str) -> Answer:
         return facebook_pages.list_pages(call, node)
     if node in PAGE_BY_ID and key in PAGE_EDGES:
         return PAGE_EDGES[key](call, PAGE_BY_ID[node])
+    if edge == "comments" and (node in POSTS or facebook_comments.comment_of_page(call.box, node)):
+        return (facebook_comments.write if call.method == "POST" else facebook_comments.list_below)(call, node)
     if key in INSTAGRAM_EDGES:
         task, handler = INSTAGRAM_EDGES[key]
         on_instagram, page = call.instagram(node)

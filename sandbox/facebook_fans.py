@@ -3,7 +3,9 @@
 from typing import Any
 
 from sandbox.apply import thread_id
-from sandbox.box import Sandbox, new_mid, new_number_id
+from sandbox.box import Sandbox, new_mid
+from sandbox.errors import ControlError
+from sandbox.facebook_comments import new_comment
 from sandbox.facebook_seed import POSTS, Page, page_scoped_id
 from sandbox.messages import messaging_item
 from sandbox.seed import Fan
@@ -23,22 +25,17 @@ def write_to_page(
     return ids | {"timestamp": at, "webhook": bool(webhooks)}
 
 
-def comment_on_page(box: Sandbox, page: Page, fan: Fan, *, text: str, at: int) -> dict[str, Any]:
-    """A fan comments under the Page's post; the Page itself keeps no comments here."""
-    post_id = next(key for key, owner in POSTS.items() if owner == page)
-    comment_id = f"{post_id.partition('_')[2]}_{new_number_id('777')}"
-    value = {
-        "item": "comment",
-        "verb": "add",
-        "comment_id": comment_id,
-        "post_id": post_id,
-        "parent_id": post_id,
-        "from": {"id": page_scoped_id(fan, page), "name": fan.name},
-        "message": text,
-        "created_time": at // 1000,
-        "post": {"id": post_id, "status_type": "mobile_status_update", "is_published": True},
-    }
-    webhooks = box.owed(page.id, "feed", "changes", value)
-    box.record("fan_commented_on_page", account_id=page.id, comment_id=comment_id, webhooks=webhooks)
-    ids = {"comment_id": comment_id, "post_id": post_id, "account_id": page.id, "psid": page_scoped_id(fan, page)}
-    return ids | {"webhook": bool(webhooks)}
+def comment_on_page(
+    box: Sandbox, page: Page, fan: Fan, *, text: str, at: int, parent: str | None = None
+) -> dict[str, Any]:
+    """A fan comments below the Page's post, or below a comment there."""
+    found = box.world.comments.get(parent) if parent else None
+    if parent and (found is None or found.account_id != page.id):
+        raise ControlError("There is no such parent comment on this Page.", 404)
+    post_id = found.media_id if found else next(key for key, owner in POSTS.items() if owner == page)
+    author = {"id": page_scoped_id(fan, page), "name": fan.name}
+    parent_id = (found.parent_id or found.id) if found else None
+    told = new_comment(box, page, post_id, parent_id=parent_id, author=author, text=text, at=at)
+    box.record("fan_commented_on_page", **told)
+    ids = {"comment_id": told["comment_id"], "post_id": post_id, "account_id": page.id, "psid": author["id"]}
+    return ids | {"webhook": bool(told["webhooks"])}

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sandbox import conversations, messages
+from sandbox import conversations, mentions, messages
 from sandbox.errors import GraphError, bad_parameter, unsupported
 from sandbox.facebook_call import FacebookCall
+from sandbox.facebook_comments import comment_of_page, private_reply
 from sandbox.facebook_seed import POSTS, Page, fan_of_page
 from sandbox.facebook_tokens import page_token
 from sandbox.facebook_world import granted, linked_account, pages_of, tasks_of
@@ -157,6 +158,9 @@ def send(call: FacebookCall, page: Page) -> dict[str, Any]:
     recipient = call.params.get("recipient")
     if isinstance(recipient, dict) and fan_of_page(str(recipient.get("id", ""))):
         return messages.send(call.on_messenger(page), page.id)
+    named = recipient.get("comment_id") if isinstance(recipient, dict) else None
+    if of_page := comment_of_page(call.box, str(named)):
+        return private_reply(call, page, of_page)
     account = linked_account(call.box.world, page)
     if account is None:
         raise unsupported(call.method, page.id)
@@ -184,6 +188,8 @@ def page_insights(call: FacebookCall, page: Page) -> dict[str, Any]:
 def show_account(call: FacebookCall, node: str) -> dict[str, Any]:
     """The Instagram account behind a Page."""
     on_instagram, _ = call.instagram(node)
+    if mentions.is_asked(on_instagram):
+        return mentions.show(on_instagram)
     return project(account_node(on_instagram.account), parse_fields(call.text("fields")), "IGUser")
 
 

@@ -4,15 +4,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from sandbox import mentions
 from sandbox.apply import thread_id
 from sandbox.box import Sandbox, new_mid, new_number_id
 from sandbox.comments import comment_webhook
 from sandbox.errors import ControlError
+from sandbox.facebook_comments import change_of, comment_of_page
 from sandbox.facebook_fans import comment_on_page, write_to_page
 from sandbox.facebook_seed import find_page
+from sandbox.mentions import Mentioned
 from sandbox.messages import messaging_item
 from sandbox.seed import MEDIA, Account, Fan, find_account, find_fan, media_of
-from sandbox.state import ControlModel, Message, Millis
+from sandbox.state import Comment, ControlModel, Message, Millis
 
 CDN = "https://lookaside.fbsbx.com/ig_messaging_cdn/"
 EMOJI_NAMES = {"❤️": "love", "❤": "love", "😆": "smile", "😡": "angry", "😢": "sad", "😮": "wow", "👍": "like"}
@@ -52,6 +55,20 @@ class Commented(ControlModel):
     parent: str | None = None
     live: bool = False
     at: Millis | None = None
+
+
+class CommentEdited(ControlModel):
+    """A fan edits a comment."""
+
+    text: str = Field(min_length=1)
+
+
+class Restricted(ControlModel):
+    """An account restricts a fan, or does so no more."""
+
+    fan: str
+    account: str
+    active: bool = True
 
 
 class Pressed(ControlModel):
@@ -134,7 +151,7 @@ def comment(box: Sandbox, order: Commented) -> dict[str, Any]:
     """A fan comments; says the ids made."""
     fan, page = need_fan(order.fan), find_page(order.account)
     if page:
-        return comment_on_page(box, page, fan, text=order.text, at=order.at or box.now_ms())
+        return comment_on_page(box, page, fan, text=order.text, at=order.at or box.now_ms(), parent=order.parent)
     account = need_account(order.account)
     parent = box.world.comments.get(order.parent) if order.parent else None
     if order.parent and (parent is None or parent.account_id != account.id):
@@ -165,12 +182,36 @@ def comment(box: Sandbox, order: Commented) -> dict[str, Any]:
 
 
 def delete_comment(box: Sandbox, comment_id: str) -> dict[str, Any]:
-    """A fan deletes a comment. Meta sends no webhook for that."""
-    found = box.world.comments.get(comment_id)
-    if found is None:
-        raise ControlError("There is no such comment.", 404)
-    box.record("fan_deleted_comment", account_id=found.account_id, comment_id=comment_id)
-    return {"comment_id": comment_id, "webhook": False}
+    """A fan deletes a comment. Of a Page's, Meta tells; of Instagram's, it does not."""
+    found = need_comment(box, comment_id)
+    author = {"id": found.author_id, "name": found.username}
+    told = change_of(box, found, "remove", author) if comment_of_page(box, comment_id) else {"webhooks": []}
+    box.record("fan_deleted_comment", account_id=found.account_id, comment_id=comment_id, **told)
+    return {"comment_id": comment_id, "webhook": bool(told["webhooks"])}
+
+
+def edit_comment(box: Sandbox, comment_id: str, text: str) -> dict[str, Any]:
+    """A fan edits a comment. As for a deletion."""
+    found = need_comment(box, comment_id)
+    told: dict[str, Any] = {"webhooks": []}
+    if comment_of_page(box, comment_id):
+        author = {"id": found.author_id, "name": found.username}
+        told = change_of(box, found, "edited", author, message=text, edited_time=box.now_ms() // 1000)
+    box.record("fan_edited_comment", account_id=found.account_id, comment_id=comment_id, text=text, **told)
+    return {"comment_id": comment_id, "webhook": bool(told["webhooks"])}
+
+
+def restrict(box: Sandbox, order: Restricted) -> dict[str, Any]:
+    """The account restricts a fan: comments of theirs are in no list any more."""
+    account, fan = need_account(order.account), need_fan(order.fan)
+    author_id = fan.scoped_id(account)
+    box.record("fan_restricted", account_id=account.id, author_id=author_id, active=order.active)
+    return {"igsid": author_id, "active": order.active}
+
+
+def mention(box: Sandbox, order: Mentioned) -> dict[str, Any]:
+    """A fan names an account elsewhere."""
+    return mentions.mention(box, need_fan(order.fan), need_account(order.account), order)
 
 
 def unsend(box: Sandbox, order: OnMessage) -> dict[str, Any]:
@@ -241,6 +282,14 @@ def need_fan(name: str) -> Fan:
     if fan is None:
         raise ControlError(f"There is no fan {name!r}.", 404)
     return fan
+
+
+def need_comment(box: Sandbox, comment_id: str) -> Comment:
+    """A comment that is there. Raises 404."""
+    comment = box.world.comments.get(comment_id)
+    if comment is None:
+        raise ControlError("There is no such comment.", 404)
+    return comment
 
 
 def need_message(box: Sandbox, mid: str, *, from_fan: bool | None = None) -> Message:

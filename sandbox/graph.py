@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from sandbox import comments, conversations, insights, messages, oauth, profile
+from sandbox import comments, conversations, insights, mentions, messages, oauth, profile
 from sandbox.box import Sandbox
 from sandbox.call import Call, account_of, need_token, sent_token
 from sandbox.errors import GraphError, unsupported
@@ -31,6 +31,7 @@ EDGES: Mapping[tuple[str, str], Callable[[Call, str], dict[str, Any]]] = {
     ("POST", "comments"): comments.comment_on_media,
     ("GET", "replies"): comments.list_replies,
     ("POST", "replies"): comments.reply_to_comment,
+    ("POST", "mentions"): mentions.reply,
 }
 
 
@@ -104,7 +105,7 @@ def answer_node(call: Call, node: str) -> dict[str, Any]:
     world, media = call.box.world, MEDIA.get(node)
     comment, message, thread = world.comments.get(node), world.messages.get(node), world.threads.get(node)
     if node in ("me", call.account.id, call.account.scoped_id) and call.method == "GET":
-        return profile.show_account(call)
+        return mentions.show(call) if mentions.is_asked(call) else profile.show_account(call)
     if media and media.account_id == call.account.id:
         if call.method == "GET":
             return comments.show_media(call, media)

@@ -120,6 +120,17 @@ class Comment:
 
 
 @dataclass
+class Mention:
+    """A comment on others' media, or a caption of theirs, that names one of our accounts."""
+
+    account_id: str
+    media_id: str
+    username: str
+    text: str
+    created_ms: int
+
+
+@dataclass
 class Webhook:
     """One update that Meta owes the product."""
 
@@ -236,6 +247,9 @@ class World:
     comments_of: dict[str, list[str]] = field(default_factory=dict)
     """By media, oldest first."""
     comments_off: set[str] = field(default_factory=set)
+    restricted: set[str] = field(default_factory=set)
+    """Who an account has restricted, by their id there: lists of comments leave theirs out."""
+    mentions: dict[str, Mention] = field(default_factory=dict)
     outbox: dict[str, Webhook] = field(default_factory=dict)
     delivered: int = 0
     dropped: int = 0

@@ -19,6 +19,8 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.services import events, heartbeat, operations
 from app.services.audit import Audit
+from app.services.comments.acting import act
+from app.services.comments.switching import switch_comments
 from app.services.connections.backfilling import backfill
 from app.services.connections.checking import check_connection
 from app.services.connections.choosing import choose_accounts
@@ -54,8 +56,10 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "react": react,
     **dict.fromkeys(SIGNS, show_sign),
     "backfill": backfill,
+    "comment_action": act,
+    "switch_comments": switch_comments,
 }
-"""What is done with connections' tokens, by the kind of operation."""
+"""What is done for a connection, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.clients.credentials import Opened
-from app.clients.graph import MESSAGES
 from app.clients.graph_call import GraphHost, retried
+from app.clients.graph_messages import MESSAGES
 
 FIELDS: dict[str, str] = {"instagram": "name,username,profile_pic", "facebook": "first_name,last_name,profile_pic"}
 LONGEST = 300

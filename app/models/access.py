@@ -22,6 +22,7 @@ Permission = Literal[
     "inbox:read",
     "inbox:write",
     "comments:read",
+    "comments:write",
     "rules:read",
     "rules:write",
     "operations:read",
@@ -36,11 +37,14 @@ Scope = Literal[
     "inbox:read",
     "inbox:write",
     "comments:read",
+    "comments:write",
     "operations:read",
     "stream:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
-MetaScope = Literal["members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read"]
+MetaScope = Literal[
+    "members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read", "comments:write"
+]
 """Those of them that need the owner's decision: `META_SCOPES`."""
 
 
@@ -85,6 +89,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "inbox:read": Rule(_DESK, partner=True, meta=True),
     "inbox:write": Rule(_DESK, partner=True, meta=True),
     "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
+    "comments:write": Rule(_DESK, partner=True, meta=True),
     "rules:read": Rule(_DESK | {"editor"}),
     "rules:write": Rule(_ADMINS),
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),

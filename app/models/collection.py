@@ -66,3 +66,9 @@ CONTRACT = "contract (6.1.b)"
 INTEREST = "legitimate interest: a service that is safe and loses nothing (6.1.f)"
 THIRTY_DAYS = "30 days after Meta's own time"
 EXPIRES = Index(up("expires_at"), ttl=True)
+
+
+def newest(field: str, *, of: str | None = None) -> Keys:
+    """Keys of a label's list, the newest by this time first: of all of it, or of those with the same `of`."""
+    among: Keys = ((of, 1),) if of else ()
+    return (("label_id", 1), *among, (field, -1), ("_id", -1))

@@ -21,6 +21,9 @@ OperationKind = Literal[
     "stop_typing",
     "mark_seen",
     "backfill",
+    "comment_action",
+    "switch_comments",
+    "check_comments",
     "send_mail",
     "delete_label",
 ]

@@ -6,8 +6,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 from app.models.labels import TimeZone
-from app.models.messages import TEXT_BYTES
 
+TEXT_BYTES = 1000
 When = Literal["message", "story_reply", "mention", "comment"]
 ConditionKind = Literal[
     "words",

@@ -6,6 +6,7 @@ from datetime import datetime
 from app.db import Database, Doc
 from app.errors import Conflict
 from app.services.audit import By
+from app.services.comments import actions
 from app.services.inbox import replies
 from app.services.mail import outbox
 
@@ -17,6 +18,8 @@ async def begin_anew(db: Database, operation: Doc, *, by: By, app_ids: Collectio
     """
     if operation["kind"] == "send_reply":
         await replies.begin_anew(db, operation, by=by, app_ids=app_ids, now=now)
+    elif operation["kind"] == "comment_action":
+        await actions.begin_anew(db, operation, now=now)
     elif operation["kind"] == "send_mail":
         await outbox.begin_anew(db, operation, now=now)
     else:

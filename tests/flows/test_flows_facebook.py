@@ -290,7 +290,7 @@ async def test_changes_of_a_page(live_house: House, meta: Meta) -> None:
         assert (await live_house.deliver(body)).status_code == 200
     await live_house.work()
     assert [one["channel"] for one in await login.stored("parked_changes")] == ["feed"]
-    assert {one["outcome"] for one in await login.stored("webhook_inbox")} == {"feature_off", "unknown_object"}
+    assert {one["outcome"] for one in await login.stored("webhook_inbox")} == {"feature_off", "unknown_verb"}
 
 
 async def test_the_owner_says_no(live_house: House, meta: Meta) -> None:

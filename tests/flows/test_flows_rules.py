@@ -222,7 +222,8 @@ async def test_a_runner_that_dies_anywhere_repeats_and_loses_nothing(desk: Desk)
     house.clock.offset = timedelta()
     counts = [len(await runs(desk, one["id"])) for one in made]
     assert counts == [0, 40, 40]
-    assert all(states(run) == {"notify": ("done", None)} for one in made for run in await runs(desk, one["id"]))
+    whole = [run for one in made for run in await runs(desk, one["id"])]
+    assert all(states(run) == {"notify": ("done", None)} for run in whole)
     assert len(await events_of(desk, "rule.notified")) == 80
 
 

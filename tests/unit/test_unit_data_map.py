@@ -16,6 +16,7 @@ ACROSS_LABELS = {
     ("connections", "refresh_at_1"): "which tokens are due to be refreshed, whoever's",
     ("connections", "warn_at_1"): "whose access is about to end",
     ("connections", "check_at_1"): "which connections are due to be looked at",
+    ("connections", "comments_at_1"): "whose comments are due to be looked at again",
     ("connections", "abandon_at_1"): "which log-ins nobody finished",
     ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
     ("conversations", "wake_at_1"): "which snoozed conversations are due, whoever's",

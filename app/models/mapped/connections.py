@@ -21,6 +21,7 @@ COLLECTIONS = (
             Index(up("warn_at"), present="warn_at"),
             Index(up("check_at"), present="check_at"),
             Index(up("repair_at"), present="repair_at"),
+            Index(up("comments_at"), present="comments_at"),
             Index(up("abandon_at"), present="abandon_at"),
             EXPIRES,
         ),

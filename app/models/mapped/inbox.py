@@ -1,6 +1,6 @@
 """What fans write, on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, THIRTY_DAYS, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, THIRTY_DAYS, Collection, Index, newest, up
 
 COLLECTIONS = (
     Collection(
@@ -98,11 +98,32 @@ COLLECTIONS = (
         export=("author", "content", "media", "sent_at"),
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True),
-            Index((("label_id", 1), ("sent_at", -1), ("_id", -1))),
             Index(up("label_id", "connection_id", "author.provider_id", "_id")),
             Index(up("label_id", "content.same", "_id"), present="content.same"),
+            Index(newest("sent_at")),
+            Index(newest("sent_at", of="media.provider_id")),
+            Index(newest("sent_at", of="connection_id")),
+            Index(newest("sent_at", of="status")),
+            Index(newest("sent_at", of="kind")),
+            Index(newest("sent_at", of="content.words")),
+            Index(newest("sent_at", of="flagged"), present="flagged"),
+            Index(newest("sent_at", of="unanswered"), present="unanswered"),
+            Index(up("label_id", "connection_id", "parent_provider_id")),
+            Index(up("label_id", "connection_id", "checked_at")),
             Index(up("author.provider_id")),
             EXPIRES,
         ),
+    ),
+    Collection(
+        name="moderation_actions",
+        purpose="What was done to comments, by whom and why: ids, codes, the team's own reason.",
+        tenant=True,
+        subject="team",
+        personal="technical",
+        retention="90 days",
+        ground=INTEREST,
+        of_connection="erase",
+        export=("action", "reason", "state", "at"),
+        indexes=(Index(up("label_id", "_id")), Index(up("label_id", "comment_id", "_id")), EXPIRES),
     ),
 )

@@ -1,33 +1,65 @@
 """Comments, read for people. No read shows what has expired."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.db import Database, Doc
 from app.errors import NotFound
+from app.models.comments import CommentKind, CommentStatus
+from app.services.inbox import words
 from app.services.pages import Cursor, page_query
 
 
+@dataclass(frozen=True)
+class Filters:
+    """Which comments a list shows; none of a kind shows them whatever it is."""
+
+    media_id: str | None = None
+    connection_id: str | None = None
+    kind: CommentKind | None = None
+    status: CommentStatus | None = None
+    flagged: bool | None = None
+    unanswered: bool | None = None
+    q: str | None = None
+
+    def query(self, label_id: str) -> Doc | None:
+        """Of the label's comments those that fit; none when none can, because `q` holds no word."""
+        found: Doc = {"label_id": label_id}
+        found |= {"media.provider_id": self.media_id} if self.media_id else {}
+        found |= {"connection_id": self.connection_id} if self.connection_id else {}
+        found |= {"kind": self.kind} if self.kind else {}
+        found |= {"status": self.status} if self.status else {}
+        for name, wanted in (("flagged", self.flagged), ("unanswered", self.unanswered)):
+            if wanted is not None:
+                found[name] = True if wanted else {"$ne": True}
+        if self.q is None:
+            return found
+        asked = sorted(words.query(self.q), key=len, reverse=True)  # the longest is likely the rarest: it is walked
+        if not asked:
+            return None
+        return (
+            found
+            | {"content.words": asked[0]}
+            | ({"$and": [{"content.words": w} for w in asked[1:]]} if asked[1:] else {})
+        )
+
+
 async def page_of_comments(
-    db: Database,
-    label_id: str,
-    *,
-    media_id: str | None,
-    status: str | None,
-    after: Cursor | None,
-    limit: int,
-    now: datetime,
+    db: Database, label_id: str, filters: Filters, *, after: Cursor | None, limit: int, now: datetime
 ) -> list[Doc]:
     """Newest first, one more than `limit` if there are more."""
-    query: Doc = {"label_id": label_id, "expires_at": {"$gt": now}}
-    query |= {"media.provider_id": media_id} if media_id else {}
-    query |= {"status": status} if status else {}
+    query = filters.query(label_id)
+    if query is None:
+        return []
+    query["expires_at"] = {"$gt": now}
     found = db.open("comments").find(page_query(query, "sent_at", after, now=now))
     return await found.sort([("sent_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 
 
 async def need_comment(db: Database, label_id: str, comment_id: str, *, now: datetime) -> Doc:
     """The comment. Raises `NotFound`."""
-    comment = await db.open("comments").find_one({"_id": comment_id, "label_id": label_id, "expires_at": {"$gt": now}})
+    query = {"_id": comment_id, "label_id": label_id, "expires_at": {"$gt": now}, "sent_at": {"$exists": True}}
+    comment = await db.open("comments").find_one(query)
     if comment is None:
         raise NotFound
     return comment

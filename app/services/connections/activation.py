@@ -168,6 +168,7 @@ async def _make_active(
 ) -> None:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
     fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER, "repair_at": clock() + FIRST_REPAIR_AFTER}
+    fields["comments_at"] = clock()
     update = {"$set": fields, "$inc": {"version": 1, "token_version": 1}}
     update["$unset"] = {"abandon_at": "", "denied": "", "choices": "", "problem_since": "", "checks.withdrawn": ""}
     told = {"features": " ".join(changes["active_features"])}

@@ -18,7 +18,7 @@ from app.services.inbox import replies
 
 LIFE = timedelta(days=365)
 """How long a receipt can be had, and an ended connection is shown."""
-SCHEDULES = ("active_account_id", "refresh_at", "warn_at", "check_at", "abandon_at")
+SCHEDULES = ("active_account_id", "refresh_at", "warn_at", "check_at", "comments_at", "abandon_at")
 """Without these the account can be connected anew, and no schedule finds the connection."""
 
 

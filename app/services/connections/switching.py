@@ -10,6 +10,7 @@ from app.models.features import WITH_WEBHOOKS, Feature, granted_features
 from app.models.operations import OperationKind
 from app.services import operations
 from app.services.audit import SYSTEM, Audit, By
+from app.services.comments import log as actions_log
 from app.services.connections.beginning import check_features
 from app.services.events import Event, append
 from app.services.inbox import replies
@@ -20,6 +21,9 @@ CALLS: dict[OperationKind, Feature] = {
     "show_typing": "messages",
     "stop_typing": "messages",
     "mark_seen": "messages",
+    "comment_action": "comments",
+    "switch_comments": "comments",
+    "check_comments": "comments",
 }
 """Which feature an operation needs that waits for its call."""
 
@@ -150,6 +154,8 @@ async def end_calls(
     )
     messages = [operation["target"] for operation in ended if operation["kind"] == "send_reply"]
     await replies.end_queued(db, connection["label_id"], messages, problem="feature_off", session=session)
+    actions = [operation["target"] for operation in ended if operation["kind"] in ("comment_action", "switch_comments")]
+    await actions_log.end_queued(db, connection["label_id"], actions, problem="feature_off", now=now, session=session)
     return ended
 
 

@@ -10,18 +10,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
 from ulid import ULID
 
 from app.db import ALL_LABELS, Database, Doc
 from app.logs import get_logger
 from app.models.data_map import DEDUPE_LIFE
 from app.services import events
+from app.services.comments import intake as comments_intake
 from app.services.connections import store
-from app.services.events import DUPLICATE_KEY, Event
-from app.services.inbox import writes
-from app.services.inbox.meta import Kind, NotForUs, understand
+from app.services.events import Event
+from app.services.inbox import meta_comments, writes
+from app.services.inbox.bulk import write_all as _bulk
+from app.services.inbox.meta import OF_COMMENTS, Kind, NotForUs, understand
 from app.services.inbox.parking import form_of
 from app.services.inbox.unread import recount
 from app.services.inbox.writes import Received
@@ -36,7 +36,6 @@ ALONE_AFTER = 3
 """A change that was begun so often is done by itself, so that it cannot hold up others."""
 PARK_AFTER = 8
 PARKED_LIFE = timedelta(days=7)
-RETRIES = 5
 _COMMENT = f"{ALL_LABELS}the webhook inbox, before a change's label is known"
 EVENT_TYPES: dict[Kind, events.Type] = {
     "message": "message.received",
@@ -48,6 +47,11 @@ EVENT_TYPES: dict[Kind, events.Type] = {
     "referral": "conversation.changed",
     "handover": "conversation.changed",
     "comment": "comment.received",
+    "mention": "comment.received",
+    "comment_edited": "comment.changed",
+    "comment_hidden": "comment.changed",
+    "comment_unhidden": "comment.changed",
+    "comment_removed": "comment.deleted",
 }
 
 NETWORK_OF = {"instagram": "instagram", "page": "facebook"}
@@ -108,10 +112,12 @@ def _read(row: Doc, connection: Doc, now: datetime) -> Received | NotForUs:
         return NotForUs("feature_off", parked=False)
     if NETWORK_OF.get(row["object"]) != connection["network"]:
         return NotForUs("unknown_object", parked=True)
-    if row["object"] == "page" and row["channel"] not in ("messaging", "standby"):
+    of_comments = row["channel"] in meta_comments.CHANNELS
+    if row["object"] == "page" and row["channel"] not in ("messaging", "standby") and not of_comments:
         return NotForUs("unknown_object", parked=True)
     item: Any = parse_raw(row["change"])
-    incoming = understand(row["channel"], item, account_ids=set(connection["account_ids"]), at=row["at"])
+    read = meta_comments.understand if of_comments else understand
+    incoming = read(row["channel"], item, account_ids=set(connection["account_ids"]), at=row["at"])
     if isinstance(incoming, NotForUs):
         return incoming
     if incoming.feature not in connection["active_features"]:
@@ -127,14 +133,14 @@ def _is_off(feature: str | None, connection: Doc) -> bool:
 
 async def store_received(db: Database, received: Sequence[Received], *, now: datetime) -> None:
     """Make messages, comments and events of what came, by a webhook or by reading back. It may be done twice."""
-    comments = [r for r in received if r.incoming.kind == "comment"]
-    talk = await _with_conversations(db, [r for r in received if r.incoming.kind != "comment"], now=now)
+    comments = [r for r in received if r.incoming.kind in OF_COMMENTS]
+    talk = await _with_conversations(db, [r for r in received if r.incoming.kind not in OF_COMMENTS], now=now)
     about = [r for r in talk if r.incoming.provider_id]
     made = await _bulk(db, "messages", [writes.message_upsert(r, now=now) for r in about])
     rest = [r for number, r in enumerate(about) if number not in made or r.incoming.kind not in writes.OPENS_THE_WINDOW]
     await _bulk(db, "messages", [write for r in rest if (write := writes.message_content(r))])
     await _bulk(db, "messages", [write for r in rest if (write := writes.original_of_edited(r))])
-    await _bulk(db, "comments", [writes.comment_upsert(r) for r in comments])
+    await comments_intake.store(db, comments, now=now)
     await _append_events(db, [*talk, *comments], now=now)
     touched: dict[tuple[str, str], list[Received]] = {}
     for r in talk:
@@ -170,7 +176,7 @@ async def _with_conversations(db: Database, received: Sequence[Received], *, now
 
 async def _append_events(db: Database, received: Sequence[Received], *, now: datetime) -> None:
     targets: dict[tuple[str, str, str], str] = {}
-    for name, kinds in (("comments", {"comment"}), ("messages", set(EVENT_TYPES) - {"comment"})):
+    for name, kinds in (("comments", OF_COMMENTS), ("messages", set(EVENT_TYPES) - OF_COMMENTS)):
         wanted = [r for r in received if r.incoming.kind in kinds and r.incoming.provider_id]
         for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in wanted}:
             ids = [r.incoming.provider_id for r in wanted if r.connection["_id"] == connection_id]
@@ -179,31 +185,14 @@ async def _append_events(db: Database, received: Sequence[Received], *, now: dat
                 targets[name, connection_id, doc["provider_id"]] = doc["_id"]
     rows = []
     for r in received:
-        name = "comments" if r.incoming.kind == "comment" else "messages"
+        name = "comments" if r.incoming.kind in OF_COMMENTS else "messages"
         target = targets.get((name, r.connection["_id"], r.incoming.provider_id or ""), r.conversation_id or "")
         kind: events.Type = EVENT_TYPES[r.incoming.kind]
         if kind == "message.received" and r.incoming.outgoing:
             kind = "message.echoed"
-        rows.append(Event(r.connection["label_id"], f"{r.key}:{r.connection['_id']}", kind, target, now))
+        key = f"comment:{target}:deleted" if kind == "comment.deleted" else f"{r.key}:{r.connection['_id']}"
+        rows.append(Event(r.connection["label_id"], key, kind, target, now))
     await events.append(db, rows)
-
-
-async def _bulk(db: Database, name: str, operations: list[UpdateOne]) -> set[int]:
-    """Do idempotent writes; the numbers of those that surely made their document.
-
-    Two workers that upsert the same key at once collide; doing it again is the answer.
-    """
-    for attempt in range(RETRIES):
-        if not operations:
-            break
-        try:
-            done = await db.open(name).bulk_write(operations, ordered=False)
-            return set(done.upserted_ids or {}) if attempt == 0 else set()
-        except BulkWriteError as exc:
-            others = [error for error in exc.details["writeErrors"] if error["code"] != DUPLICATE_KEY]
-            if others or attempt == RETRIES - 1:
-                raise
-    return set()
 
 
 def _parked(row: Doc, connection: Doc, reason: str, now: datetime) -> Doc:

@@ -1,17 +1,19 @@
 """What a change of Meta's means: pure functions from its JSON to one `Incoming`.
 
 Source of every form: meta-platform.md, sections 2.5 to 2.7. Messenger's items are Instagram's, with a few of their own.
+What concerns comments is in `meta_comments.py`.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from app.clock import from_ms
 from app.db import Doc
 
-Kind = Literal["message", "unsend", "edit", "reaction", "postback", "read", "referral", "handover", "comment"]
-FEATURE_OF: dict[Kind, str] = {"comment": "comments"}
+CommentKind = Literal["comment", "comment_edited", "comment_removed", "comment_hidden", "comment_unhidden", "mention"]
+Kind = Literal["message", "unsend", "edit", "reaction", "postback", "read", "referral", "handover", CommentKind]
+OF_COMMENTS = frozenset(get_args(CommentKind))
 HANDOVERS = ("pass_thread_control", "take_thread_control", "request_thread_control")
 IGNORED = ("delivery", "policy-enforcement", "policy_enforcement")
 """What Messenger tells beside: nothing of it is shown."""
@@ -34,7 +36,7 @@ class Incoming:
     @property
     def feature(self) -> str:
         """The connection's feature that it belongs to."""
-        return FEATURE_OF.get(self.kind, "messages")
+        return "comments" if self.kind in OF_COMMENTS else "messages"
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,6 @@ def understand(channel: str, item: Any, *, account_ids: set[str], at: datetime) 
     if not isinstance(item, dict):
         return NotForUs("no_value", parked=False)
     try:
-        if channel in ("comments", "live_comments"):
-            return _comment(item, account_ids, at, live=channel == "live_comments")
         if channel in ("messaging", "standby", "messages"):
             found = _messaging(item, account_ids, at, standby=channel == "standby")
             return found if _has_its_place(found) else NotForUs("malformed", parked=True)
@@ -139,28 +139,6 @@ def _edit(part: Doc, who: Doc) -> Incoming | NotForUs:
         return NotForUs("edit_without_text", parked=False)
     return Incoming(
         "edit", provider_id=_need(part, "mid"), content={"text": text, "number": int(part.get("num_edit") or 0)}, **who
-    )
-
-
-def _comment(item: Doc, account_ids: set[str], at: datetime, *, live: bool) -> Incoming:
-    author = item.get("from") or {}
-    media = item.get("media") or {}
-    author_id = _text(author.get("id"))
-    content: Doc = {
-        "text": _text(item.get("text")),
-        "parent_provider_id": _text(item.get("parent_id")),
-        "username": _text(author.get("username")),
-        "media": {
-            "provider_id": _text(media.get("id")),
-            "product_type": _text(media.get("media_product_type")),
-            "ad_id": _text(media.get("ad_id")),
-            "original_media_id": _text(media.get("original_media_id")),
-        },
-        "live": live,
-    }
-    comment_id = _text(item.get("id")) or _need(item, "comment_id")
-    return Incoming(
-        "comment", at, fan_id=author_id, provider_id=comment_id, outgoing=author_id in account_ids, content=content
     )
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db import Database, Doc
-from app.models.messages import TEXT_BYTES
 from app.models.saved_replies import PLACE, RenderedReply
 from app.services.audit import By
 from app.services.connections import store
 from app.services.inbox import saved_replies
 from app.services.inbox.conversations import need_conversation
+from app.services.inbox.outgoing import INSTAGRAM_BYTES
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ async def render_for(
     conversation = await need_conversation(db, label_id, conversation_id, now=now)
     rendered = render(reply["text"], await values_for(db, conversation, by=by))
     size = len(rendered.text.encode())
-    fits = 0 < size <= TEXT_BYTES
+    fits = 0 < size <= INSTAGRAM_BYTES
     return RenderedReply.model_validate(
         {
             "text": rendered.text,
             "size_bytes": size,
-            "limit_bytes": TEXT_BYTES,
+            "limit_bytes": INSTAGRAM_BYTES,
             "fits": fits,
             "missing": rendered.missing,
         }

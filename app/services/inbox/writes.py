@@ -7,7 +7,6 @@ condition on a rank that orders the changes themselves; an unsend takes the cont
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from pymongo import UpdateOne
 
@@ -17,7 +16,6 @@ from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.services.inbox.meta import Incoming
 from app.services.inbox.words import tokens
-from app.services.rules.texts import same_text
 
 NOT_THERE = {"$exists": False}
 OPENS_THE_WINDOW = ("message", "postback")
@@ -164,26 +162,6 @@ def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
         writes.append(UpdateOne(key | unknown, {"$min": {"profile_due_at": at}}))
     update: Doc = {"$inc": {"touched": 1, "version": 1}} | ({"$max": latest} if latest else {})
     return [*writes, UpdateOne(key, update)]
-
-
-def comment_upsert(received: Received) -> UpdateOne:
-    """Store a comment, once."""
-    incoming = received.incoming
-    content: dict[str, Any] = dict(incoming.content)
-    fresh: Doc = {
-        "_id": new_id("cmt"),
-        "provider": received.connection["provider"],
-        "parent_provider_id": content.pop("parent_provider_id"),
-        "media": content.pop("media"),
-        "author": {"provider_id": incoming.fan_id, "username": content.pop("username")},
-        "own": bool(incoming.outgoing),
-        "live": content.pop("live"),
-        "status": "visible",
-        "sent_at": incoming.at,
-        "expires_at": received.expires_at,
-        "content": content | same_text(received.connection["label_id"], content["text"]),
-    }
-    return UpdateOne(received.document_key, {"$setOnInsert": fresh}, upsert=True)
 
 
 def _owner_sign(incoming: Incoming) -> str:

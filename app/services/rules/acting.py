@@ -14,11 +14,20 @@ from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import Conflict, NotFound, Problem
 from app.logs import get_logger
+from app.models.conversations import TAGS
 from app.models.rule_runs import RunState, Skipped
-from app.models.rules import ActionKind
-from app.services import events
+from app.models.rules import REPLIES, ActionKind
+from app.services import events, operations
 from app.services.audit import By
+from app.services.comments import actions
+from app.services.comments.flags import set_flag
+from app.services.comments.reading import need_comment
+from app.services.connections import store
 from app.services.events import Event
+from app.services.inbox import rendering, replies, saved_replies
+from app.services.inbox.conversations import need_conversation
+from app.services.inbox.outgoing import Outgoing
+from app.services.labels import members
 from app.services.rules.deciding import AT_META, fan_of
 from app.services.rules.loading import Item
 
@@ -26,7 +35,10 @@ log = get_logger(__name__)
 AT_ONCE = 50
 RETRY = timedelta(seconds=30)
 MOST_ATTEMPTS = 5
-MOST_TAGS = 20
+REASON = "rule"
+"""Why, in the moderation log; which rule, the log says itself."""
+PAUSES = ("rule_replies_paused_until", "sending_paused_until")
+"""Until when Meta has restricted an account, as those noted it to whom Meta said so (368, 2207051)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ async def labels_waiting(db: Database, label_ids: list[str], *, now: datetime) -
 
 async def resting(db: Database, label_id: str, *, now: datetime) -> set[str]:
     """The label's connections whose accounts Meta has restricted: nothing automatic happens there for now."""
-    query = {"label_id": label_id, "automation_paused_until": {"$gt": now}}
+    query = {"label_id": label_id, "$or": [{name: {"$gt": now}} for name in PAUSES]}
     return {doc["_id"] async for doc in db.open("connections").find(query, {"_id": 1})}
 
 
@@ -160,23 +172,26 @@ def _by(run: Doc) -> By:
 
 
 async def _tag(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
-    room = {"$or": [{"tags": told["tag"]}, {f"tags.{MOST_TAGS - 1}": {"$exists": False}}]}
-    await _change_conversation(db, run, place, {"$addToSet": {"tags": told["tag"]}}, only=room, now=now)
+    tag = told["tag"].casefold()
+    room = {"$or": [{"tags": tag}, {f"tags.{TAGS - 1}": {"$exists": False}}]}
+    await _change_conversation(db, run, place, {"$addToSet": {"tags": tag}}, only=room, now=now)
 
 
 async def _assign(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
+    if await members.membership_of(db, told["assignee"], run["label_id"]) is None:
+        raise Conflict
     await _change_conversation(db, run, place, {"$set": {"assignee": told["assignee"]}}, only={}, now=now)
 
 
 async def _close(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
-    closed = {"$set": {"status": "closed", "status_at": now, "snoozed_until": None}}
+    closed: Doc = {"$set": {"status": "closed", "status_at": now, "snoozed_until": None}, "$unset": {"wake_at": ""}}
     await _change_conversation(db, run, place, closed, only={}, now=now)
 
 
 async def _change_conversation(db: Database, run: Doc, place: int, update: Doc, *, only: Doc, now: datetime) -> None:
     """Change the conversation and note that, both or neither. Raises `NotFound`, `Conflict` where `only` is not so."""
     key: Doc = {"_id": run["conversation_id"], "label_id": run["label_id"], "expires_at": {"$gt": now}}
-    event = Event(run["label_id"], key_of(run, place), "conversation.changed", key["_id"], now)
+    event = Event(run["label_id"], key_of(run, place), "conversation.changed", run["conversation_id"], now)
 
     async def both(session: Session) -> None:
         waits = _this(run) | {f"actions.{place}.state": "pending"}
@@ -192,18 +207,77 @@ async def _change_conversation(db: Database, run: Doc, place: int, update: Doc, 
     await db.in_transaction(both)
 
 
-async def _not_yet(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> Outcome | None:
-    raise Conflict
+async def _on_comment(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> Outcome:
+    """Hide it, show it, delete it or answer it, by an operation of its own."""
+    text = await _words(db, run, told, now=now) if told["kind"] in REPLIES else None
+    operation = await actions.queue_action(
+        db,
+        run["label_id"],
+        run["target"],
+        action="reply" if told["kind"] == "saved_reply" else told["kind"],
+        text=text,
+        by=_by(run),
+        reason=REASON,
+        intent=key_of(run, place),
+        now=now,
+    )
+    return Outcome("done", operation_id=operation["_id"])
+
+
+async def _flag(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> Outcome:
+    await set_flag(db, run["label_id"], run["target"], flagged=True, by=_by(run), reason=REASON, now=now)
+    return Outcome("done")
+
+
+async def _reply(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> Outcome:
+    """Below the comment, or in the conversation; there within Meta's 24 hours, for no person stands for it."""
+    if run["target_kind"] == "comment":
+        return await _on_comment(db, run, place, told, now)
+    intent = key_of(run, place)
+    earlier = await operations.by_key(db, run["label_id"], f"send_reply:{intent}")
+    if earlier is not None:
+        return Outcome("done", operation_id=earlier["_id"])
+    message = await replies.queue_reply(
+        db,
+        run["label_id"],
+        run["conversation_id"],
+        content=Outgoing(text=await _words(db, run, told, now=now)),
+        by=_by(run),
+        human_agent=False,
+        intent=intent,
+        now=now,
+    )
+    return Outcome("done", operation_id=message["operation_id"])
+
+
+async def _words(db: Database, run: Doc, told: Doc, *, now: datetime) -> str:
+    """What to say. Raises `NotFound`, and `Conflict` for a saved reply that has a place which nothing fills."""
+    if told.get("text"):
+        return str(told["text"])
+    saved = await saved_replies.need(db, run["label_id"], told["saved_reply_id"])
+    rendered = rendering.render(saved["text"], await _values(db, run, now=now))
+    if rendered.missing or not rendered.text.strip():
+        raise Conflict
+    return rendered.text
+
+
+async def _values(db: Database, run: Doc, *, now: datetime) -> dict[str, str | None]:
+    if run["target_kind"] == "message":
+        conversation = await need_conversation(db, run["label_id"], run["conversation_id"], now=now)
+        return await rendering.values_for(db, conversation, by=_by(run))
+    comment = await need_comment(db, run["label_id"], run["target"], now=now)
+    connection = await store.need(db, run["label_id"], run["connection_id"])
+    account = connection["account"] or {}
+    username = comment["author"]["username"]
+    named = {"account.name": account.get("name") or account.get("username")}
+    return named | {"fan.name": username, "fan.username": username, "agent.name": None}
 
 
 _DOINGS: dict[ActionKind, Callable[[Database, Doc, int, Doc, datetime], Awaitable[Outcome | None]]] = {
-    "hide": _not_yet,
-    "unhide": _not_yet,
-    "delete": _not_yet,
-    "flag": _not_yet,
-    "reply": _not_yet,
-    "private_reply": _not_yet,
-    "saved_reply": _not_yet,
+    **dict.fromkeys(("hide", "unhide", "delete", "private_reply"), _on_comment),
+    "flag": _flag,
+    "reply": _reply,
+    "saved_reply": _reply,
     "tag": _tag,
     "assign": _assign,
     "close": _close,

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from app.db import Database, Doc
-from app.errors import FieldError, InvalidInput
+from app.errors import FieldError, InvalidInput, NotFound
+from app.services.inbox import saved_replies
 from app.services.labels import members
 from app.services.rules import patterns
 
@@ -23,6 +24,12 @@ async def check_references(db: Database, label_id: str, body: Doc, *, at: str = 
         assignee = action.get("assignee")
         if assignee and await members.membership_of(db, assignee, label_id) is None:
             raise _refused(f"{at}/actions/{number}/assignee", "must be somebody who works for the label")
+        if action.get("saved_reply_id"):
+            try:
+                await saved_replies.need(db, label_id, action["saved_reply_id"])
+            except NotFound:
+                detail = "must be a saved reply of the label's"
+                raise _refused(f"{at}/actions/{number}/saved_reply_id", detail) from None
 
 
 def _conditions(told: Doc | None) -> Iterator[tuple[str, Doc]]:

@@ -123,6 +123,11 @@ def _identity(channel: str, item: Any, entry_time: Any) -> list[Any]:
     comment_id = item.get("id") or item.get("comment_id")
     if channel in ("comments", "live_comments") and comment_id:
         return ["comment", str(comment_id)]
+    if channel == "feed" and comment_id and item.get("item") == "comment":
+        times = [str(item.get(name)) for name in ("created_time", "edited_time")]
+        return ["feed", str(comment_id), str(item.get("verb")), *times]
+    if channel == "mentions" and item.get("media_id"):
+        return ["mention", str(item["media_id"]), str(comment_id)]
     return ["other", channel, entry_time, item]
 
 
@@ -152,7 +157,8 @@ def _id_of(person: Any) -> str:
 
 def _time_of(entry: dict[str, Any], item: Any, now: datetime) -> datetime:
     """Meta's time of the event, else of the delivery, else ours; milliseconds or seconds, told apart by size."""
-    for value in (item.get("timestamp") if isinstance(item, dict) else None, entry.get("time")):
+    told = [item.get(name) for name in ("timestamp", "created_time")] if isinstance(item, dict) else []
+    for value in (*told, entry.get("time")):
         try:
             number = int(str(value))  # the dashboard's test button sends text
         except ValueError:
