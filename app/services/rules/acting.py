@@ -101,19 +101,22 @@ async def act_on_waiting(db: Database, label_id: str, *, renew: Callable[[], Awa
         ids = sorted({run["rule_id"] for run in runs})
         found = db.open("rules").find({"label_id": label_id, "_id": {"$in": ids}})
         rules = {rule["_id"]: rule async for rule in found}
+        rest = await resting(db, label_id, now=clock())
         by_target: dict[str, list[Doc]] = {}
         for run in sorted(runs, key=lambda run: str(run["_id"])):
             by_target.setdefault(run["target"], []).append(run)
-        await asyncio.gather(*(_act_in_order(db, some, rules, clock=clock) for some in by_target.values()))
+        await asyncio.gather(*(_act_in_order(db, some, rules, rest, clock=clock) for some in by_target.values()))
 
 
-async def _act_in_order(db: Database, runs: Sequence[Doc], rules: dict[str, Doc], *, clock: Clock) -> None:
+async def _act_in_order(
+    db: Database, runs: Sequence[Doc], rules: dict[str, Doc], rest: set[str], *, clock: Clock
+) -> None:
     """What several rules do to one item, they do one after the other."""
     for run in runs:
-        await _act_on(db, run, rules.get(run["rule_id"]), clock=clock)
+        await _act_on(db, run, rules.get(run["rule_id"]), rest, clock=clock)
 
 
-async def _act_on(db: Database, run: Doc, rule: Doc | None, *, clock: Clock) -> None:
+async def _act_on(db: Database, run: Doc, rule: Doc | None, rest: set[str], *, clock: Clock) -> None:
     """Do what the run waits for, and write down what became of it, all at once.
 
     Whoever dies before that asks for the same again, which is the same intent. What is done here is noted with it.
@@ -121,7 +124,7 @@ async def _act_on(db: Database, run: Doc, rule: Doc | None, *, clock: Clock) -> 
     outcomes: Doc = {}
     try:
         for place, action in enumerate(run["actions"]):
-            if action["state"] == "pending" and (outcome := await _act(db, run, place, rule, now=clock())):
+            if action["state"] == "pending" and (outcome := await _act(db, run, place, rule, rest, now=clock())):
                 outcomes |= _noted(place, outcome)
     except Exception:  # one run's edge: the next must not wait for a person
         log.exception("a rule's action was broken off", run=run["_id"])
@@ -131,12 +134,14 @@ async def _act_on(db: Database, run: Doc, rule: Doc | None, *, clock: Clock) -> 
     await db.open("rule_runs").update_one(_this(run), update)
 
 
-async def _act(db: Database, run: Doc, place: int, rule: Doc | None, *, now: datetime) -> Outcome | None:
+async def _act(
+    db: Database, run: Doc, place: int, rule: Doc | None, rest: set[str], *, now: datetime
+) -> Outcome | None:
     """Do one action; what became of it, or none where that is noted. A problem that we know is an outcome."""
     action = run["actions"][place]
     if rule is None or not rule["enabled"] or rule["revision"] != run["revision"]:
         return Outcome("skipped", "rule_stopped")
-    if action["kind"] in AT_META and run["connection_id"] in await resting(db, run["label_id"], now=now):
+    if action["kind"] in AT_META and run["connection_id"] in rest:
         return Outcome("skipped", "account_paused")
     told: Doc = rule["actions"][action["number"]]
     try:

@@ -97,11 +97,9 @@ async def facts_of_comments(db: Database, label_id: str, comments: Sequence[Doc]
     first: set[str] = set()
     repeated: set[str] = set()
     if _asked(rules, "first_contact", "spam"):
-        authors = sorted({(doc["connection_id"], doc["author"]["provider_id"] or "") for doc in alive})
-        first = set(await _each(authors, lambda one: _first_comment(db, label_id, *one)))
+        first = await _first_comments(db, label_id, alive)
     if _asked(rules, "spam"):
-        found = await _each(alive, lambda doc: _is_repeated(db, label_id, doc))
-        repeated = {doc["_id"] for doc, again in zip(alive, found, strict=True) if again}
+        repeated = await _repeated(db, label_id, alive)
     return [
         Facts(
             target_kind="comment",
@@ -144,17 +142,42 @@ async def _first_message(db: Database, label_id: str, conversation_id: str) -> s
     return first["_id"] if first else None
 
 
-async def _first_comment(db: Database, label_id: str, connection_id: str, author_id: str) -> str | None:
-    query = {"label_id": label_id, "connection_id": connection_id, "author.provider_id": author_id}
-    first = await db.open("comments").find_one(query, {"_id": 1}, sort=[("_id", 1)])
-    return first["_id"] if first else None
+async def _first_comments(db: Database, label_id: str, comments: Sequence[Doc]) -> set[str]:
+    """The first that we hold of each of these authors."""
+    first: dict[tuple[str, str], str] = {}
+    for connection_id in sorted({doc["connection_id"] for doc in comments}):
+        authors = {doc["author"]["provider_id"] for doc in comments if doc["connection_id"] == connection_id} - {None}
+        query = {"label_id": label_id, "connection_id": connection_id, "author.provider_id": {"$in": sorted(authors)}}
+        async for doc in db.open("comments").find(query, {"author.provider_id": 1}):
+            author = (connection_id, doc["author"]["provider_id"])
+            first[author] = min(doc["_id"], first.get(author, doc["_id"]))
+    return set(first.values())
 
 
-async def _is_repeated(db: Database, label_id: str, comment: Doc) -> str | None:
-    """Whether somebody else had written the same within the hour before."""
-    key = same_text_key(label_id, comment["content"]["text"])
-    if key is None:
-        return None
+async def _repeated(db: Database, label_id: str, comments: Sequence[Doc]) -> set[str]:
+    """Those that somebody else had written within the hour before. Most are found among themselves."""
+    by_key: dict[bytes, list[Doc]] = {}
+    for doc in sorted(comments, key=lambda doc: str(doc["_id"])):
+        if (key := same_text_key(label_id, doc["content"]["text"])) is not None:
+            by_key.setdefault(key, []).append(doc)
+    found: set[str] = set()
+    asked: list[tuple[bytes, Doc]] = []
+    for key, docs in by_key.items():
+        for number, doc in enumerate(docs):
+            if any(_says_again(doc, earlier) for earlier in reversed(docs[:number])):
+                found.add(doc["_id"])
+            else:
+                asked.append((key, doc))
+    return found | set(await _each(asked, lambda one: _is_repeated(db, label_id, *one))) - {""}
+
+
+def _says_again(comment: Doc, earlier: Doc) -> bool:
+    soon = earlier["sent_at"] >= comment["sent_at"] - SAME_TEXT_WITHIN
+    return bool(soon and earlier["author"]["provider_id"] != comment["author"]["provider_id"])
+
+
+async def _is_repeated(db: Database, label_id: str, key: bytes, comment: Doc) -> str | None:
+    """The comment's id, if somebody else had written the same within the hour before."""
     query = {
         "label_id": label_id,
         "content.same": key,
@@ -163,7 +186,7 @@ async def _is_repeated(db: Database, label_id: str, comment: Doc) -> str | None:
         "author.provider_id": {"$ne": comment["author"]["provider_id"]},
     }
     found = await db.open("comments").find_one(query, {"_id": 1}, sort=[("_id", -1)])
-    return found["_id"] if found else None
+    return str(comment["_id"]) if found else None
 
 
 async def _participants(db: Database, label_id: str, messages: Sequence[Doc]) -> dict[str, str | None]:
