@@ -184,7 +184,7 @@ class Budget(ApiModel):
     per_day: Annotated[int, Field(ge=1, le=1_000_000, strict=True, examples=[1000])] = 1000
 
 
-Actions = Annotated[list[Action], Field(min_length=1, max_length=10)]
+Actions = Annotated[list[Action], Field(min_length=1, max_length=10, examples=[[{"kind": "notify"}]])]
 Position = Annotated[int, Field(ge=0, le=10_000, strict=True, examples=[100])]
 CoolDown = Annotated[int, Field(ge=0, le=720, strict=True, examples=[24])]
 

@@ -215,6 +215,18 @@ async def make_media(house: House, side: Side) -> list[str]:
     return [one["media"]["provider_id"] for one in await side.listed("/comments")][:1]
 
 
+async def make_rules(house: House, side: Side) -> list[str]:
+    """Two rules."""
+    wish = {"name": "A rule", "when": "message", "actions": [{"kind": "notify"}]}
+    made = [await side.owner.post(f"{side.path}/rules", json=wish) for _ in range(2)]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
+async def make_connection_lists(house: House, side: Side) -> list[str]:
+    """Ids of connections, where several may stand."""
+    return side.ids["connection_id"][:1]
+
+
 Maker = Callable[[House, Side], Awaitable[list[str]]]
 MAKERS: dict[str, Maker] = {
     "label_id": make_labels,
@@ -236,12 +248,17 @@ MAKERS: dict[str, Maker] = {
     "reply_to": make_reply_targets,
     "comment_id": make_comments,
     "media_id": make_media,
+    "rule_id": make_rules,
+    "connection_ids": make_connection_lists,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {
     **dict.fromkeys(("name", "text", "tags", "timezone", "country", "policy_version"), "words of the caller's own"),
+    **dict.fromkeys(
+        ("words", "pattern", "hosts", "handles", "languages", "tag", "from", "to"), "what a rule looks for"
+    ),
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
     **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),

@@ -266,6 +266,11 @@ async def of_a_choice(world: World, side: Side, call: Call) -> Call:
     return replace(call, body={"accounts": [{"provider_id": side.ids["provider_id"][0], "features": ["insights"]}]})
 
 
+async def stored_rule(world: World, side: Side, call: Call) -> Call:
+    """One that is stored."""
+    return replace(call, body={"rule_id": side.ids["rule_id"][0]})
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -288,6 +293,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "listConnectionAccounts": of_a_choice,
     "receiveMetaDeauthorization": signed_by_meta,
     "receiveMetaDataDeletion": signed_by_meta,
+    "testRule": stored_rule,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

@@ -30,18 +30,18 @@ def states(run: Doc) -> dict[str, tuple[str, str | None]]:
 
 
 async def test_what_a_dry_run_says_is_what_happens(desk: Desk) -> None:
-    """120 comments through 25 rules: each rule's history is what its dry run says, to the last condition.
+    """100 comments through 20 rules: each rule's history is what its dry run says, to the last condition.
 
     `python -m tests.faults.rules_run` does it with 10,000 and 50.
     """
     rng = random.Random(7)
-    made = await make_rules(desk, rule_bodies(rng, 25))
-    await deliver(desk, comment_changes(rng, 120))
+    made = await make_rules(desk, rule_bodies(rng, 20))
+    await deliver(desk, comment_changes(rng, 100))
     await jobs.drain_waiting(desk.house.worker)
     await rules.look_after(desk.house.worker)
     said, was = await expected(desk, made), await happened(desk, made)
     assert was == said
-    assert sum(map(len, was.values())) > 500
+    assert sum(map(len, was.values())) > 300
     assert {reason for one in was.values() for _, actions in one.values() for _, reason in actions} >= {
         None,
         "earlier_rule",
