@@ -14,6 +14,8 @@ TEXTS = (
     *("Отличная песня, спасибо", "この曲大好き", "que bonito tema, me encanta", "presale code please"),
     "meet & greet {n}?",
 )
+Found = dict[str, dict[str, Any]]
+"""Of each rule, by item: its conditions and its actions."""
 CONDITIONS: tuple[Doc, ...] = (
     {"kind": "words", "words": ["vinyl", "presale", "platte"]},
     {"kind": "words", "words": ["free", "followers"], "match": "all"},
@@ -73,7 +75,7 @@ async def make_rules(desk: Desk, bodies: list[Doc]) -> list[Doc]:
     return [await rule(desk, *body["actions"], **{k: v for k, v in body.items() if k != "actions"}) for body in bodies]
 
 
-async def expected(desk: Desk, made: list[Doc]) -> dict[str, dict[str, Any]]:
+async def expected(desk: Desk, made: list[Doc]) -> Found:
     """What dry runs say of each rule: by item, its conditions and actions; of those that match alone."""
     return {
         one["id"]: {
@@ -85,9 +87,9 @@ async def expected(desk: Desk, made: list[Doc]) -> dict[str, dict[str, Any]]:
     }
 
 
-async def happened(desk: Desk, made: list[Doc]) -> dict[str, dict[str, Any]]:
+async def happened(desk: Desk, made: list[Doc]) -> Found:
     """What the rules' histories say: by item, the conditions, and the actions with why one was held back."""
-    found: dict[str, dict[str, Any]] = {}
+    found: Found = {}
     for one in made:
         whole = await runs(desk, one["id"])
         found[one["id"]] = {
