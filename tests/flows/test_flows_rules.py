@@ -8,11 +8,17 @@ from datetime import timedelta
 import pytest
 
 from app.db import Doc
+from app.errors import HumanAgentNotAllowed
+from app.services.audit import By
+from app.services.connections.erasing import erase
+from app.services.inbox.deleted_fans import Eraser
+from app.services.inbox.outgoing import Outgoing
+from app.services.inbox.replies import queue_reply
 from app.services.rules import acting, running
 from tests.flows.flows_harness import Desk
 from tests.flows.rules_harness import comment, comments, message, rule, runs, tried
 from tests.flows.rules_world import comment_changes, deliver, expected, happened, make_rules, rule_bodies
-from tests.house import FAN, message_change
+from tests.house import FAN, delivery, message_change
 from workers import jobs, rules
 
 HIDE, FLAG, NOTIFY = {"kind": "hide"}, {"kind": "flag"}, {"kind": "notify"}
@@ -267,11 +273,82 @@ async def test_two_runners_act_once(desk: Desk) -> None:
     assert Counter(row["action"] for row in await desk.stored("moderation_actions")) == {"flag": 30, "hide": 30}
 
 
-async def test_the_end_of_a_connection_takes_its_runs(desk: Desk) -> None:
-    """They are about its fans."""
+async def test_a_run_holds_no_text_and_no_fan(desk: Desk) -> None:
+    """Ids and codes; and it goes with its fan, and with its connection."""
+    house = desk.house
     await rule(desk)
-    await comments(desk.house, comment(1, "One"))
-    await desk.house.work()
-    [run] = await desk.stored("rule_runs")
-    assert run["connection_id"] == desk.connection_id and FAN not in str(run)
-    assert not {"text", "words"} & set(run)
+    await comments(house, comment(1, "A secret"), comment(2, "Another", fan="900000000000099"))
+    await house.work()
+    whole = await desk.stored("rule_runs")
+    assert len(whole) == 2 and FAN not in str(whole) and "secret" not in str(whole)
+    await Eraser(house.db, house.api.audit, apply=True, now=house.clock()).erase([FAN])
+    [left] = await desk.stored("rule_runs")
+    connection = await house.db.open("connections").find_one({"_id": desk.connection_id, "label_id": desk.label_id})
+    assert connection and left["connection_id"] == desk.connection_id
+    await erase(house.db, connection, "erase")
+    assert await desk.stored("rule_runs") == []
+
+
+async def test_what_waits_for_meta_ends_with_its_rule(desk: Desk) -> None:
+    """An operation that a rule has begun and Meta has not heard of yet."""
+    house = desk.house
+    on_comments = await rule(desk, HIDE)
+    on_messages = await rule(desk, REPLY, when="message")
+    await comments(house, comment(1, "One"))
+    assert (await house.deliver(delivery(message("m_1", "Hello", house)))).status_code == 200
+    await jobs.drain_waiting(house.worker)
+    await rules.look_after(house.worker)
+    for one in (on_comments, on_messages):
+        [run] = await runs(desk, one["id"])
+        assert run["actions"][0]["state"] == "done" and run["actions"][0]["operation_id"]
+        path = f"/v1/labels/{desk.label_id}/rules/{one['id']}"
+        (await desk.owner.patch(path, json={"enabled": False})).raise_for_status()
+    await house.work()
+    ended = await desk.stored("operations", kind={"$in": ["comment_action", "send_reply"]})
+    assert [(one["state"], one["problem"]["code"]) for one in ended] == [("failed", "rule_stopped")] * 2
+
+
+async def test_nobody_but_a_person_stands_for_a_reply(desk: Desk) -> None:
+    """A rule that asks for the human-agent basis is refused, and so is its sending; late, it does not answer."""
+    house, path = desk.house, f"/v1/labels/{desk.label_id}/rules"
+    asked = {"name": "Late", "when": "message", "actions": [REPLY | {"human_agent": True}]}
+    answer = await desk.owner.post(path, json=asked)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/actions/0")
+    assert (await desk.owner.post(path, json=asked | {"actions": [REPLY], "human_agent": True})).status_code == 422
+    made = await rule(desk, REPLY, when="message", cool_down_hours=0)
+    assert (await house.deliver(delivery(message("m_1", "Hello", house)))).status_code == 200
+    await jobs.drain_waiting(house.worker)
+    house.clock.offset += timedelta(hours=25)
+    await rules.look_after(house.worker)
+    house.clock.offset = timedelta()
+    [run] = await runs(desk, made["id"])
+    assert (run["actions"][0]["state"], run["actions"][0]["problem"]) == ("skipped", "reply_window_closed")
+    conversation = (await desk.conversation())["id"]
+    told: Doc = {"content": Outgoing(text="Hi"), "intent": None, "now": house.clock(), "human_agent": True}
+    with pytest.raises(HumanAgentNotAllowed):
+        await queue_reply(house.db, desk.label_id, conversation, by=By("rule", made["id"], None, None), **told)
+
+
+async def test_rules_are_changed_by_whoever_saw_them(desk: Desk) -> None:
+    """With `If-Match`; what does not go together is refused, and so is what is not the label's."""
+    made, path = await rule(desk, position=5), f"/v1/labels/{desk.label_id}/rules"
+    other = await rule(desk, HIDE, position=1)
+    assert [one["id"] for one in await desk.all("/rules")] == [other["id"], made["id"]]
+    one = f"{path}/{made['id']}"
+    tag = {"If-Match": (await desk.owner.get(one)).headers["etag"]}
+    assert (await desk.owner.patch(one, json={"name": "New"}, headers=tag)).json()["version"] == 2
+    assert (await desk.owner.patch(one, json={"name": "Late"}, headers=tag)).status_code == 412
+    assert (await desk.owner.delete(one, headers=tag)).status_code == 412
+    for change, pointer in (
+        ({"when": "message", "actions": [HIDE]}, "/actions"),
+        ({"conditions": {"of": [{"kind": "pattern", "pattern": "(?=a)"}]}}, "/conditions/of/0/pattern"),
+        (
+            {"conditions": {"of": [{"kind": "account", "connection_ids": ["con_x"]}]}},
+            "/conditions/of/0/connection_ids/0",
+        ),
+        ({"actions": [{"kind": "saved_reply", "saved_reply_id": "srp_x"}]}, "/actions/0/saved_reply_id"),
+        ({"when": "message", "actions": [{"kind": "assign", "assignee": "usr_x"}]}, "/actions/0/assignee"),
+    ):
+        answer = await desk.owner.patch(one, json=change)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert (await desk.owner.delete(one)).status_code == 204 and await desk.status(f"/rules/{made['id']}") == 404

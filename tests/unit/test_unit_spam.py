@@ -1,5 +1,6 @@
 """The spam score explains itself, and ordinary fans are not spammers."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -39,7 +40,10 @@ def test_each_reason(text: str, more: dict[str, Any], reason: SpamReason) -> Non
 
 
 def test_every_reason_has_its_points() -> None:
-    """And a text with all of them is at the top."""
+    """And is in the documents with them; a text with all of them is at the top."""
+    rows = {f"| `{reason}` | {points} |" for reason, points in spam.POINTS.items()}
+    told = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    assert {row for row in rows if row not in told} == set()
     assert set(spam.POINTS) == set(get_args(SpamReason))
     assert sum(spam.POINTS.values()) > spam.MOST
     assert [reason for reason, points in spam.POINTS.items() if points >= 40] == ["shortener"]

@@ -114,6 +114,7 @@ class Eraser:
             unsent = [message_id for message_id, state in messages if state == "queued"]
             await operations.cancel(self.db, label_id, kind="send_reply", targets=unsent, now=self.now, session=session)
             await self.db.open("messages").delete_many(query, session=session)
+            await self._runs(label_id, [message_id for message_id, _ in messages], session)
         conversations = await self._delete("conversations")(label_id, ids, session)
         return conversations | {"messages": len(messages)}
 
@@ -122,9 +123,15 @@ class Eraser:
             if not self.apply:
                 return {name: len(ids)}
             query = {"label_id": label_id, "_id": {"$in": ids}}
+            await self._runs(label_id, ids, session)
             return {name: (await self.db.open(name).delete_many(query, session=session)).deleted_count}
 
         return work
+
+    async def _runs(self, label_id: str, targets: list[str], session: Session) -> None:
+        """What rules noted about these: it remembers, as a hash, whose they were."""
+        query = {"label_id": label_id, "target": {"$in": targets}}
+        await self.db.open("rule_runs").delete_many(query, session=session)
 
     async def _record(self, label_id: str, counts: dict[str, int], session: Session) -> None:
         details = {name: str(count) for name, count in counts.items()}
