@@ -9,7 +9,7 @@ LABELS_AT_ONCE = 4
 
 
 async def look_after(parts: Parts) -> None:
-    """Have the rules of every label look at what they have not seen."""
+    """Have the rules of every label look at what they have not seen. One label's trouble ends the round, no other's."""
     room = asyncio.Semaphore(LABELS_AT_ONCE)
 
     async def one(label_id: str) -> None:
@@ -18,6 +18,6 @@ async def look_after(parts: Parts) -> None:
                 await running.run_label(parts.db, label_id, clock=parts.clock)
 
     behind = await running.labels_behind(parts.db, now=parts.clock())
-    failed = [found for found in await asyncio.gather(*map(one, behind), return_exceptions=True) if found]
-    for problem in failed:
-        raise problem
+    failed = [found for found in await asyncio.gather(*map(one, behind), return_exceptions=True) if found is not None]
+    if failed:
+        raise failed[0]

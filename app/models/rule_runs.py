@@ -110,7 +110,7 @@ class TestedOut(ApiModel):
 
 
 class RuleTestOut(ApiModel):
-    """What the rule makes of what is there, newest first. Only what it could apply to is listed.
+    """What the rule makes of what is there, newest first. Only what it would look at is listed.
 
     The same function decides that decides later, together with the label's other rules. What depends on the moment is
     not in it: the cool-down, the budget, and whether Meta restricts the account.
