@@ -95,9 +95,9 @@ class Interval(ApiModel):
     """A time of some days of the week."""
 
     days: Annotated[list[Weekday], Field(min_length=1, max_length=7, examples=[["mon", "tue"]])]
-    from_: Annotated[Minute, Field(alias="from")]
-    to: Annotated[Minute, Field(examples=["18:00"])]
-    """Not itself part of it. At or before `from`, it is of the next day."""
+    starts: Minute
+    ends: Annotated[Minute, Field(examples=["18:00"])]
+    """Not itself part of it. At or before `starts`, it is of the next day."""
 
 
 class Condition(ApiModel):
@@ -213,7 +213,7 @@ class RuleCreate(ApiModel):
 
     def stored(self) -> Doc:
         """As it is stored."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+        return self.model_dump(exclude_none=True)
 
 
 class RuleChange(ApiModel):
@@ -231,7 +231,7 @@ class RuleChange(ApiModel):
 
     def stored(self) -> Doc:
         """What was given, as it is stored."""
-        told = self.model_dump(by_alias=True, exclude_none=True)
+        told = self.model_dump(exclude_none=True)
         return {name: told[name] for name in self.model_fields_set}
 
 

@@ -257,7 +257,7 @@ MAKERS: dict[str, Maker] = {
 PLAIN: dict[str, str] = {
     **dict.fromkeys(("name", "text", "tags", "timezone", "country", "policy_version"), "words of the caller's own"),
     **dict.fromkeys(
-        ("words", "pattern", "hosts", "handles", "languages", "tag", "from", "to"), "what a rule looks for"
+        ("words", "pattern", "hosts", "handles", "languages", "tag", "starts", "ends"), "what a rule looks for"
     ),
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
     **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),

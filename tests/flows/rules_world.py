@@ -27,7 +27,7 @@ CONDITIONS: tuple[Doc, ...] = (
     {"kind": "first_contact"},
     {"kind": "language", "languages": ["de", "es"]},
     {"kind": "language", "languages": ["en", "und"], "negated": True},
-    {"kind": "hours", "hours": [{"days": ["mon", "wed", "fri", "sat"], "from": "06:00", "to": "19:00"}]},
+    {"kind": "hours", "hours": [{"days": ["mon", "wed", "fri", "sat"], "starts": "06:00", "ends": "19:00"}]},
     {"kind": "author", "handles": ["fan.7", "fan.8", "fan.9"]},
     {"kind": "spam", "score": 35},
     {"kind": "spam", "score": 60, "negated": True},

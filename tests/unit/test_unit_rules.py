@@ -20,7 +20,7 @@ from app.services.rules.facts import Facts
 from tests.unit.rules_makers import AT, HIDE, NOTIFY, REPLY, facts, one, rule
 
 TEXTS = st.text(alphabet="ab @#.!🔥❤️éЯ日\n", max_size=30)
-OFFICE = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "09:00", "to": "17:00"}
+OFFICE = {"days": ["mon", "tue", "wed", "thu", "fri"], "starts": "09:00", "ends": "17:00"}
 
 
 def holds(conditions: Doc, found: Facts) -> bool:
@@ -191,8 +191,8 @@ def test_hours_are_what_the_clock_on_the_wall_shows(quarter: int, zone: str) -> 
     """Over a year and its changes of the clock, in steps of 15 minutes; and by night, too."""
     at = datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")) + timedelta(minutes=15 * quarter)
     local = at.astimezone(ZoneInfo(zone))
-    day = OFFICE | {"days": ["sat", "sun"], "from": "02:00", "to": "03:30"}
-    night = {"days": ["fri"], "from": "22:00", "to": "02:30"}
+    day = OFFICE | {"days": ["sat", "sun"], "starts": "02:00", "ends": "03:30"}
+    night = {"days": ["fri"], "starts": "22:00", "ends": "02:30"}
     in_day = local.weekday() in (5, 6) and (2, 0) <= (local.hour, local.minute) < (3, 30)
     in_night = (local.weekday() == 4 and local.hour >= 22) or (
         local.weekday() == 5 and (local.hour, local.minute) < (2, 30)
@@ -213,7 +213,7 @@ def test_hours_are_what_the_clock_on_the_wall_shows(quarter: int, zone: str) -> 
 )
 def test_hours_over_the_change_of_the_clock(utc: str, inside: bool) -> None:
     """An hour that comes twice counts twice; what begins in one that is skipped begins after it."""
-    sundays = {"days": ["sun"], "from": "02:00", "to": "03:15"}
+    sundays = {"days": ["sun"], "starts": "02:00", "ends": "03:15"}
     at = datetime.fromisoformat(f"{utc}+00:00")
     assert holds(one("hours", hours=[sundays], timezone="Europe/Oslo"), facts(sent_at=at)) is inside
 
@@ -270,7 +270,7 @@ def test_any_pattern_is_taken_or_refused(pattern: str) -> None:
         {"conditions": one("emoji_only", words=["a"])},
         {"conditions": one("links", hosts_are="allowed")},
         {"conditions": one("spam", score=0)},
-        {"conditions": one("hours", hours=[{"days": ["mon"], "from": "9:00", "to": "17:00"}])},
+        {"conditions": one("hours", hours=[{"days": ["mon"], "starts": "9:00", "ends": "17:00"}])},
         {"conditions": one("hours", hours=[OFFICE], timezone="Mars/Base")},
         {"conditions": {"groups": [{"of": []}]}},
         {"conditions": {"groups": [{"of": [{"kind": "emoji_only"}], "groups": []}]}},

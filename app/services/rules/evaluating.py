@@ -195,7 +195,7 @@ def _language(told: Doc) -> Test:
 
 
 def _hours(told: Doc) -> Test:
-    hours = [Hours(frozenset(one["days"]), one["from"], one["to"]) for one in told["hours"]]
+    hours = [Hours(frozenset(one["days"]), one["starts"], one["ends"]) for one in told["hours"]]
     zone = told.get("timezone")
     return lambda facts: within(hours, facts.sent_at, ZoneInfo(zone or facts.timezone))
 
