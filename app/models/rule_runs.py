@@ -41,10 +41,11 @@ RunState = Literal["pending", "done", "skipped", "failed"]
 
 
 class RuleTest(ApiModel):
-    """A rule to try on what is there: one that is stored, or one that is not."""
+    """A rule to try on what is there: one that is stored, one that is not, or a stored one as it would be changed."""
 
     rule_id: Id | None = None
     rule: RuleCreate | None = None
+    """With `rule_id`, it is tried in that rule's place."""
     limit: Annotated[int, Field(ge=1, le=1000, strict=True, examples=[100])] = 100
     """How many messages or comments to look at, newest first."""
     cursor: Annotated[str, Field(max_length=500)] | None = None
@@ -52,8 +53,8 @@ class RuleTest(ApiModel):
 
     @model_validator(mode="after")
     def _has_one(self) -> "RuleTest":
-        if (self.rule is None) == (self.rule_id is None):
-            raise ValueError("needs either rule_id or rule")
+        if self.rule is None and self.rule_id is None:
+            raise ValueError("needs rule_id or rule")
         return self
 
 

@@ -22,7 +22,7 @@ from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
 from tests.house import PASSWORD, House, delivery, message_change
-from workers import jobs
+from workers import jobs, rules
 
 OF_SUPPORT = {"openSupportAccess"}
 """What only our support does."""
@@ -216,9 +216,14 @@ async def make_media(house: House, side: Side) -> list[str]:
 
 
 async def make_rules(house: House, side: Side) -> list[str]:
-    """Two rules."""
+    """Two rules; the first has acted twice."""
     wish = {"name": "A rule", "when": "message", "actions": [{"kind": "notify"}]}
     made = [await side.owner.post(f"{side.path}/rules", json=wish) for _ in range(2)]
+    told: Doc = {"ms": house.ms(), "fan": f"90000000{side.name}2", "account": side.account}
+    items = [message_change(f"m_{side.name}_rule{n}", **told) for n in range(2)]
+    (await house.deliver(delivery(*items, account=side.account))).raise_for_status()
+    await jobs.drain_waiting(house.worker)
+    await rules.look_after(house.worker)
     return [answer.raise_for_status().json()["id"] for answer in made]
 
 
@@ -268,6 +273,7 @@ PLAIN: dict[str, str] = {
     "slug": "a name in a space that all labels share, where each is told what is taken",
     "cursor": "tried by test_cursors_of_another_label",
     **dict.fromkeys(("hub.mode", "hub.verify_token", "hub.challenge"), "Meta's handshake"),
+    "saved_reply_id": "tried by test_rules_are_changed_by_whoever_saw_them, with the action that has it",
     "signed_request": "Meta's word about a person, by its signature",
 }
 """What is no id, and why."""

@@ -67,6 +67,7 @@ async def test_trying_changes_nothing_and_tells_no_text(desk: Desk) -> None:
     assert newest["conditions"] == [{"at": "of/0", "kind": "spam", "true": True}]
     assert "bait" in [reason["code"] for reason in newest["spam"]["reasons"]]
     assert "followers" not in str(whole)
+    assert (await desk.owner.post(f"/v1/labels/{desk.label_id}/rules/test", json={})).status_code == 422
     first = await desk.owner.post(f"/v1/labels/{desk.label_id}/rules/test", json={"rule": body, "limit": 3})
     assert first.json()["examined"] == 3 and first.json()["matched"] == 2
     assert {name: await desk.stored(name) for name in before} == before

@@ -49,15 +49,16 @@ async def try_rule(
     limit: int,
     now: datetime,
 ) -> Trial:
-    """Try the rule of this id, or an unsaved one, on the `limit` items before a place in the label's events.
+    """Try the rule of this id, or an unsaved one (in its place), on the `limit` items before a place in the events.
 
     Raises `NotFound`, and `InvalidInput` for what the label does not have.
     """
+    stored: Doc = {"_id": UNSAVED, "label_id": label_id, "version": 0}
     if rule_id is not None:
         stored = await need_rule(db, label_id, rule_id)
-    else:
-        stored = (body or {}) | {"_id": UNSAVED, "label_id": label_id, "version": 0}
-        await check_references(db, label_id, stored, at="/rule")
+    if body is not None:
+        stored |= body
+        await check_references(db, label_id, body, at="/rule")
     rules = await _beside(db, label_id, stored)
     place = before if before is not None else await events.head_of(db, label_id) + 1
     lowest = max(1, place - MOST_READ)
