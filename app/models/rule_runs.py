@@ -47,7 +47,7 @@ class RuleTest(ApiModel):
     rule: RuleCreate | None = None
     """With `rule_id`, it is tried in that rule's place."""
     limit: Annotated[int, Field(ge=1, le=1000, strict=True, examples=[100])] = 100
-    """How many messages or comments to look at, newest first."""
+    """How many messages or comments to look at, newest first; some fewer where one was told of twice."""
     cursor: Annotated[str, Field(max_length=500)] | None = None
     """The `next_cursor` of the answer before, to look further back."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db import Database, Doc
-from app.services import events
 from app.services.rules import store
 from app.services.rules.checking import check_references
 from app.services.rules.evaluating import Rule, Verdict, plan, prepared
@@ -14,9 +13,6 @@ from app.services.rules.facts import Facts
 from app.services.rules.loading import LOOKED_AT, items_of
 from app.services.rules.store import need_rule
 
-READ_AT_ONCE = 200
-MOST_READ = 10_000
-"""Events that one try looks at; most of a label's may be about something else."""
 UNSAVED = "rul_~"
 """Behind those of the same position, as it would be when it is made."""
 
@@ -60,19 +56,20 @@ async def try_rule(
         stored |= body
         await check_references(db, label_id, body, at="/rule")
     rules = await _beside(db, label_id, stored)
-    place = before if before is not None else await events.head_of(db, label_id) + 1
-    lowest = max(1, place - MOST_READ)
-    tried: list[Tried] = []
-    examined = 0
-    while place > lowest and examined < limit:
-        first = max(lowest, place - READ_AT_ONCE)
-        told = await events.after(db, label_id, first - 1, limit=place - first)
-        told = [event for event in told if event["type"] in LOOKED_AT][examined - limit :]
-        items = (await items_of(db, label_id, told, rules, now=now))[::-1]
-        examined += len(told)
-        place = told[0]["seq"] if examined >= limit else first
-        tried += await asyncio.to_thread(_verdicts, [item.facts for item in items], rules, stored["_id"])
-    return Trial(tried, examined, place if place > 1 else None)
+    told = await _events_before(db, label_id, before, limit=limit)
+    items = await items_of(db, label_id, told, rules, now=now)
+    facts = [item.facts for item in reversed(items)]
+    tried = await asyncio.to_thread(_verdicts, facts, rules, stored["_id"])
+    return Trial(tried, len(items), told[0]["seq"] if len(told) == limit else None)
+
+
+async def _events_before(db: Database, label_id: str, before: int | None, *, limit: int) -> list[Doc]:
+    """The last `limit` events before a place that rules look at, in their order: one walk of an index for each type."""
+    found: list[Doc] = []
+    for kind in sorted(LOOKED_AT):
+        query: Doc = {"label_id": label_id, "type": kind, "seq": {"$lt": before} if before else {"$gt": 0}}
+        found += await db.open("events").find(query).sort("seq", -1).limit(limit).to_list()
+    return sorted(found, key=lambda event: int(event["seq"]))[-limit:]
 
 
 async def _beside(db: Database, label_id: str, stored: Doc) -> list[Rule]:
