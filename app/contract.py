@@ -237,6 +237,7 @@ TAGS = [
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "comments", "description": "What is written below a label's posts, and what is done about it."},
     {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
+    {"name": "rules", "description": "What is done by itself with what fans write; a dry run shows it beforehand."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},
     {"name": "webhooks", "description": "What Meta calls."},

@@ -31,7 +31,7 @@ from app.models.features import Provider
 from app.services.vault.secrets import put_secret
 from app.settings import ApiSettings, S, WorkerSettings
 from tools import embedded
-from workers import jobs
+from workers import jobs, rules
 from workers import main as worker_main
 
 APP_ID, APP_SECRET = "1000000000000077", "soundops-test-app-secret-01"
@@ -257,6 +257,7 @@ class House:
     async def work(self) -> None:
         """Do everything that is due, once, as a worker's sweep would."""
         await jobs.drain_waiting(self.worker)
+        await rules.look_after(self.worker)
         await asyncio.gather(*await jobs.start_due(self.worker))
 
     async def receive(self, *items: Doc) -> None:

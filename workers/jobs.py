@@ -88,6 +88,8 @@ class Parts:
     audit: Audit
     clock: Clock
     rung: asyncio.Event = field(default_factory=asyncio.Event)
+    placed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when this process has added events that rules may look at."""
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPERATIONS_AT_ONCE))
     running: set[str] = field(default_factory=set)

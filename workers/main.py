@@ -31,7 +31,7 @@ from app.services.connections import tending
 from app.services.vault.private_ring import open_private_ring
 from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
-from workers import jobs, vault_schedule
+from workers import jobs, rules, vault_schedule
 from workers.jobs import Parts
 
 log = get_logger(__name__)
@@ -52,6 +52,7 @@ async def run(settings: WorkerSettings) -> None:
     """Work until told to stop (SIGTERM, SIGINT): then claim nothing more, finish what runs, and end."""
     parts = open_parts(settings)
     faults.arm(settings.kill_at, after=settings.kill_after)
+    parts.db.placed = lambda label_id: _placed(parts, label_id)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -60,6 +61,7 @@ async def run(settings: WorkerSettings) -> None:
     log.info("worker started", worker=parts.worker_id)
     loops = [
         asyncio.create_task(_forever(lambda: jobs.drain_waiting(parts), settings.sweep_s, parts.rung)),
+        asyncio.create_task(_forever(lambda: rules.look_after(parts), settings.sweep_s, parts.placed)),
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
         asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
@@ -85,7 +87,6 @@ def open_parts(settings: WorkerSettings) -> Parts:
     """Open everything a worker needs. Raises `BadRing`."""
     db = Database(settings.mongodb_url.get_secret_value())
     doorbell = bell.open_bell(settings.redis_url.get_secret_value())
-    db.placed = doorbell.ring_stream
     http = httpx.AsyncClient(
         timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False, cookies=CookieJar(TAKES_NO_COOKIES)
     )
@@ -127,6 +128,12 @@ def open_parts(settings: WorkerSettings) -> Parts:
         audit=Audit(db, derive(settings, "audit")),
         clock=utc_now,
     )
+
+
+def _placed(parts: Parts, label_id: str) -> None:
+    """The label has new events: tell the streams of every process, and our rules."""
+    parts.bell.ring_stream(label_id)
+    parts.placed.set()
 
 
 async def _listen(parts: Parts) -> None:

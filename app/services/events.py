@@ -37,6 +37,8 @@ Type = Literal[
     "connection.expiring",
     "connection.disconnected",
     "vault.envelope_broken",
+    "rule.notified",
+    "rule.paused",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

@@ -22,7 +22,7 @@ from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
 from tests.house import PASSWORD, House, delivery, message_change
-from workers import jobs
+from workers import jobs, rules
 
 OF_SUPPORT = {"openSupportAccess"}
 """What only our support does."""
@@ -257,6 +257,23 @@ async def make_media(house: House, side: Side) -> list[str]:
     return [one["media"]["provider_id"] for one in await side.listed("/comments")][:1]
 
 
+async def make_rules(house: House, side: Side) -> list[str]:
+    """Two rules; the first has acted twice."""
+    wish = {"name": "A rule", "when": "message", "actions": [{"kind": "notify"}]}
+    made = [await side.owner.post(f"{side.path}/rules", json=wish) for _ in range(2)]
+    told: Doc = {"ms": house.ms(), "fan": f"90000000{side.name}2", "account": side.account}
+    items = [message_change(f"m_{side.name}_rule{n}", **told) for n in range(2)]
+    (await house.deliver(delivery(*items, account=side.account))).raise_for_status()
+    await jobs.drain_waiting(house.worker)
+    await rules.look_after(house.worker)
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
+async def make_connection_lists(house: House, side: Side) -> list[str]:
+    """Ids of connections, where several may stand."""
+    return side.ids["connection_id"][:1]
+
+
 Maker = Callable[[House, Side], Awaitable[list[str]]]
 MAKERS: dict[str, Maker] = {
     "label_id": make_labels,
@@ -285,6 +302,8 @@ MAKERS: dict[str, Maker] = {
     "media_id": make_media,
     "ids": make_comments,
     "unhideComment.comment_id": made_before,
+    "rule_id": make_rules,
+    "connection_ids": make_connection_lists,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }
@@ -293,6 +312,7 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(
         ("name", "text", "tags", "tag", "q", "timezone", "country", "policy_version"), "words of the caller's own"
     ),
+    **dict.fromkeys(("words", "pattern", "hosts", "handles", "languages", "starts", "ends"), "what a rule looks for"),
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
     **dict.fromkeys(("password", "current_password", "totp", "client_secret"), "a secret: who has it is its owner"),
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
@@ -307,6 +327,7 @@ PLAIN: dict[str, str] = {
     "cursor": "tried by test_cursors_of_another_label",
     **dict.fromkeys(("hub.mode", "hub.verify_token", "hub.challenge"), "Meta's handshake"),
     "last_event_id": "a place in a label's stream: tests/api/test_api_stream.py has another label's",
+    "saved_reply_id": "tried by test_rules_are_changed_by_whoever_saw_them, with the action that has it",
     "signed_request": "Meta's word about a person, by its signature",
 }
 """What is no id, and why."""

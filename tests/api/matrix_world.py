@@ -281,6 +281,24 @@ async def many_comments(world: World, side: Side, call: Call) -> Call:
     return replace(call, body=call.body | {"ids": side.ids["comment_id"]})
 
 
+def a_rule(side: Side) -> Doc:
+    """One that names an account and a person wherever a rule can."""
+    account = {"kind": "account", "connection_ids": side.ids["connection_id"][:1]}
+    conditions = {"of": [account], "groups": [{"of": [account]}]}
+    assign = {"kind": "assign", "assignee": side.ids["assignee"][0]}
+    return {"name": "A rule", "when": "message", "conditions": conditions, "actions": [assign]}
+
+
+async def whole_rule(world: World, side: Side, call: Call) -> Call:
+    """With something at each of its places."""
+    return replace(call, body=a_rule(side))
+
+
+async def tried_rule(world: World, side: Side, call: Call) -> Call:
+    """One that is stored, as it would be."""
+    return replace(call, body={"rule_id": side.ids["rule_id"][0], "rule": a_rule(side)})
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -306,6 +324,9 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "receiveMetaDataDeletion": signed_by_meta,
     "unhideComment": hidden_comment,
     "actOnComments": many_comments,
+    "createRule": whole_rule,
+    "changeRule": whole_rule,
+    "testRule": tried_rule,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

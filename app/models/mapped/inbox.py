@@ -98,6 +98,8 @@ COLLECTIONS = (
         export=("author", "content", "media", "sent_at"),
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True),
+            Index(up("label_id", "connection_id", "author.provider_id", "_id")),
+            Index(up("label_id", "content.same", "_id"), present="content.same"),
             Index(newest("sent_at")),
             Index(newest("sent_at", of="media.provider_id")),
             Index(newest("sent_at", of="connection_id")),

@@ -31,6 +31,7 @@ COLLECTIONS = (
         indexes=(
             Index(up("label_id", "key"), unique=True),
             Index(up("label_id", "seq"), unique=True, present="seq"),
+            Index(up("label_id", "type", "seq"), present="seq"),
             Index(up("label_id", "unplaced"), present="unplaced"),
             Index(up("unplaced"), present="unplaced"),
             EXPIRES,

@@ -34,6 +34,7 @@ from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.bulk import write_all
 from app.services.operations import GiveUp, InDoubt, TryAgain
+from app.services.rules.standing import STOPPED, is_stopped
 
 T = TypeVar("T")
 UNTOLD = "The worker was interrupted, and Meta does not tell what happened."
@@ -139,6 +140,8 @@ async def _hindered(deed: Deed) -> Doc | None:
         return await deed.end("done")
     if reason:
         await deed.fail((reason, "It was possible when it was decided, and is not any more."))
+    if await is_stopped(deed.hands.db, deed.action["label_id"], deed.action["by"]):
+        await deed.fail(STOPPED)
     paused_until = deed.connection.get("rule_replies_paused_until")
     by_rule = deed.action["by"]["kind"] == "rule" and deed.name in WITH_TEXT
     if by_rule and paused_until and now < paused_until:

@@ -14,6 +14,7 @@ from app.ids import new_id
 from app.models.comments import CommentKind
 from app.models.data_map import CONTENT_LIFE
 from app.services.inbox.words import tokens
+from app.services.rules.texts import same_text
 
 NOT_THERE = {"$exists": False}
 
@@ -47,7 +48,7 @@ def key_of(connection: Doc, provider_id: str) -> Doc:
 def upsert(connection: Doc, seen: Seen) -> UpdateOne:
     """Store a comment that is new, and lower the times of one that is not."""
     fresh = _shell(connection) | _shape(seen) | ({} if seen.own else {"unanswered": True})
-    fresh |= {"status": "visible", "content": _content(seen)}
+    fresh |= {"status": "visible", "content": _content(connection, seen)}
     fresh |= {} if "checked_at" in seen.more else {"checked_at": seen.at}
     lowest = {"sent_at": seen.at, "expires_at": seen.at + CONTENT_LIFE}
     update: Doc = {"$setOnInsert": fresh, "$min": lowest, "$inc": {"version": 1}}
@@ -69,7 +70,7 @@ def completions(connection: Doc, seen: Seen) -> list[UpdateOne]:
 def words(connection: Doc, seen: Seen) -> UpdateOne:
     """These are the comment's words, unless it was deleted, or later ones are known."""
     older = {"deleted_at": NOT_THERE, "content.rank": {"$not": {"$gte": seen.rank}}}
-    changed: Doc = {f"content.{name}": value for name, value in _content(seen).items()}
+    changed: Doc = {f"content.{name}": value for name, value in _content(connection, seen).items()}
     changed |= {"edited_at": seen.edited_at} if seen.edited_at else {}
     return UpdateOne(key_of(connection, seen.provider_id) | older, {"$set": changed, "$inc": {"version": 1}})
 
@@ -110,5 +111,6 @@ def _shape(seen: Seen) -> Doc:
     }
 
 
-def _content(seen: Seen) -> Doc:
-    return {"text": seen.text, "words": tokens(seen.text or ""), "rank": seen.rank}
+def _content(connection: Doc, seen: Seen) -> Doc:
+    said: Doc = {"text": seen.text, "words": tokens(seen.text or ""), "rank": seen.rank}
+    return said | same_text(connection["label_id"], seen.text)

@@ -116,6 +116,7 @@ class Eraser:
             await operations.cancel(self.db, label_id, kind="send_reply", targets=unsent, now=self.now, session=session)
             for name in ("messages", "notes"):
                 await self.db.open(name).delete_many(query, session=session)
+            await self._runs(label_id, [message_id for message_id, _ in messages], session)
         conversations = await self._delete("conversations")(label_id, ids, session)
         return conversations | {"messages": len(messages), "notes": notes}
 
@@ -124,9 +125,15 @@ class Eraser:
             if not self.apply:
                 return {name: len(ids)}
             query = {"label_id": label_id, "_id": {"$in": ids}}
+            await self._runs(label_id, ids, session)
             return {name: (await self.db.open(name).delete_many(query, session=session)).deleted_count}
 
         return work
+
+    async def _runs(self, label_id: str, targets: list[str], session: Session) -> None:
+        """What rules noted about these: it remembers, as a hash, whose they were."""
+        query = {"label_id": label_id, "target": {"$in": targets}}
+        await self.db.open("rule_runs").delete_many(query, session=session)
 
     async def _record(self, label_id: str, counts: dict[str, int], session: Session) -> None:
         details = {name: str(count) for name, count in counts.items()}

@@ -14,6 +14,7 @@ READ_WITH: dict[str, Permission] = {
     "message": "inbox:read",
     "conversation": "inbox:read",
     "comment": "comments:read",
+    "rule": "rules:read",
     "connection": "connections:read",
     "vault": "connections:read",
 }
