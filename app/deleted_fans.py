@@ -55,7 +55,7 @@ def read(lines: Iterable[str]) -> Listed:
 async def erase(db: Database, audit: Audit, listed: Listed, *, apply: bool) -> tuple[int, str]:
     """Do it; the exit status, and sentences that say what was done. They name no id."""
     found = await Eraser(db, audit, apply, utc_now()).erase(listed.fans)
-    names = ("conversations", "messages", "comments", "parked_changes", "webhook_inbox")
+    names = ("conversations", "messages", "notes", "comments", "parked_changes", "webhook_inbox")
     counts = ", ".join(f"{name} {found.counts[name]}" for name in names)
     head = f"{len(listed.fans)} ids; {listed.bad_lines} lines hold none.\n"
     if apply:

@@ -327,7 +327,6 @@ PLAIN: dict[str, str] = {
     "cursor": "tried by test_cursors_of_another_label",
     **dict.fromkeys(("hub.mode", "hub.verify_token", "hub.challenge"), "Meta's handshake"),
     "last_event_id": "a place in a label's stream: tests/api/test_api_stream.py has another label's",
-    "saved_reply_id": "tried by test_rules_are_changed_by_whoever_saw_them, with the action that has it",
     "signed_request": "Meta's word about a person, by its signature",
 }
 """What is no id, and why."""

@@ -65,7 +65,7 @@ async def test_all_of_a_fan_goes_everywhere(house: House) -> None:
     assert counts == {"conversations": 2, "messages": 0, "comments": 2, "parked_changes": 2, "webhook_inbox": 1}
     listed = Listed([GONE, "800000000000001"], 0)
     status, told = await erase(house.db, house.api.audit, listed, apply=False)
-    line = "in 2 labels: conversations 2, messages 6, comments 2, parked_changes 2, webhook_inbox 1"
+    line = "in 2 labels: conversations 2, messages 6, notes 0, comments 2, parked_changes 2, webhook_inbox 1"
     assert status == 0 and f"To be erased, {line}." in told and await everything(house) == before
     status, told = await erase(house.db, house.api.audit, listed, apply=True)
     assert status == 0 and f"Erased, {line}." in told and GONE not in told
@@ -74,9 +74,11 @@ async def test_all_of_a_fan_goes_everywhere(house: House) -> None:
     assert {name: len(after[name]) for name in OF_FANS} == {name: len(before[name]) // 2 for name in OF_FANS}
     for label in labels:
         rows = await house.db.open("audit_log").find({"label_id": label, "action": "fan.erased_by_list"}).to_list()
-        assert GONE not in str(rows) and {"conversations": "1", "messages": "3"} in [row["details"] for row in rows]
+        assert GONE not in str(rows) and {"conversations": "1", "messages": "3", "notes": "0"} in [
+            row["details"] for row in rows
+        ]
     assert (
-        "labels: conversations 0, messages 0, comments 0, parked_changes 0, webhook_inbox 0"
+        "labels: conversations 0, messages 0, notes 0, comments 0, parked_changes 0, webhook_inbox 0"
         in ((await erase(house.db, house.api.audit, listed, apply=True))[1])
     )
     await house.work()

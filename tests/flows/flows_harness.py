@@ -16,6 +16,7 @@ from app.clock import from_ms, utc_now
 from app.db import Doc
 from app.models.base import rfc3339
 from app.models.data_map import CONTENT_LIFE, DATA_MAP, EXPIRING
+from app.services.audit import By
 from tests.house import ACCOUNT, FAN, House, delivery
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -234,6 +235,13 @@ class Meta:
     async def fault(self, fault: str, path: str = "", **more: Any) -> None:
         """Queue a fault for the next calls whose path matches."""
         await self.control("POST", "/faults", match={"path": path}, fault=fault, **more)
+
+
+async def standing_rule(house: House, label_id: str, rule_id: str) -> By:
+    """A rule that stands, so that what it has decided is done; who acts, then."""
+    key, stands = {"_id": rule_id, "label_id": label_id}, {"$set": {"enabled": True}}
+    await house.db.open("rules").update_one(key, stands, upsert=True)
+    return By("rule", rule_id, None, None)
 
 
 @asynccontextmanager

@@ -5,19 +5,18 @@ from datetime import timedelta
 import pytest
 
 from app.db import Doc
-from app.services.audit import By
 from app.services.comments.actions import queue_action
 from tests.flows.comments_harness import MEDIA, after_work, ask, by_provider, done, fan_comments, log_of
-from tests.flows.flows_harness import Desk, Meta, pass_by, places_of
+from tests.flows.flows_harness import Desk, Meta, pass_by, places_of, standing_rule
 from tests.house import eventually
 
 DAY = timedelta(days=1)
-RULE = By("rule", "rul_1", None, None)
 
 
 async def by_rule(desk: Desk, comment_id: str, action: str, text: str | None = None, *, key: str = "rule:1") -> Doc:
     """Have a rule ask for an action; the operation."""
-    told: Doc = {"action": action, "text": text, "by": RULE, "reason": "spam", "intent": key}
+    by = await standing_rule(desk.house, desk.label_id, "rul_1")
+    told: Doc = {"action": action, "text": text, "by": by, "reason": "spam", "intent": key}
     found = await queue_action(desk.house.db, desk.label_id, comment_id, **told, now=desk.house.clock())
     return {"id": found["_id"]}
 

@@ -11,7 +11,7 @@ from app.services.audit import By
 from app.services.inbox import replies
 from app.services.inbox.outgoing import Outgoing
 from tests.flows.facebook_harness import NIGHTJAR, NIGHTJAR_IG
-from tests.flows.flows_harness import Desk, Meta, pass_by
+from tests.flows.flows_harness import Desk, Meta, pass_by, standing_rule
 from tests.flows.sending_harness import IMAGE, WAYS, Talk, talk, talk_by
 from tests.house import House, eventually
 
@@ -20,7 +20,7 @@ OWN_POST = "18000000000000001"
 BUTTONS = [{"title": "Tour", "payload": "TOUR"}, {"title": "Merch", "payload": "MERCH"}]
 LOOKS_BEFORE_THE_CALL = 9
 """How often a worker looks at its clock before it calls Meta, from zero on."""
-RULE = By("rule", "rul_01k9zv3t5w8x2m4c6d7f9g1h3j", None, None)
+RULE = "rul_01k9zv3t5w8x2m4c6d7f9g1h3j"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -117,18 +117,19 @@ async def test_a_rule_is_no_human_agent(live_desk: Desk, meta: Meta) -> None:
             now=house.clock(),
         )
 
-    for by in (RULE, By("client", "cli_1", None, None), By("system", "soundops", None, None)):
+    rule = await standing_rule(house, live_desk.label_id, RULE)
+    for by in (rule, By("client", "cli_1", None, None), By("system", "soundops", None, None)):
         with pytest.raises(HumanAgentNotAllowed):
             await queue(by, human_agent=True)
-    queued = await queue(RULE, human_agent=False)
+    queued = await queue(rule, human_agent=False)
     forged = {"_id": queued["_id"], "label_id": live_desk.label_id}
     await house.db.open("messages").update_one(forged, {"$set": {"human_agent": True}})
     pass_by(house, timedelta(minutes=6))
     with pytest.raises(ReplyWindowClosed):
-        await queue(RULE, human_agent=False)
+        await queue(rule, human_agent=False)
     message, operation = await found.after_work({"id": queued["_id"], "operation_id": queued["operation_id"]})
     assert (message["state"], operation["problem"]["code"]) == ("failed", "reply_window_closed")
-    assert message["sent_by"] == {"kind": "rule", "id": RULE.id}
+    assert message["sent_by"] == {"kind": "rule", "id": RULE}
     assert await meta.texts_sent() == []
 
 
@@ -137,8 +138,9 @@ async def test_our_own_echoes_make_no_new_messages(live_desk: Desk, meta: Meta) 
     house = live_desk.house
     found = await talk(live_desk)
     place = (house.db, live_desk.label_id, found.conversation_id)
+    rule = await standing_rule(house, live_desk.label_id, RULE)
     await replies.queue_reply(
-        *place, content=Outgoing(text="By a rule"), by=RULE, human_agent=False, intent=None, now=house.clock()
+        *place, content=Outgoing(text="By a rule"), by=rule, human_agent=False, intent=None, now=house.clock()
     )
     await house.work()
     await found.send(IMAGE)

@@ -88,18 +88,7 @@ async def begin(
     await db.open("connections").update_one(
         place, {"$set": revoked, "$unset": unset, "$inc": {"version": 1}}, session=session
     )
-    ended = await operations.end_of_connection(
-        db,
-        label_id,
-        connection_id,
-        but=operation["_id"],
-        code="disconnected",
-        detail="The account was disconnected.",
-        now=now,
-        session=session,
-    )
-    unsent = [one["target"] for one in ended if one["kind"] == "send_reply"]
-    await replies.end_queued(db, label_id, unsent, problem="disconnected", session=session)
+    await _end_operations(db, fresh, but=operation["_id"], now=now, session=session)
     details = {"reason": reason}
     await audit.record(
         by,
@@ -115,6 +104,21 @@ async def begin(
     event = Event(label_id, f"connection:{connection_id}:disconnecting", "connection.changed", connection_id, now)
     await append(db, [event], session=session)
     return operation
+
+
+async def _end_operations(db: Database, connection: Doc, *, but: str, now: datetime, session: Session) -> None:
+    ended = await operations.end_of_connection(
+        db,
+        connection["label_id"],
+        connection["_id"],
+        but=but,
+        code="disconnected",
+        detail="The account was disconnected.",
+        now=now,
+        session=session,
+    )
+    unsent = [one["target"] for one in ended if one["kind"] == "send_reply"]
+    await replies.end_queued(db, connection["label_id"], unsent, problem="disconnected", session=session)
 
 
 async def begin_all(db: Database, audit: Audit, label_id: str, *, reason: Reason, by: By, now: datetime) -> bool:
