@@ -137,7 +137,8 @@ def _comments(verdict: Verdict, traffic: Traffic, place: str, rows: list[tuple[s
 
 def _events(verdict: Verdict, traffic: Traffic, everything: dict[str, list[Doc]]) -> None:
     about = {doc["_id"]: doc["provider_id"] for name in ("messages", "comments") for doc in everything[name]}
-    found = Counter((doc["type"], about.get(doc["target"], doc["target"])) for doc in everything["events"])
+    told = [doc for doc in everything["events"] if not doc["key"].startswith("conversation:")]  # of fans' names
+    found = Counter((doc["type"], about.get(doc["target"], doc["target"])) for doc in told)
     found = Counter({key: count for key, count in found.items() if key[0] != "connection.changed"})
     _count(verdict, "event", traffic.events(), found)
 
