@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.models.drills import Point
 from tests.faults.plant import plant
 from tests.faults.send_run import POINTS, SETTINGS, send_run, table
@@ -11,6 +13,7 @@ NEVER_CALLED: Point = "before_call"
 """Here the intent is written and the call not made: nobody can know, so such a reply stays in doubt."""
 
 
+@pytest.mark.timeout(300)
 def test_a_reply_is_sent_at_most_once_wherever_the_worker_dies(tmp_path: Path) -> None:
     with plant(tmp_path, **SETTINGS) as running:
         outcomes = send_run(running, sends=SENDS, seed=5)
