@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, Strict, WithJsonSchema
 
 T = TypeVar("T")
 Doc = dict[str, Any]
@@ -30,6 +30,10 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """An instant in UTC."""
+
+
+Flag = Annotated[bool, Strict()]
+"""True or false and nothing that looks like it."""
 
 
 def left_out() -> Any:

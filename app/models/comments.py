@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models.base import ApiModel, Doc, Instant, Page, left_out
+from app.models.base import ApiModel, Doc, Flag, Instant, Page, left_out
 from app.models.comment_actions import CommentAction, possible
 
 CommentKind = Literal["comment", "mention"]
@@ -31,7 +31,7 @@ class MediaOut(ApiModel):
 class CommentChange(ApiModel):
     """What the team notes about a comment; what is left out stays."""
 
-    flagged: bool = Field(default_factory=left_out)
+    flagged: Flag = Field(default_factory=left_out)
     """Whether somebody should look at it."""
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from app.models.base import ApiModel, Doc, Instant, Page, left_out
+from app.models.base import ApiModel, Doc, Flag, Instant, Page, left_out
 from app.models.reply_window import human_agent_until, window_closes_at
 
 ConversationStatus = Literal["open", "snoozed", "closed"]
@@ -110,5 +110,5 @@ class ConversationChange(ApiModel):
 class ReadCreate(ApiModel):
     """What else is to happen when the team has read."""
 
-    receipt: bool = False
+    receipt: Flag = False
     """Whether the fan is to see it too, where Meta shows that. It is tried once."""

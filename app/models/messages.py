@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.base import ApiModel, Doc, Flag, Instant, Page
 from app.models.public_address import LONGEST, public_https
 
 LONGEST_TEXT = 2000
@@ -62,7 +62,7 @@ class MessageCreate(ApiModel):
     """Buttons under a text."""
     reply_to: Annotated[str, Field(max_length=300)] | None = None
     """The provider's id (`provider_id`) of the message that this one answers."""
-    human_agent: bool = False
+    human_agent: Flag = False
     """A person answers between 24 hours and 7 days after the fan wrote. Refused of API clients."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.models.base import ApiModel, Doc, Instant, Page, left_out
+from app.models.base import ApiModel, Doc, Flag, Instant, Page, left_out
 from app.models.labels import TimeZone
 
 TEXT_BYTES = 1000
@@ -104,7 +104,7 @@ class Condition(ApiModel):
     """One thing that is true of a message or comment, or not. Only the fields that its `kind` has may be given."""
 
     kind: Annotated[ConditionKind, Field(examples=["emoji_only"])]
-    negated: bool = False
+    negated: Flag = False
     """True when the rest is not."""
     words: Annotated[list[Word], Field(min_length=1, max_length=50)] | None = None
     """Of `words`. Case does not matter; of an entry of several words all must be there."""
@@ -143,7 +143,7 @@ class ConditionGroup(ApiModel):
     """Conditions that count as one."""
 
     match: Match = "all"
-    negated: bool = False
+    negated: Flag = False
     of: Annotated[list[Condition], Field(min_length=1, max_length=20)]
 
 
@@ -178,7 +178,8 @@ class Action(ApiModel):
 
 
 class Budget(ApiModel):
-    """How much a rule may do. When it is used up, the rule is paused until somebody enables it again."""
+    """How many actions a rule may do. When they are used up, it is paused until somebody enables it again, which begins
+    the count anew."""
 
     per_hour: Annotated[int, Field(ge=1, le=100_000, strict=True, examples=[200])] = 200
     per_day: Annotated[int, Field(ge=1, le=1_000_000, strict=True, examples=[1000])] = 1000
@@ -193,14 +194,14 @@ class RuleCreate(ApiModel):
     """A new rule. Rules answer as a machine: none can use the human-agent window."""
 
     name: Name
-    enabled: bool = True
+    enabled: Flag = True
     when: When
     """`message` is any message, `story_reply` only an answer to a story."""
     conditions: Conditions = Field(default_factory=Conditions)
     actions: Actions
     position: Position = 100
     """Rules are asked in this order."""
-    stop: bool = False
+    stop: Flag = False
     """Whether a match keeps the rules behind it from looking."""
     cool_down_hours: CoolDown = 24
     """For how long the rule does not answer the same fan again."""
@@ -216,23 +217,31 @@ class RuleCreate(ApiModel):
         return self.model_dump(exclude_none=True)
 
 
+class BudgetChange(ApiModel):
+    """What to change of it; what is left out stays."""
+
+    per_hour: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default_factory=left_out)
+    per_day: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(default_factory=left_out)
+
+
 class RuleChange(ApiModel):
     """What to change; what is left out stays. `enabled: true` also lets a paused rule go on."""
 
     name: Name = Field(default_factory=left_out)
-    enabled: bool = Field(default_factory=left_out)
+    enabled: Flag = Field(default_factory=left_out)
     when: When = Field(default_factory=left_out)
     conditions: Conditions = Field(default_factory=left_out)
     actions: Actions = Field(default_factory=left_out)
     position: Position = Field(default_factory=left_out)
-    stop: bool = Field(default_factory=left_out)
+    stop: Flag = Field(default_factory=left_out)
     cool_down_hours: CoolDown = Field(default_factory=left_out)
-    budget: Budget = Field(default_factory=left_out)
+    budget: BudgetChange = Field(default_factory=left_out)
 
     def stored(self) -> Doc:
         """What was given, as it is stored."""
         told = self.model_dump(exclude_none=True)
-        return {name: told[name] for name in self.model_fields_set}
+        changes = {name: told[name] for name in self.model_fields_set}
+        return changes | ({"budget": self.budget.model_dump(exclude_unset=True)} if "budget" in changes else {})
 
 
 class RulePause(ApiModel):

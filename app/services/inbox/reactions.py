@@ -15,6 +15,7 @@ from app.services.inbox.conversations import need_conversation, need_message
 from app.services.inbox.replies import check
 
 HEARTS = ("❤", "❤️")
+JOINER, FLAG_LETTERS = "\u200d", frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 KEYCAP = "\u20e3"
 
 
@@ -70,11 +71,22 @@ async def _operation(db: Database, message: Doc, number: int, *, now: datetime, 
     )
 
 
+def _drawn(emoji: str, kinds: list[str]) -> int:
+    """How many pictures it is: what is joined is one, and so are a flag's two letters and a key's cap."""
+    letters = sum(sign in FLAG_LETTERS for sign in emoji)
+    pictures = [
+        place
+        for place, kind in enumerate(kinds)
+        if kind == "So" and emoji[place] not in FLAG_LETTERS and (place == 0 or emoji[place - 1] != JOINER)
+    ]
+    return len(pictures) + (letters + 1) // 2 + emoji.count(KEYCAP)
+
+
 def _check_emoji(emoji: str, *, only_hearts: bool) -> None:
     if only_hearts and emoji not in HEARTS:
         raise InvalidInput(errors=(FieldError("/emoji", "must be the heart: through Facebook Meta takes no other"),))
     kinds = [unicodedata.category(sign) for sign in emoji]
-    drawn = "So" in kinds or KEYCAP in emoji
+    drawn = _drawn(emoji, kinds) == 1
     worded = any(kind[0] in "LZ" or kind in ("Cc", "Cs", "Co", "Cn") for kind in kinds)
     if worded or not drawn:
         raise InvalidInput(errors=(FieldError("/emoji", "must be one emoji"),))

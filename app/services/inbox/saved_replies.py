@@ -56,8 +56,13 @@ async def change(
 
 
 async def delete(db: Database, label_id: str, reply_id: str, *, versions: list[int] | None) -> None:
-    """Take it away, if it still is of one of the `versions` seen. Raises `NotFound`, `StaleVersion`."""
+    """Take it away, if it still is of one of the `versions` seen and no rule sends it.
+
+    Raises `NotFound`, `StaleVersion`, `Conflict`.
+    """
     await need(db, label_id, reply_id)
+    if await db.open("rules").find_one({"label_id": label_id, "actions.saved_reply_id": reply_id}, {"_id": 1}):
+        raise Conflict("A rule sends this saved reply: change the rule first")
     if (await db.open("saved_replies").delete_one(_key(label_id, reply_id, versions))).deleted_count == 0:
         raise StaleVersion
 

@@ -210,7 +210,7 @@ async def _what_happened(work: _Work) -> Doc:
     await outcomes.set_state(hands.db, message, "unknown")
     asked = hands.clock() - message["calling_at"]
     later = next((message["calling_at"] + wait for wait in LOOK_AGAIN if wait > asked), None)
-    raise InDoubt(later, "The worker was interrupted while it sent; Meta does not show the message.")
+    raise InDoubt(later, "Whether it went out is not known; Meta does not show it (yet).")
 
 
 async def _mark(work: _Work) -> Eligibility:

@@ -51,6 +51,18 @@ class Outcome:
     operation_id: str | None = None
 
 
+NOT_ANSWERED = Outcome("skipped", "not_possible", "not_answered")
+"""What becomes of closing a conversation whose fan the same run did not answer: nobody would see it any more."""
+
+
+class _NameComes(Exception):
+    """The fan has just written for the first time, and their name is being fetched."""
+
+
+class _ValueMissing(Exception):
+    """A saved reply has a place that nothing fills."""
+
+
 def key_of(run: Doc, place: int) -> str:
     """The natural key of an effect; a rule may have several tags, and one of each other action."""
     action = run["actions"][place]
@@ -122,16 +134,32 @@ async def _act_on(db: Database, run: Doc, rule: Doc | None, rest: set[str], *, c
     Whoever dies before that asks for the same again, which is the same intent. What is done here is noted with it.
     """
     outcomes: Doc = {}
+    states = [action["state"] for action in run["actions"]]
     try:
         for place, action in enumerate(run["actions"]):
-            if action["state"] == "pending" and (outcome := await _act(db, run, place, rule, rest, now=clock())):
-                outcomes |= _noted(place, outcome)
+            if action["state"] != "pending":
+                continue
+            outcome: Outcome | None = NOT_ANSWERED
+            if action["kind"] != "close" or not _is_unanswered(run, states):
+                outcome = await _act(db, run, place, rule, rest, now=clock())
+            states[place] = outcome.state if outcome else "done"
+            outcomes |= _noted(place, outcome) if outcome else {}
+    except _NameComes:
+        await _put_off(db, run, now=clock())
+        return
     except Exception:  # one run's edge: the next must not wait for a person
         log.exception("a rule's action was broken off", run=run["_id"])
         await _put_off(db, run, now=clock())
         return
-    update: Doc = {"$unset": {"due_at": ""}} | ({"$set": outcomes} if outcomes else {})
+    over = ["due_at", *(["answered_at"] if _is_unanswered(run, states) else [])]  # the next message may be answered
+    update: Doc = {"$unset": dict.fromkeys(over, "")} | ({"$set": outcomes} if outcomes else {})
     await db.open("rule_runs").update_one(_this(run), update)
+
+
+def _is_unanswered(run: Doc, states: Sequence[RunState]) -> bool:
+    """Whether the run was to answer, and did not."""
+    answers = [state for action, state in zip(run["actions"], states, strict=True) if action["kind"] in REPLIES]
+    return bool(answers) and all(state in ("skipped", "failed") for state in answers)
 
 
 async def _act(
@@ -148,6 +176,8 @@ async def _act(
         return await _DOINGS[action["kind"]](db, run, place, told, now)
     except NotFound:
         return Outcome("skipped", "item_gone")
+    except _ValueMissing:
+        return Outcome("skipped", "not_possible", "variable_missing")
     except Problem as problem:
         return Outcome("skipped", "not_possible", problem.code)
 
@@ -256,13 +286,16 @@ async def _reply(db: Database, run: Doc, place: int, told: Doc, now: datetime) -
 
 
 async def _words(db: Database, run: Doc, told: Doc, *, now: datetime) -> str:
-    """What to say. Raises `NotFound`, and `Conflict` for a saved reply that has a place which nothing fills."""
+    """What to say. Raises `NotFound`, `_ValueMissing`, and `_NameComes` once."""
     if told.get("text"):
         return str(told["text"])
     saved = await saved_replies.need(db, run["label_id"], told["saved_reply_id"])
-    rendered = rendering.render(saved["text"], await _values(db, run, now=now))
+    values = await _values(db, run, now=now)
+    if run["attempts"] == 0 and "{{fan." in saved["text"] and not (values["fan.name"] or values["fan.username"]):
+        raise _NameComes
+    rendered = rendering.render(saved["text"], values)
     if rendered.missing or not rendered.text.strip():
-        raise Conflict
+        raise _ValueMissing
     return rendered.text
 
 

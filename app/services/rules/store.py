@@ -99,6 +99,7 @@ async def change_rule(
     """
     rule = await need_rule(db, label_id, rule_id)
     await check_references(db, label_id, changes)
+    changes |= {"budget": rule["budget"] | changes["budget"]} if "budget" in changes else {}
     _check_together(rule | changes)
     wakes = changes.get("enabled") and (not rule["enabled"] or rule["paused"])
     more: Doc = {"paused": None, "since": await events.head_of(db, label_id)} if wakes else {}
@@ -110,6 +111,9 @@ async def change_rule(
     async def all_of_it(session: Session) -> bool:
         written = await db.open("rules").update_one(key, update, session=session)
         if written.matched_count:
+            if wakes:
+                afresh = {"$unset": {f"usage.{rule_id}": ""}}
+                await db.open("rule_cursors").update_one({"label_id": label_id}, afresh, session=session)
             told: dict[str, Any] = {"label_id": label_id, "target": rule_id, "now": now, "session": session}
             await audit.record(by, "rule.changed", details={"fields": ",".join(sorted(changes))}, **told)
         return bool(written.matched_count)
