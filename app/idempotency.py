@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -107,6 +107,9 @@ class _Request:
         record = await records.find_one({"_id": self.record_id})
         if record is None:
             raise RequestInProgress
+        if record["expires_at"] <= now:  # the sweep has not been there yet
+            await records.delete_one({"_id": self.record_id, "expires_at": record["expires_at"]})
+            return await self.claim()
         if not hmac.compare_digest(record["fingerprint"], self._fingerprint):
             raise IdempotencyKeyReused
         if record["answer"] is not None:
@@ -124,8 +127,10 @@ class _Request:
         records = self._parts.db.open("idempotency_keys")
         try:
             if answer.complete and answer.status < 400:
-                kept = self._sealed(answer.document() | noted)
-                await records.update_one({"_id": self.record_id}, {"$set": {"answer": kept}})
+                kept: Doc = {"answer": self._sealed(answer.document() | noted)}
+                if ends_at := answer.content_ends_at():
+                    kept["expires_at"] = min(self._parts.clock() + LIFE, ends_at)
+                await records.update_one({"_id": self.record_id}, {"$set": kept})
             else:
                 await records.delete_one({"_id": self.record_id, "answer": None})
         except PyMongoError:
@@ -161,6 +166,14 @@ class _Recorder:
     def document(self) -> Doc:
         """The answer, to be stored."""
         return {"status": self.status, "headers": self._headers, "body": self._body.decode()}
+
+    def content_ends_at(self) -> datetime | None:
+        """Until when what the answer shows may be shown, where it says so: what fans write, and what hangs on it."""
+        try:
+            shown = json.loads(self._body)
+            return datetime.fromisoformat(shown["expires_at"])
+        except (ValueError, TypeError, KeyError):
+            return None
 
 
 async def _send_again(stored: Doc, send: Send) -> None:

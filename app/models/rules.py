@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from app.models.base import ApiModel, Doc, Flag, Instant, Page, left_out
+from app.models.conversations import Tag
 from app.models.labels import TimeZone
 
 TEXT_BYTES = 1000
@@ -163,7 +164,7 @@ class Action(ApiModel):
     """Of `reply` and `private_reply`: at most 1000 bytes of UTF-8."""
     saved_reply_id: Id | None = None
     """Of `saved_reply`, and of `private_reply` instead of a text."""
-    tag: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    tag: Tag | None = None
     """Of `tag`."""
     assignee: Annotated[str, Field(max_length=40, pattern=r"^usr_")] | None = None
     """Of `assign`."""

@@ -94,6 +94,8 @@ async def list_moderation_log(
     """What was done to comments, by which person or rule, why, and what came of it; newest first, for 90 days."""
     place = f"moderation-log:{access.label_id}:{comment_id}"
     before = cursors.decode_id(parts.cursor_key, place, paging.cursor)
-    found = await log.page_of_log(parts.db, access.label_id, comment_id=comment_id, before=before, limit=paging.limit)
+    found = await log.page_of_log(
+        parts.db, access.label_id, comment_id=comment_id, before=before, limit=paging.limit, now=parts.clock()
+    )
     page, following = cursors.cut(parts.cursor_key, place, found, ["_id"], limit=paging.limit)
     return ModerationPage(data=[ModerationOut.of(doc) for doc in page], next_cursor=following)

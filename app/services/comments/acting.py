@@ -24,6 +24,7 @@ from app.services.comments.trouble import (
     EXCEPTIONS,
     NOT_CONNECTED,
     PRIVATE_REPLY_SPENT,
+    can_read,
     mention_ids,
     open_at,
     read_mentioned,
@@ -34,7 +35,7 @@ from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.bulk import write_all
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.rules.standing import STOPPED, is_stopped
+from app.services.rules.standing import why_stopped
 
 T = TypeVar("T")
 UNTOLD = "The worker was interrupted, and Meta does not tell what happened."
@@ -140,8 +141,8 @@ async def _hindered(deed: Deed) -> Doc | None:
         return await deed.end("done")
     if reason:
         await deed.fail((reason, "It was possible when it was decided, and is not any more."))
-    if await is_stopped(deed.hands.db, deed.action["label_id"], deed.action["by"]):
-        await deed.fail(STOPPED)
+    if stopped := await why_stopped(deed.hands.db, deed.action["label_id"], deed.action["by"]):
+        await deed.fail(stopped)
     paused_until = deed.connection.get("rule_replies_paused_until")
     by_rule = deed.action["by"]["kind"] == "rule" and deed.name in WITH_TEXT
     if by_rule and paused_until and now < paused_until:
@@ -157,7 +158,7 @@ async def _look(deed: Deed, at: At) -> RemoteComment | None:
         else:
             remote = await meta.read(at, deed.comment["provider_id"])
     except Refused as exc:
-        if exc.reason == "not_found":
+        if exc.reason == "not_found" and await can_read(at, deed.comment):
             return None
         raise
     await readback.note(deed.db, deed.connection, deed.comment, remote, now=deed.hands.clock())
@@ -232,6 +233,9 @@ async def _gone(deed: Deed) -> Doc:
 
 async def _what_happened(deed: Deed, at: At) -> Doc:
     """A call began and nobody knows its end: look for the reply among those that we have, then at Meta."""
+    if not deed.pending:  # its words went with the comment
+        await deed.in_doubt()
+        raise InDoubt(None, UNTOLD)
     found = await find_reply(deed, at)
     if found:
         await deed.keep_reply(found.provider_id, sent_at=found.sent_at)

@@ -41,6 +41,8 @@ class Look:
     now: datetime
     since: datetime
     calls: int = 0
+    can_read: bool = False
+    """Whether Meta has shown a comment or a post in this look: only then is what it does not find gone."""
     found: dict[str, int] = field(default_factory=lambda: {"added": 0, "changed": 0, "gone": 0})
     ends_at_s: float = field(default_factory=lambda: asyncio.get_running_loop().time() + LASTS.total_seconds())
 
@@ -93,6 +95,7 @@ async def _pages(look: Look, media_id: str) -> AsyncIterator[Sequence[RemoteComm
             if exc.reason != "not_found":
                 raise
             return  # the post is gone: each of its comments is looked at by itself
+        look.can_read = True
         yield [one for one in shown.comments if one.created_at > look.since]
         after = shown.after
         if after is None or all(one.created_at <= look.since for one in shown.comments):
@@ -135,9 +138,10 @@ async def _look_at_others(look: Look) -> None:
     """What no list showed: hidden from it, on a post that is gone, elsewhere as a mention, or not there any more."""
     query = look.place | {"checked_at": {"$lt": look.now}, "expires_at": {"$gt": look.now}}
     rows = look.db.open("comments").find(query).sort("checked_at", 1).limit(MOST_CALLS)
+    gone: list[str] = []
     for comment in [doc async for doc in rows if doc["status"] != "deleted" and "sent_at" in doc]:
         if not look.may_call():
-            return
+            break
         try:
             if comment["kind"] == "mention":
                 remote = await read_mentioned(look.at, comment)
@@ -146,8 +150,11 @@ async def _look_at_others(look: Look) -> None:
         except Refused as exc:
             if exc.reason != "not_found":
                 raise
-            await mark_gone(look.db, look.connection, [comment["provider_id"]], now=look.now)
-            look.found["gone"] += 1
+            gone.append(comment["provider_id"])
             continue
+        look.can_read = True
         look.found["changed"] += readback.differs(comment, remote)
         await readback.note(look.db, look.connection, comment, remote, now=look.now)
+    if gone and look.can_read:  # Meta says the same of everything while an account is unlinked, and in its own outages
+        await mark_gone(look.db, look.connection, gone, now=look.now)
+        look.found["gone"] += len(gone)

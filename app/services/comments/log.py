@@ -43,10 +43,10 @@ async def add(db: Database, row: Doc, *, session: Session | None = None) -> None
 
 
 async def page_of_log(
-    db: Database, label_id: str, *, comment_id: str | None, before: str | None, limit: int
+    db: Database, label_id: str, *, comment_id: str | None, before: str | None, limit: int, now: datetime
 ) -> list[Doc]:
     """Newest first, one more than `limit` if there are more."""
-    query: Doc = {"label_id": label_id} | ({"comment_id": comment_id} if comment_id else {})
+    query: Doc = {"label_id": label_id, "expires_at": {"$gt": now}} | ({"comment_id": comment_id} if comment_id else {})
     query |= {"_id": {"$lt": before}} if before else {}
     return await db.open("moderation_actions").find(query).sort("_id", -1).limit(limit + 1).to_list()
 

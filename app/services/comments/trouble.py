@@ -46,6 +46,15 @@ async def open_at(hands: Hands, connection: Doc, *, job: str) -> At:
     return At(host=host, token=token, network=connection["network"], account_id=account_id)
 
 
+async def can_read(at: At, comment: Doc) -> bool:
+    """Whether Meta still shows the post, and so the account: only then is a comment gone that it does not find."""
+    try:
+        await meta.page_of(at, str(comment["media"]["provider_id"]), after=None)
+    except Refused:
+        return False
+    return True
+
+
 async def read_mentioned(at: At, comment: Doc) -> RemoteComment:
     """The words that mention the account: in a comment, or in a media's caption."""
     comment_id, media_id = mention_ids(comment)

@@ -72,7 +72,9 @@ def words(connection: Doc, seen: Seen) -> UpdateOne:
     older = {"deleted_at": NOT_THERE, "content.rank": {"$not": {"$gte": seen.rank}}}
     changed: Doc = {f"content.{name}": value for name, value in _content(connection, seen).items()}
     changed |= {"edited_at": seen.edited_at} if seen.edited_at else {}
-    return UpdateOne(key_of(connection, seen.provider_id) | older, {"$set": changed, "$inc": {"version": 1}})
+    update: Doc = {"$set": changed, "$inc": {"version": 1}}
+    update |= {} if "content.same" in changed else {"$unset": {"content.same": ""}}
+    return UpdateOne(key_of(connection, seen.provider_id) | older, update)
 
 
 def hidden(connection: Doc, provider_id: str, *, value: bool, rank: int, at: datetime) -> list[UpdateOne]:

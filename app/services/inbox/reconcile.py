@@ -33,13 +33,7 @@ class Sent:
 async def find_sent(db: Database, sender: Sender, message: Doc, *, account_ids: set[str]) -> Sent | None:
     """The message at Meta that this reply became, or none that can be seen. Raises `GraphError`."""
     earliest, latest = message["calling_at"] - EARLIER, message["calling_at"] + LATER
-    echoes = await _echoes(db, message, earliest, latest)
-    for one in echoes:
-        if one["content"]["original"].get("metadata") == message["operation_id"]:
-            return Sent(one["provider_id"], one["sent_at"])
-    seen = [Sent(one["provider_id"], one["sent_at"]) for one in echoes if _may_be_echo(message, one)]
-    found = await _pick(db, message, seen, earliest, latest)
-    if found:
+    if found := await find_echo(db, message):
         return found
     conversation = await db.open("conversations").find_one(
         {"_id": message["conversation_id"], "label_id": message["label_id"]}
@@ -56,6 +50,17 @@ async def find_sent(db: Database, sender: Sender, message: Doc, *, account_ids: 
         and earliest <= one.created_at <= latest
         and not await _is_taken(db, message, one.mid)
     ]
+    return await _pick(db, message, seen, earliest, latest)
+
+
+async def find_echo(db: Database, message: Doc) -> Sent | None:
+    """The echo that has come in of this reply, or none."""
+    earliest, latest = message["calling_at"] - EARLIER, message["calling_at"] + LATER
+    echoes = await _echoes(db, message, earliest, latest)
+    for one in echoes:
+        if one["content"]["original"].get("metadata") == message["operation_id"]:
+            return Sent(one["provider_id"], one["sent_at"])
+    seen = [Sent(one["provider_id"], one["sent_at"]) for one in echoes if _may_be_echo(message, one)]
     return await _pick(db, message, seen, earliest, latest)
 
 

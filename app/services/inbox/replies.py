@@ -27,6 +27,7 @@ from app.services.inbox import outcomes
 from app.services.inbox.conversations import need_conversation, need_message
 from app.services.inbox.eligibility import Eligibility, decide, facts_of
 from app.services.inbox.outgoing import Outgoing
+from app.services.inbox.reconcile import adopt, find_echo
 
 REFUSED: dict[Blocked, type[Problem]] = {
     "connection_not_active": ConnectionNotActive,
@@ -140,6 +141,8 @@ async def mark_sent(db: Database, audit: Audit, label_id: str, message_id: str, 
     if "operation_id" not in message:
         raise Conflict("Only of what was sent from here can somebody say that it went out")
     operation = await operations.need(db, label_id, message["operation_id"])
+    if await _has_come_back(db, operation, message, now=now):
+        return await need_message(db, label_id, message_id, now=now)
     key = {"_id": message_id, "label_id": label_id, "state": "unknown"}
     sent_at: datetime = message.get("calling_at") or message["ordered_at"]
     update: Doc = {"$set": {"state": "sent", "sent_at": sent_at, "expires_at": sent_at + CONTENT_LIFE}}
@@ -174,6 +177,18 @@ async def retry(
     return await need_message(db, label_id, message_id, now=now)
 
 
+async def _has_come_back(db: Database, operation: Doc, message: Doc, *, now: datetime) -> bool:
+    """Whether its echo has come since: then it was sent, and is not sent again."""
+    found = await find_echo(db, message) if message.get("calling_at") and operations.is_open(operation) else None
+    if found is None:
+        return False
+    await adopt(db, message, provider_id=found.provider_id, sent_at=found.sent_at)
+    result = outcomes.result(message | {"provider_id": found.provider_id})
+    await db.in_transaction(lambda session: operations.decided(db, operation, result=result, now=now, session=session))
+    await outcomes.sent(db, message, now=now)
+    return True
+
+
 async def begin_anew(db: Database, operation: Doc, *, by: By, now: datetime, app_ids: Collection[str] = ()) -> None:
     """Send again, as somebody decided who knows that the first call may have gone out. The window is asked anew.
 
@@ -188,6 +203,8 @@ async def begin_anew(db: Database, operation: Doc, *, by: By, now: datetime, app
         raise NotFound
     if message["human_agent"] and by.kind != "person":
         raise HumanAgentNotAllowed
+    if await _has_come_back(db, operation, message, now=now):
+        return
     conversation = await need_conversation(db, label_id, message["conversation_id"], now=now)
     connection = await store.need(db, label_id, message["connection_id"])
     check(connection, conversation, by_person=is_persons(message), app_ids=app_ids, now=now)

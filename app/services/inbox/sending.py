@@ -23,7 +23,7 @@ from app.services.inbox.refusals import BLOCKED, note_refusal, refusal_of
 from app.services.inbox.replies import is_persons
 from app.services.inbox.senders import host_of, open_sender
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.rules.standing import STOPPED, is_stopped
+from app.services.rules.standing import why_stopped
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
@@ -65,9 +65,10 @@ async def send_reply(hands: Hands, operation: Doc) -> Doc:
     if message["state"] == "sent":
         await outcomes.sent(db, message, now=clock())  # who recorded it may have died before he told of it
         return outcomes.result(message)
-    if not message.get("calling_at") and await is_stopped(db, label_id, message.get("sent_by", {})):
-        await outcomes.failed(db, message, STOPPED[0], now=clock())
-        raise GiveUp(*STOPPED)
+    stopped = None if message.get("calling_at") else await why_stopped(db, label_id, message.get("sent_by", {}))
+    if stopped:
+        await outcomes.failed(db, message, stopped[0], now=clock())
+        raise GiveUp(*stopped)
     connection = await store.need(db, label_id, message["connection_id"])
     try:
         return await _send_or_find(_Work(hands, operation, message, connection))

@@ -207,7 +207,7 @@ def _by(run: Doc) -> By:
 
 
 async def _tag(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
-    tag = told["tag"].casefold()
+    tag = told["tag"]
     room = {"$or": [{"tags": tag}, {f"tags.{TAGS - 1}": {"$exists": False}}]}
     await _change_conversation(db, run, place, {"$addToSet": {"tags": tag}}, only=room, now=now)
 
@@ -220,11 +220,22 @@ async def _assign(db: Database, run: Doc, place: int, told: Doc, now: datetime) 
 
 async def _close(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
     closed: Doc = {"$set": {"status": "closed", "status_at": now, "snoozed_until": None}, "$unset": {"wake_at": ""}}
-    await _change_conversation(db, run, place, closed, only={}, now=now)
+    sent_at = (await _need_message(db, run, now=now))["sent_at"]
+    await _change_conversation(db, run, place, closed, only={"last_inbound_at": {"$lte": sent_at}}, now=now)
+
+
+async def _need_message(db: Database, run: Doc, *, now: datetime) -> Doc:
+    """The message that the run is about. Raises `NotFound` when it is gone, or was unsent."""
+    key: Doc = {"_id": run["target"], "label_id": run["label_id"], "expires_at": {"$gt": now}}
+    found = await db.open("messages").find_one(key | {"deleted_at": {"$exists": False}}, {"sent_at": 1})
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def _change_conversation(db: Database, run: Doc, place: int, update: Doc, *, only: Doc, now: datetime) -> None:
     """Change the conversation and note that, both or neither. Raises `NotFound`, `Conflict` where `only` is not so."""
+    await _need_message(db, run, now=now)
     key: Doc = {"_id": run["conversation_id"], "label_id": run["label_id"], "expires_at": {"$gt": now}}
     event = Event(run["label_id"], key_of(run, place), "conversation.changed", run["conversation_id"], now)
 
@@ -272,6 +283,7 @@ async def _reply(db: Database, run: Doc, place: int, told: Doc, now: datetime) -
     earlier = await operations.by_key(db, run["label_id"], f"send_reply:{intent}")
     if earlier is not None:
         return Outcome("done", operation_id=earlier["_id"])
+    await _need_message(db, run, now=now)
     message = await replies.queue_reply(
         db,
         run["label_id"],

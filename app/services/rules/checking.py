@@ -32,6 +32,15 @@ async def check_references(db: Database, label_id: str, body: Doc, *, at: str = 
                 raise _refused(f"{at}/actions/{number}/saved_reply_id", detail) from None
 
 
+async def check_size(db: Database, label_id: str, body: Doc, *, instead_of: str | None = None, at: str = "") -> None:
+    """Raise `InvalidInput` where the label's patterns, each of which is good, would be too large together."""
+    others = [rule async for rule in db.open("rules").find({"label_id": label_id}) if rule["_id"] != instead_of]
+    found = [one for rule in (*others, body) for _, one in _conditions(rule.get("conditions"))]
+    steps = sum(patterns.compiled(one["pattern"]).programsize for one in found if one.get("pattern") is not None)
+    if steps > patterns.MOST_STEPS_OF_LABEL:
+        raise _refused(f"{at}/conditions", "make the patterns of the label's rules too large together")
+
+
 def _conditions(told: Doc | None) -> Iterator[tuple[str, Doc]]:
     for number, one in enumerate(told["of"] if told else ()):
         yield f"/conditions/of/{number}", one

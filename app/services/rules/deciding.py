@@ -14,6 +14,7 @@ from app.services.rules.facts import Facts
 from app.services.rules.loading import Item
 
 RUN_LIFE = timedelta(days=30)
+"""From when the item was written: a run ends with what it is about."""
 AT_META: frozenset[ActionKind] = REPLIES | {"hide", "unhide", "delete"}
 """What calls Meta, and rests while it restricts the account."""
 
@@ -113,7 +114,7 @@ def _run(verdict: Verdict, stored: Doc, facts: Facts, ledger: Ledger, *, now: da
         "actions": actions,
         "attempts": 0,
         "at": now,
-        "expires_at": now + RUN_LIFE,
+        "expires_at": min(now, facts.sent_at) + RUN_LIFE,
     }
     run |= {"answered_at": now} if answers else {}
     return run | ({"due_at": now} if any(one["state"] == "pending" for one in actions) else {})

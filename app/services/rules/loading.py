@@ -20,6 +20,10 @@ from app.services.rules.texts import same_text_key
 
 LOOKED_AT = frozenset(("message.received", "comment.received", "comment.changed"))
 """The types of events that rules look at."""
+READ_BACK = ":read:"
+"""In the key of an event that tells what was read at Meta, and not what somebody did here."""
+READ_BACK_YEAR = 1970
+"""In which a message was received that was read back and that the account had answered."""
 SAME_TEXT_WITHIN = timedelta(hours=1)
 READS_AT_ONCE = 10
 T = TypeVar("T")
@@ -56,8 +60,9 @@ async def items_of(
 
 
 def _is_due(comment: Doc, event: Doc) -> bool:
-    """A comment when it comes; a mention also when it changes, for then its words may have come."""
-    return bool(event["type"] == "comment.received" or _comment_when(comment) == "mention")
+    """A comment when it comes; a mention also when it is read, for then its words may have come."""
+    words_came = _comment_when(comment) == "mention" and READ_BACK in event["key"]
+    return bool(event["type"] == "comment.received" or words_came)
 
 
 async def facts_of_messages(db: Database, label_id: str, messages: Sequence[Doc], rules: Sequence[Rule]) -> list[Facts]:
@@ -215,4 +220,6 @@ def _text(message: Doc) -> str:
 def _received_at(item: Doc) -> datetime:
     """When we stored it: where that is not written down, its id tells."""
     at: datetime | None = item.get("received_at")
-    return at or ULID.from_str(item["_id"].partition("_")[2].upper()).datetime.astimezone(UTC)
+    if at and at.year > READ_BACK_YEAR:
+        return at
+    return ULID.from_str(item["_id"].partition("_")[2].upper()).datetime.astimezone(UTC)

@@ -3,6 +3,7 @@
 Python's own `re` never sees one: it backtracks, and a pattern of ten characters can make it run for hours.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Protocol, cast
 
@@ -15,11 +16,17 @@ MEMORY_BYTES = 1 << 20
 """Of one compiled pattern: `(a{1000}){1000}` does not fit, and is refused."""
 MOST_STEPS = 1_000
 """How large a compiled pattern may be: a text of Meta's longest then takes a few milliseconds at the very worst."""
+MOST_STEPS_OF_LABEL = 10_000
+"""Of all of a label's rules together: every one of them looks at everything that comes."""
 KEPT = 2_000
+POOL = ThreadPoolExecutor(2, "rules")
+"""Where rules decide: what it takes is not taken from those who verify webhooks."""
 
 
 class Pattern(Protocol):
     """A compiled pattern."""
+
+    programsize: int
 
     def search(self, text: str) -> object | None:
         """Whether it is somewhere in the text."""

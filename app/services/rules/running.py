@@ -18,7 +18,7 @@ from app.services.events import Event
 from app.services.rules import acting, store
 from app.services.rules.deciding import Asked, Ledger, decide
 from app.services.rules.loading import Item, items_of
-from app.services.rules.patterns import BadPattern
+from app.services.rules.patterns import POOL, BadPattern
 
 log = get_logger(__name__)
 BATCH = 100
@@ -104,7 +104,7 @@ async def _next_batch(db: Database, cursor: Doc, *, clock: Clock) -> int:
     told = await events.after(db, label_id, cursor["seq"], limit=BATCH)
     items = await items_of(db, label_id, told, [one.rule for one in asked], now=now)
     ledger = await _ledger(db, cursor, asked, items, now=now)
-    runs = await asyncio.to_thread(decide, items, asked, ledger, now=now)
+    runs = await asyncio.get_running_loop().run_in_executor(POOL, partial(decide, items, asked, ledger, now=now))
     await _write(db, cursor, last, runs, ledger, now=clock())
     return last
 

@@ -1,13 +1,17 @@
-"""Whether a rule may still do what it had decided: whoever acts for it asks at the last moment."""
+"""Whether whoever decided something may still have it done: whoever acts for them asks at the last moment."""
 
 from app.db import Database, Doc
+from app.services.labels import members
 
-STOPPED = ("rule_stopped", "The rule that decided it was disabled or deleted before it was done.")
+RULE_STOPPED = ("rule_stopped", "The rule that decided it was disabled or deleted before it was done.")
+SENDER_REMOVED = ("sender_removed", "Whoever decided it was taken out of the label before it was done.")
 
 
-async def is_stopped(db: Database, label_id: str, by: Doc) -> bool:
-    """Whether it is a rule's doing (`by`: kind and id), and the rule is disabled or gone."""
+async def why_stopped(db: Database, label_id: str, by: Doc) -> tuple[str, str] | None:
+    """Why this rule's or person's doing (`by`: kind and id) is not done any more, as a code and a sentence."""
+    if by.get("kind") == "person" and await members.membership_of(db, by["id"], label_id) is None:
+        return SENDER_REMOVED
     if by.get("kind") != "rule":
-        return False
+        return None
     rule = await db.open("rules").find_one({"_id": by["id"], "label_id": label_id}, {"enabled": 1})
-    return rule is None or not rule["enabled"]
+    return RULE_STOPPED if rule is None or not rule["enabled"] else None

@@ -9,7 +9,7 @@ from app.ids import new_id
 from app.models.rules import Action, check_actions
 from app.services import events
 from app.services.audit import Audit, By
-from app.services.rules.checking import check_references
+from app.services.rules.checking import check_references, check_size
 
 MOST_RULES = 100
 """Of a label. Each of them looks at everything that comes."""
@@ -21,6 +21,7 @@ async def create_rule(db: Database, audit: Audit, label_id: str, body: Doc, *, b
     Raises `InvalidInput` for what the label does not have, `Conflict` where it has too many rules.
     """
     await check_references(db, label_id, body)
+    await check_size(db, label_id, body)
     since = await events.head_of(db, label_id)
     rule: Doc = {
         "_id": new_id("rul"),
@@ -99,6 +100,8 @@ async def change_rule(
     """
     rule = await need_rule(db, label_id, rule_id)
     await check_references(db, label_id, changes)
+    if "conditions" in changes:
+        await check_size(db, label_id, changes, instead_of=rule_id)
     changes |= {"budget": rule["budget"] | changes["budget"]} if "budget" in changes else {}
     _check_together(rule | changes)
     wakes = changes.get("enabled") and (not rule["enabled"] or rule["paused"])

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from app.db import Database, Doc
 from app.services.rules import store
-from app.services.rules.checking import check_references
+from app.services.rules.checking import check_references, check_size
 from app.services.rules.evaluating import Rule, Verdict, plan, prepared
 from app.services.rules.facts import Facts
 from app.services.rules.loading import LOOKED_AT, items_of
+from app.services.rules.patterns import POOL
 from app.services.rules.store import need_rule
 
 UNSAVED = "rul_~"
@@ -55,11 +56,13 @@ async def try_rule(
     if body is not None:
         stored |= body
         await check_references(db, label_id, body, at="/rule")
+        await check_size(db, label_id, body, instead_of=rule_id, at="/rule")
     rules = await _beside(db, label_id, stored)
     told = await _events_before(db, label_id, before, limit=limit)
     items = await items_of(db, label_id, told, rules, now=now)
     facts = [item.facts for item in reversed(items)]
-    tried = await asyncio.to_thread(_verdicts, facts, rules, stored["_id"])
+    loop = asyncio.get_running_loop()
+    tried = await loop.run_in_executor(POOL, _verdicts, facts, rules, stored["_id"])
     return Trial(tried, len(items), told[0]["seq"] if len(told) == limit else None)
 
 

@@ -125,8 +125,10 @@ class Feed:
     async def start(self) -> None:
         """Begin to read, behind what is there. Raises `PyMongoError`."""
         if self._reader is None:
-            self.seq = max(self.seq, await events.head_of(self.db, self.label_id))
-            self._reader = self._reader or asyncio.create_task(self._read())
+            head = await events.head_of(self.db, self.label_id)
+            if self._reader is None:  # else somebody has begun meanwhile, and reads from where they did
+                self.seq = max(self.seq, head)
+                self._reader = asyncio.create_task(self._read())
 
     def stop(self) -> None:
         """Read no more."""
