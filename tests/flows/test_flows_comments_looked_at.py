@@ -143,3 +143,14 @@ async def test_a_mention_gets_its_words(live_desk: Desk, meta: Meta, caption: bo
     assert [row["text"] for row in await meta.ledger("mention_answered")] == ["Hello!"]
     assert await log_of(live_desk, found["id"]) == [("reply", "done", None)]
     assert not (await live_desk.get(f"/comments/{found['id']}"))["unanswered"]
+
+
+async def test_an_outage_is_no_deletion(live_desk: Desk, meta: Meta) -> None:
+    """Meta says 100/33 of every comment and post, as of an account that is unlinked: nothing of ours goes."""
+    comments = [await fan_comments(live_desk, meta, f"Love it {number}") for number in range(3)]
+    pass_by(live_desk.house, timedelta(minutes=5))
+    await meta.fault("error", r"/\d+(/comments)?$", code=100, subcode=33, times=None)
+    assert (await look(live_desk))["gone"] == 0
+    operation = await done(live_desk, comments[0], "hide")
+    assert (operation["state"], operation["problem"]["code"]) == ("failed", "not_found")
+    assert {one["status"] for one in await live_desk.all("/comments")} == {"visible"}

@@ -10,9 +10,11 @@ from app.models.base import rfc3339
 from app.services.audit import By
 from app.services.inbox import replies
 from app.services.inbox.outgoing import Outgoing
+from tests.api.people import join
 from tests.flows.facebook_harness import NIGHTJAR, NIGHTJAR_IG
 from tests.flows.flows_harness import Desk, Meta, pass_by, standing_rule
 from tests.flows.sending_harness import IMAGE, WAYS, Talk, talk, talk_by
+from tests.flows.test_flows_answering import echo_of
 from tests.house import House, eventually
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -317,3 +319,36 @@ async def test_through_facebook_instagram_is_sent_by_the_page(live_house: House,
     assert message["state"] == "sent", operation
     [row] = await meta.ledger("message_sent")
     assert (row["account_id"], row["body"]["tag"]) == (NIGHTJAR_IG, "HUMAN_AGENT")
+
+
+async def test_who_was_removed_sends_no_more(live_desk: Desk, meta: Meta) -> None:
+    """What they had queued is not sent: whoever stood for it has left."""
+    house, found = live_desk.house, await talk(live_desk)
+    agent = await join(house, "agent@example.com", live_desk.label_id, "agent")
+    queued = (await agent.post(f"{found.path}/messages", json={"text": "By me"})).raise_for_status().json()
+    user_id = (await agent.get("/v1/me")).json()["id"]
+    await house.db.open("memberships").delete_one({"label_id": live_desk.label_id, "user_id": user_id})
+    message, operation = await found.after_work(queued)
+    assert (message["state"], operation["problem"]["code"]) == ("failed", "sender_removed")
+    assert await meta.texts_sent() == []
+
+
+@pytest.mark.parametrize("way", ["retry", "mark-sent"])
+async def test_an_echo_that_comes_late_is_found_first(live_desk: Desk, meta: Meta, way: str) -> None:
+    """Asking had ended, and then the echo came: whatever a person decides, it is one message at Meta and here."""
+    found = await talk(live_desk)
+    await meta.fault("http", "/conversations", code=500, times=None)
+    message, _ = await found.send({"text": "Doors at 8 !!lost"})
+    for seconds in (6, 15, 100, 490):
+        pass_by(live_desk.house, timedelta(seconds=seconds))
+        await live_desk.house.work()
+    [sent] = await meta.ledger("message_sent")
+    echo = await echo_of(live_desk, sent["message_id"], sent["text"])
+    await live_desk.receive(echo | {"timestamp": sent["sent_ms"]})
+    assert len([one for one in await live_desk.messages(found.fan_id) if one["direction"] == "out"]) == 2
+    answer = await live_desk.owner.post(f"/v1/labels/{live_desk.label_id}/messages/{message['id']}/{way}")
+    assert answer.is_success, answer.text
+    await live_desk.house.work()
+    [ours] = [one for one in await live_desk.messages(found.fan_id) if one["direction"] == "out"]
+    assert (ours["state"], ours["provider_id"]) == ("sent", sent["message_id"])
+    assert len(await meta.ledger("message_sent")) == 1
