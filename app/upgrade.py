@@ -6,15 +6,17 @@ OLDER_USERS = {"password_changed_at": {"$exists": False}}
 OLDER_SESSIONS = {"authenticated_at": {"$exists": False}}
 OLDER_CONNECTIONS = {"network": {"$exists": False}}
 NEVER_LOOKED = {"check_at": {"$exists": True}, "comments_at": {"$exists": False}}
+OLDER_CONVERSATIONS = {"network": {"$exists": False}}
 OLDER_COMMENTS = {"kind": {"$exists": False}, "sent_at": {"$exists": True}}
 
 
 async def upgrade(db: Database) -> None:
-    """Complete what the first releases made: accounts, whose people must log in once more, and connections."""
+    """Complete what earlier releases made: accounts, whose people must log in once more, connections, and the inbox."""
     fields = {"password_changed_at": "$created_at", "email_verified_at": None}
     await db.open("users").update_many(OLDER_USERS, [{"$set": fields}])
     await db.open("sessions").delete_many(OLDER_SESSIONS)
     await _upgrade_connections(db)
+    await _upgrade_conversations(db)
     await _upgrade_comments(db)
 
 
@@ -38,6 +40,13 @@ async def _upgrade_connections(db: Database) -> None:
         changes |= {"refresh_at": found["created_at"]} if found["token_expires_at"] else {}
         key = {"_id": found["_id"], "label_id": found["label_id"]}
         await db.open("connections").update_one(key, {"$set": changes})
+
+
+async def _upgrade_conversations(db: Database) -> None:
+    """All of them were with Instagram accounts. Their messages have no words to be found by, until they are gone."""
+    why = f"{ALL_LABELS}the upgrade of conversations"
+    now = {"network": "instagram", "is_unread": {"$gt": ["$unread_count", 0]}}
+    await db.open("conversations").update_many(OLDER_CONVERSATIONS, [{"$set": now}], comment=why)
 
 
 async def _upgrade_comments(db: Database) -> None:

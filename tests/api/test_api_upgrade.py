@@ -1,7 +1,7 @@
 """Data of the first release go on to work: its accounts can log in, its sessions begin anew."""
 
 from app.upgrade import upgrade
-from tests.house import PASSWORD, House
+from tests.house import PASSWORD, House, message_change
 
 
 async def test_an_account_of_the_first_release(house: House) -> None:
@@ -18,3 +18,22 @@ async def test_an_account_of_the_first_release(house: House) -> None:
     assert ((await old.get("/v1/me")).status_code, (await new.get("/v1/me")).status_code) == (401, 200)
     answer = await house.http.post("/v1/sessions", json={"email": "old@example.com", "password": PASSWORD})
     assert answer.status_code == 200
+
+
+async def test_a_conversation_of_an_older_release(house: House) -> None:
+    """It is listed, and found by what is unread."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    await house.connection(label_id)
+    await house.receive(
+        message_change("m_1", ms=house.ms()), message_change("m_2", ms=house.ms(), fan="800000000000001")
+    )
+    conversations, path = house.db.open("conversations"), f"/v1/labels/{label_id}/conversations"
+    [first, _] = (await owner.get(path)).json()["data"]
+    await owner.post(f"{path}/{first['id']}/read")
+    older = {"$unset": {"network": "", "is_unread": ""}}
+    await conversations.update_many({"label_id": label_id}, older)
+    await upgrade(house.db)
+    await upgrade(house.db)
+    assert {one["network"] for one in (await owner.get(path)).json()["data"]} == {"instagram"}
+    assert [one["id"] for one in (await owner.get(path, params={"unread": "false"})).json()["data"]] == [first["id"]]
