@@ -4,8 +4,7 @@ A batch is leased, so that two workers do not do the same work; it may be done t
 it marks its rows), and nothing differs: every write has a natural key or commutes.
 """
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,17 +22,19 @@ from app.services.inbox import meta_comments, writes
 from app.services.inbox.bulk import write_all as _bulk
 from app.services.inbox.meta import OF_COMMENTS, Kind, NotForUs, understand
 from app.services.inbox.parking import form_of
-from app.services.inbox.unread import recount
+from app.services.inbox.unread import recount_many
 from app.services.inbox.writes import Received
 from app.services.webhooks.changes import parse_raw
 
 log = get_logger(__name__)
 
 BATCH = 200
-RECOUNTS_AT_ONCE = 10
+RECOUNTS_AT_ONCE = 20
 LEASE = timedelta(seconds=20)
 ALONE_AFTER = 3
 """A change that was begun so often is done by itself, so that it cannot hold up others."""
+STAYS = timedelta(hours=1)
+"""A conversation that lasts for so long is there while a batch is worked off: it needs no write of its own."""
 PARK_AFTER = 8
 PARKED_LIFE = timedelta(days=7)
 _COMMENT = f"{ALL_LABELS}the webhook inbox, before a change's label is known"
@@ -148,27 +149,38 @@ async def store_received(db: Database, received: Sequence[Received], *, now: dat
 
 
 async def _recount_all(db: Database, conversations: Iterable[tuple[str, str]], *, now: datetime) -> None:
-    room = asyncio.Semaphore(RECOUNTS_AT_ONCE)
-
-    async def one(label_id: str, conversation_id: str) -> None:
-        async with room:
-            await recount(db, label_id, conversation_id, now=now)
-
-    await asyncio.gather(*(one(*conversation) for conversation in conversations))
+    by_label: dict[str, list[str]] = {}
+    for label_id, conversation_id in conversations:
+        by_label.setdefault(label_id, []).append(conversation_id)
+    for label_id, ids in by_label.items():
+        for first in range(0, len(ids), RECOUNTS_AT_ONCE):
+            await recount_many(db, label_id, ids[first : first + RECOUNTS_AT_ONCE], now=now)
 
 
 async def _with_conversations(db: Database, received: Sequence[Received], *, now: datetime) -> list[Received]:
     with_fan = [r for r in received if r.incoming.fan_id]
     in_order = sorted(with_fan, key=lambda r: r.incoming.at)
-    latest = {(r.connection["_id"], r.incoming.fan_id): r for r in in_order}
-    await _bulk(db, "conversations", [writes.conversation_upsert(r, now=now) for r in latest.values()])
+    latest = {(r.connection["_id"], str(r.incoming.fan_id)): r for r in in_order}
+    found = await _conversations(db, latest, alive_at=now + STAYS)
+    fresh = {key: r for key, r in latest.items() if key not in found}
+    if fresh:
+        await _bulk(db, "conversations", [writes.conversation_upsert(r, now=now) for r in fresh.values()])
+        found |= await _conversations(db, fresh, alive_at=now)
+    return [replace(r, conversation_id=found.get((r.connection["_id"], r.incoming.fan_id or ""))) for r in received]
+
+
+async def _conversations(
+    db: Database, wanted: Mapping[tuple[str, str], Received], *, alive_at: datetime
+) -> dict[tuple[str, str], str]:
+    """The ids of the conversations with these fans, by connection and fan, that do not end before `alive_at`."""
     found: dict[tuple[str, str], str] = {}
-    for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in with_fan}:
-        fans = [fan for connection, fan in latest if connection == connection_id]
-        query = {"label_id": label_id, "connection_id": connection_id, "participant.provider_id": {"$in": fans}}
+    for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in wanted.values()}:
+        fans = [fan for connection, fan in wanted if connection == connection_id]
+        query: Doc = {"label_id": label_id, "connection_id": connection_id, "participant.provider_id": {"$in": fans}}
+        query["expires_at"] = {"$gt": alive_at}
         async for doc in db.open("conversations").find(query, {"participant.provider_id": 1}):
             found[connection_id, doc["participant"]["provider_id"]] = doc["_id"]
-    return [replace(r, conversation_id=found.get((r.connection["_id"], r.incoming.fan_id or ""))) for r in received]
+    return found
 
 
 async def _append_events(db: Database, received: Sequence[Received], *, now: datetime) -> None:
