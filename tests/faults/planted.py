@@ -65,12 +65,17 @@ def not_unique() -> None:
 
 
 def begins_now() -> None:
-    """A listener that comes back is told what happens from then on, wherever it has got to."""
+    """A listener that comes back is told what happens from then on, wherever it has got to, but for the first of it.
+
+    Without that it might miss nothing: while the API is down, little happens.
+    """
     begin = Listener.begin
 
     async def from_now(self: Listener) -> bytes:
-        self._from = None
-        return await begin(self)
+        comes_back, self._from = self._from is not None, None
+        opening = await begin(self)
+        self.seq += comes_back
+        return opening
 
     Listener.begin = from_now  # type: ignore[method-assign]
 
