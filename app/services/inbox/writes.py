@@ -142,8 +142,9 @@ def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
     latest: Doc = {}
     for each in sorted(received, key=lambda one: one.incoming.at):
         incoming, at = each.incoming, each.incoming.at
+        latest["expires_at"] = each.expires_at
         if incoming.kind in OPENS_THE_WINDOW:
-            latest |= {"last_message_at": at, "expires_at": each.expires_at}
+            latest["last_message_at"] = at
             latest |= {} if incoming.outgoing else {"last_inbound_at": at, _owner_sign(incoming): at}
             if incoming.content.get("own"):
                 writes.append(UpdateOne(key, {"$set": {"own": True}}))
