@@ -86,6 +86,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(control.end_routes(box))
     app.include_router(control.set_routes(box, storm))
     app.include_router(control.fan_routes(box))
+    app.include_router(control.comment_routes(box))
     app.include_router(thread_routes(box))
     app.include_router(control.storm_routes(box, storm))
     app.include_router(control.fault_routes(box, deliverer))

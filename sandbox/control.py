@@ -135,38 +135,13 @@ def set_routes(box: Sandbox, storm: Storm) -> APIRouter:
 
 
 def fan_routes(box: Sandbox) -> APIRouter:
-    """What fans do."""
+    """What fans do in conversations."""
     router = APIRouter(prefix=PREFIX)
 
     @router.post("/fans/write")
     async def write(order: fans.Write) -> dict[str, Any]:
         """A fan writes."""
         return fans.write(box, order)
-
-    @router.post("/fans/comment")
-    async def comment(order: fans.Commented) -> dict[str, Any]:
-        """A fan comments."""
-        return fans.comment(box, order)
-
-    @router.delete("/fans/comment/{comment_id}")
-    async def delete_comment(comment_id: str) -> dict[str, Any]:
-        """A fan deletes a comment; Meta tells nobody."""
-        return fans.delete_comment(box, comment_id)
-
-    @router.post("/fans/comment/{comment_id}/edit")
-    async def edit_comment(comment_id: str, order: fans.CommentEdited) -> dict[str, Any]:
-        """A fan edits a comment; of Instagram's, Meta tells nobody."""
-        return fans.edit_comment(box, comment_id, order.text)
-
-    @router.put("/fans/restrict")
-    async def restrict(order: fans.Restricted) -> dict[str, Any]:
-        """An account restricts a fan."""
-        return fans.restrict(box, order)
-
-    @router.post("/fans/mention")
-    async def mention(order: Mentioned) -> dict[str, Any]:
-        """A fan names an account elsewhere."""
-        return fans.mention(box, order)
 
     @router.post("/fans/unsend")
     async def unsend(order: fans.OnMessage) -> dict[str, Any]:
@@ -197,6 +172,38 @@ def fan_routes(box: Sandbox) -> APIRouter:
     async def referral(order: fans.Referred) -> dict[str, Any]:
         """A fan follows a link."""
         return fans.referral(box, order)
+
+    return router
+
+
+def comment_routes(box: Sandbox) -> APIRouter:
+    """What fans do below posts, and an account about them."""
+    router = APIRouter(prefix=PREFIX)
+
+    @router.post("/fans/comment")
+    async def comment(order: fans.Commented) -> dict[str, Any]:
+        """A fan comments."""
+        return fans.comment(box, order)
+
+    @router.delete("/fans/comment/{comment_id}")
+    async def delete_comment(comment_id: str) -> dict[str, Any]:
+        """A fan deletes a comment; Meta tells nobody."""
+        return fans.delete_comment(box, comment_id)
+
+    @router.post("/fans/comment/{comment_id}/edit")
+    async def edit_comment(comment_id: str, order: fans.CommentEdited) -> dict[str, Any]:
+        """A fan edits a comment; of Instagram's, Meta tells nobody."""
+        return fans.edit_comment(box, comment_id, order.text)
+
+    @router.put("/fans/restrict")
+    async def restrict(order: fans.Restricted) -> dict[str, Any]:
+        """An account restricts a fan."""
+        return fans.restrict(box, order)
+
+    @router.post("/fans/mention")
+    async def mention(order: Mentioned) -> dict[str, Any]:
+        """A fan names an account elsewhere."""
+        return fans.mention(box, order)
 
     return router
 
