@@ -86,7 +86,6 @@ async def run(settings: WorkerSettings) -> None:
 def open_parts(settings: WorkerSettings) -> Parts:
     """Open everything a worker needs. Raises `BadRing`."""
     db = Database(settings.mongodb_url.get_secret_value())
-    doorbell = bell.open_bell(settings.redis_url.get_secret_value())
     http = httpx.AsyncClient(
         timeout=settings.graph_timeout_s, follow_redirects=False, trust_env=False, cookies=CookieJar(TAKES_NO_COOKIES)
     )
@@ -95,7 +94,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
         worker_id=new_id("wrk"),
         settings=settings,
         db=db,
-        bell=doorbell,
+        bell=bell.open_bell(settings.redis_url.get_secret_value()),
         graph=Graph(
             **outside,
             graph_url=settings.instagram_graph_url,

@@ -352,3 +352,21 @@ async def test_an_echo_that_comes_late_is_found_first(live_desk: Desk, meta: Met
     [ours] = [one for one in await live_desk.messages(found.fan_id) if one["direction"] == "out"]
     assert (ours["state"], ours["provider_id"]) == ("sent", sent["message_id"])
     assert len(await meta.ledger("message_sent")) == 1
+
+
+async def test_the_same_intent_after_the_window(live_desk: Desk, meta: Meta) -> None:
+    """It is the reply that was queued in time, not a refusal."""
+    house = live_desk.house
+    found = await talk(live_desk, ago=DAY - timedelta(minutes=5))
+    place = (house.db, live_desk.label_id, found.conversation_id)
+
+    async def queue() -> Doc:
+        told: Doc = {"content": Outgoing(text="In time"), "by": By("client", "cli_1", None, None), "intent": "once"}
+        return await replies.queue_reply(*place, **told, human_agent=False, now=house.clock())
+
+    first = await queue()
+    await house.work()
+    pass_by(house, timedelta(minutes=6))
+    assert (await queue())["_id"] == first["_id"]
+    await house.work()
+    assert await meta.texts_sent() == ["In time"]

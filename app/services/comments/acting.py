@@ -35,7 +35,7 @@ from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.bulk import write_all
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.rules.standing import why_stopped
+from app.services.standing import why_stopped
 
 T = TypeVar("T")
 UNTOLD = "The worker was interrupted, and Meta does not tell what happened."

@@ -1,6 +1,7 @@
 """A connection whose owner must log in again: said once, with a mail to everyone who can see to it."""
 
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from app.clients.graph_errors import TokenDead
 from app.db import Database, Doc, Session
@@ -10,7 +11,7 @@ from app.services.connections import store
 from app.services.events import Event, append
 from app.services.labels import members
 from app.services.mail.outbox import Template
-from app.services.operations import TryAgain
+from app.services.operations import GiveUp, TryAgain
 
 PROVIDERS = {"instagram": "Instagram", "facebook": "Facebook", "spotify": "Spotify"}
 KINDS = {"instagram": "Instagram account", "page": "Facebook Page", "spotify_user": "Spotify account"}
@@ -40,6 +41,15 @@ def believe(operation: Doc, *, now: datetime) -> None:
     """Return when this operation was told before that the token is dead: once may be a lie. Raises `TryAgain` else."""
     if (operation["problem"] or {}).get("code") != DENIED:
         raise TryAgain(now + CONFIRM_AFTER, DENIED)
+
+
+async def give_up_dead(
+    db: Database, audit: Audit, operation: Doc, connection: Doc, error: TokenDead, *, now: datetime
+) -> NoReturn:
+    """End the operation that was told, not for the first time, that the token is dead. Raises `GiveUp`, `TryAgain`."""
+    believe(operation, now=now)
+    await require_login(db, audit, connection, problem_of(error), now=now)
+    raise GiveUp("needs_reauth", "The account must be connected again.") from error
 
 
 async def require_login(db: Database, audit: Audit, connection: Doc, problem: str, *, now: datetime) -> bool:

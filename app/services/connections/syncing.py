@@ -6,7 +6,7 @@ from app.clients.graph_errors import GraphError, RateLimited, TokenDead, Unavail
 from app.db import Doc
 from app.services.connections import store, webhooks
 from app.services.connections.hands import Hands
-from app.services.connections.reauth import believe, problem_of, require_login
+from app.services.connections.reauth import give_up_dead
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
@@ -32,9 +32,7 @@ async def sync_webhooks(hands: Hands, operation: Doc) -> Doc:
         wait = exc.wait if isinstance(exc, RateLimited) else min(RETRY * operation["attempts"], LONGEST_RETRY)
         raise TryAgain(hands.clock() + wait, "provider_unavailable") from exc
     except TokenDead as exc:
-        believe(operation, now=hands.clock())
-        await require_login(hands.db, hands.audit, connection, problem_of(exc), now=hands.clock())
-        raise GiveUp("needs_reauth", "The account must be connected again.") from exc
+        await give_up_dead(hands.db, hands.audit, operation, connection, exc, now=hands.clock())
     except (NotAllowed, NoSecret, SealBroken) as exc:
         raise GiveUp("connection_not_active", "The account is not connected any more.") from exc
     except GraphError as exc:

@@ -14,7 +14,7 @@ from app.errors import NotFound
 from app.services import faults
 from app.services.connections import store
 from app.services.connections.hands import Hands
-from app.services.connections.reauth import believe, problem_of, require_login
+from app.services.connections.reauth import give_up_dead
 from app.services.events import Event, append
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.eligibility import decide, facts_of, our_apps
@@ -91,9 +91,7 @@ async def _answered(
     try:
         await call
     except TokenDead as exc:
-        believe(operation, now=hands.clock())
-        await require_login(hands.db, hands.audit, connection, problem_of(exc), now=hands.clock())
-        raise GiveUp("needs_reauth", "The account must be connected again.") from exc
+        await give_up_dead(hands.db, hands.audit, operation, connection, exc, now=hands.clock())
     except Refused as exc:
         await note_refusal(hands.db, connection, conversation["_id"], exc.reason, now=hands.clock())
         raise GiveUp(*REFUSALS[exc.reason]) from exc

@@ -70,6 +70,8 @@ async def queue_reply(
     if human_agent and by.kind != "person":
         raise HumanAgentNotAllowed
     conversation = await need_conversation(db, label_id, conversation_id, now=now)
+    if intent and (earlier := await _of_intent(db, label_id, f"send_reply:{intent}")):
+        return earlier
     connection = await store.need(db, label_id, conversation["connection_id"])
     content.check(connection["network"])
     check(connection, conversation, by_person=human_agent, app_ids=app_ids, now=now)
@@ -94,12 +96,17 @@ async def queue_reply(
     try:
         await db.in_transaction(both)
     except DuplicateKeyError:
-        earlier = await operations.by_key(db, label_id, key)
-        if earlier is None:
-            raise
-        found = await db.open("messages").find_one({"_id": earlier["target"], "label_id": label_id})
-        return found or message
+        if earlier := await _of_intent(db, label_id, key):
+            return earlier
+        raise
     return message
+
+
+async def _of_intent(db: Database, label_id: str, key: str) -> Doc | None:
+    """The reply that was queued for this intent before, whatever became of it or of the window since."""
+    operation = await operations.by_key(db, label_id, key)
+    known = {"_id": operation["target"], "label_id": label_id} if operation else None
+    return await db.open("messages").find_one(known) if known else None
 
 
 def check(connection: Doc, conversation: Doc, *, by_person: bool, app_ids: Collection[str], now: datetime) -> None:

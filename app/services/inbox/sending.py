@@ -23,7 +23,7 @@ from app.services.inbox.refusals import BLOCKED, note_refusal, refusal_of
 from app.services.inbox.replies import is_persons
 from app.services.inbox.senders import host_of, open_sender
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.rules.standing import why_stopped
+from app.services.standing import why_stopped
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ulid import ULID
 
+from app.clock import EPOCH
 from app.db import Database, Doc
 from app.models.rules import When
 from app.services.labels.labels import need_label
@@ -22,8 +23,6 @@ LOOKED_AT = frozenset(("message.received", "comment.received", "comment.changed"
 """The types of events that rules look at."""
 READ_BACK = ":read:"
 """In the key of an event that tells what was read at Meta, and not what somebody did here."""
-READ_BACK_YEAR = 1970
-"""In which a message was received that was read back and that the account had answered."""
 SAME_TEXT_WITHIN = timedelta(hours=1)
 READS_AT_ONCE = 10
 T = TypeVar("T")
@@ -218,8 +217,8 @@ def _text(message: Doc) -> str:
 
 
 def _received_at(item: Doc) -> datetime:
-    """When we stored it: where that is not written down, its id tells."""
+    """When we stored it: its id tells, where that is not written down, or only that the account had answered it."""
     at: datetime | None = item.get("received_at")
-    if at and at.year > READ_BACK_YEAR:
+    if at and at > EPOCH:
         return at
     return ULID.from_str(item["_id"].partition("_")[2].upper()).datetime.astimezone(UTC)
