@@ -111,7 +111,7 @@ def _scan_of(name: str, keys: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _race(walks: Sequence[Walk], filter: Filter, enough: int, let: Any) -> list[Any]:
-    count = FIRST_STEP
+    count = enough or FIRST_STEP
     while True:
         for walk in walks:
             if walk.step(count, filter, enough, let):

@@ -33,7 +33,7 @@ async def test_a_listener_that_loses_its_place_is_caught(tmp_path: Path) -> None
 async def test_every_listener_hears_everything_once(tmp_path: Path) -> None:
     """Beside load, through a kill of the API, of the worker, and an emptied Redis; then SIGTERM ends it all at once."""
     with plant(tmp_path, SOUNDOPS_SWEEP_S="1") as running:
-        late = await measure(running, seconds=1, rate=40)
+        late = await measure(running, seconds=1, rate=40, first=0)
         assert late.missing == 0 and len(late.event_ms) == 40
         heard = await interrupted(running, listeners=LISTENERS, messages=MESSAGES, rate=20, kills=1)
         assert heard.good, heard

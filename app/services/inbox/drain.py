@@ -4,7 +4,7 @@ A batch is leased, so that two workers do not do the same work; it may be done t
 it marks its rows), and nothing differs: every write has a natural key or commutes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,14 +22,13 @@ from app.services.inbox import meta_comments, writes
 from app.services.inbox.bulk import write_all as _bulk
 from app.services.inbox.meta import OF_COMMENTS, Kind, NotForUs, understand
 from app.services.inbox.parking import form_of
-from app.services.inbox.unread import recount_many
+from app.services.inbox.unread import settle
 from app.services.inbox.writes import Received
 from app.services.webhooks.changes import parse_raw
 
 log = get_logger(__name__)
 
 BATCH = 200
-RECOUNTS_AT_ONCE = 20
 LEASE = timedelta(seconds=20)
 ALONE_AFTER = 3
 """A change that was begun so often is done by itself, so that it cannot hold up others."""
@@ -133,28 +132,21 @@ async def store_received(db: Database, received: Sequence[Received], *, now: dat
     """Make messages, comments and events of what came, by a webhook or by reading back. It may be done twice."""
     comments = [r for r in received if r.incoming.kind in OF_COMMENTS]
     talk = await _with_conversations(db, [r for r in received if r.incoming.kind not in OF_COMMENTS], now=now)
-    about = [r for r in talk if r.incoming.provider_id]
-    made = await _bulk(db, "messages", [writes.message_upsert(r, now=now) for r in about])
-    rest = [r for number, r in enumerate(about) if number not in made or r.incoming.kind not in writes.OPENS_THE_WINDOW]
+    about = [number for number, r in enumerate(talk) if r.incoming.provider_id]
+    made = await _bulk(db, "messages", [writes.message_upsert(talk[number], now=now) for number in about])
+    for place, message_id in made.items():
+        talk[about[place]] = replace(talk[about[place]], made=message_id)
+    rest = [talk[number] for number in about if not talk[number].is_new_message]
     await _bulk(db, "messages", [write for r in rest if (write := writes.message_content(r))])
     await _bulk(db, "messages", [write for r in rest if (write := writes.original_of_edited(r))])
     await comments_intake.store(db, comments, now=now)
     await _append_events(db, [*talk, *comments], now=now)
-    touched: dict[tuple[str, str], list[Received]] = {}
+    came: dict[str, dict[str, list[Received]]] = {}
     for r in talk:
         if r.conversation_id:
-            touched.setdefault((r.connection["label_id"], r.conversation_id), []).append(r)
-    await _bulk(db, "conversations", [write for one in touched.values() for write in writes.conversation_times(one)])
-    await _recount_all(db, touched, now=now)
-
-
-async def _recount_all(db: Database, conversations: Iterable[tuple[str, str]], *, now: datetime) -> None:
-    by_label: dict[str, list[str]] = {}
-    for label_id, conversation_id in conversations:
-        by_label.setdefault(label_id, []).append(conversation_id)
-    for label_id, ids in by_label.items():
-        for first in range(0, len(ids), RECOUNTS_AT_ONCE):
-            await recount_many(db, label_id, ids[first : first + RECOUNTS_AT_ONCE], now=now)
+            came.setdefault(r.connection["label_id"], {}).setdefault(r.conversation_id, []).append(r)
+    for label_id, of_label in came.items():
+        await settle(db, label_id, of_label, now=now)
 
 
 async def _with_conversations(db: Database, received: Sequence[Received], *, now: datetime) -> list[Received]:
@@ -184,9 +176,9 @@ async def _conversations(
 
 
 async def _append_events(db: Database, received: Sequence[Received], *, now: datetime) -> None:
-    targets: dict[tuple[str, str, str], str] = {}
+    targets = {("messages", r.connection["_id"], r.incoming.provider_id or ""): r.made for r in received if r.made}
     for name, kinds in (("comments", OF_COMMENTS), ("messages", set(EVENT_TYPES) - OF_COMMENTS)):
-        wanted = [r for r in received if r.incoming.kind in kinds and r.incoming.provider_id]
+        wanted = [r for r in received if r.incoming.kind in kinds and r.incoming.provider_id and not r.made]
         for label_id, connection_id in {(r.connection["label_id"], r.connection["_id"]) for r in wanted}:
             ids = [r.incoming.provider_id for r in wanted if r.connection["_id"] == connection_id]
             query = {"label_id": label_id, "connection_id": connection_id, "provider_id": {"$in": ids}}

@@ -23,27 +23,23 @@ from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
-AT_ONCE = 100
-OF_ONE_CONNECTION = 20
-"""How many are asked for at a time: what fans wrote and what the label answers goes before."""
+AT_ONCE = 5
+"""What fans write and what the label answers goes before: a worker plans so many a second."""
 LATER = timedelta(minutes=10)
-MOST_ATTEMPTS = 5
+MOST_TRIES = 5
+"""So often it is asked in a row while Meta is away; then again when the fan writes days later."""
 BUSY_PERCENT = 60
 """Of the account's limit: when so much is used up, profiles wait."""
 Network = Literal["instagram", "facebook"]
 
 
 async def plan_due(db: Database, *, now: datetime) -> list[str]:
-    """Write down an operation for each profile that is due, a few of each connection; their ids."""
+    """Write down an operation for each profile that is due; their ids."""
     query = {"profile_due_at": {"$lte": now}}
     comment = f"{ALL_LABELS}fans' profiles that are due"
     found = db.open("conversations").find(query, comment=comment).sort("profile_due_at", 1).limit(AT_ONCE)
-    planned: dict[str, list[str]] = {}
-    for conversation in await found.to_list():
-        of_it = planned.setdefault(conversation["connection_id"], [])
-        if len(of_it) < OF_ONE_CONNECTION and (one := await _plan(db, conversation, now=now)):
-            of_it.append(one)
-    return [one for of_it in planned.values() for one in of_it]
+    planned = [await _plan(db, conversation, now=now) for conversation in await found.to_list()]
+    return [one for one in planned if one]
 
 
 async def _plan(db: Database, conversation: Doc, *, now: datetime) -> str | None:
@@ -56,6 +52,7 @@ async def _plan(db: Database, conversation: Doc, *, now: datetime) -> str | None
             kind="fetch_profile",
             target=conversation["_id"],
             key=f"fetch_profile:{conversation['_id']}:{to_ms(due_at)}",
+            queue=f"profiles:{conversation['connection_id']}",
             connection_id=conversation["connection_id"],
             now=now,
         )
@@ -92,10 +89,8 @@ async def fetch_profile(hands: Hands, operation: Doc) -> Doc:
         )
     except RateLimited as exc:
         raise TryAgain(now + max(exc.wait, LATER), "rate_limited") from exc
-    except Unavailable as exc:
-        if operation["attempts"] < MOST_ATTEMPTS:
-            raise TryAgain(now + LATER, "unavailable") from exc
-        return await _note(db, conversation, None, "provider_unavailable", now=now)
+    except Unavailable:  # of this fan perhaps only: the others are not to wait for it
+        return await _note_away(db, conversation, now=now)
     except TokenDead as exc:
         raise GiveUp("needs_reauth", "The account must be connected again.") from exc
     except (NotAllowed, NoSecret, SealBroken) as exc:
@@ -113,9 +108,19 @@ async def _note(db: Database, conversation: Doc, profile: Profile | None, proble
         shown |= {"name": profile.name or seen["name"], "username": profile.username or seen["username"]}
     update: Doc = {"$set": {f"participant.{name}": value for name, value in shown.items()}}
     update["$set"] |= {"profile_at": now, "profile_problem": problem}
-    update["$inc"] = {"version": 1}
+    update |= {"$unset": {"profile_tries": ""}, "$inc": {"version": 1}}
     key = {"_id": conversation["_id"], "label_id": conversation["label_id"]}
     changed = await db.open("conversations").find_one_and_update(key, update, return_document=True)
     if changed:
         await tell_changed(db, changed, now=now)
     return {"problem": problem} if problem else {}
+
+
+async def _note_away(db: Database, conversation: Doc, *, now: datetime) -> Doc:
+    tries = conversation.get("profile_tries", 0) + 1
+    if tries >= MOST_TRIES:
+        return await _note(db, conversation, None, "provider_unavailable", now=now)
+    key = {"_id": conversation["_id"], "label_id": conversation["label_id"]}
+    later = {"$set": {"profile_tries": tries, "profile_due_at": now + LATER}}
+    await db.open("conversations").update_one(key, later)
+    return {"problem": "provider_unavailable"}

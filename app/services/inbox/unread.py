@@ -1,42 +1,60 @@
-"""What follows from a conversation's messages, found anew when something changes and never added up: how many the team
-has not read, and until when the conversation stays."""
+"""What follows from a conversation's messages: how many the team has not read, and until when the conversation stays.
+Found anew when something changes, never added up, and written with what changed if nobody came between.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pymongo import UpdateOne
 
 from app.db import ALL_LABELS, Database, Doc
+from app.errors import Unavailable
+from app.services.inbox.writes import Received, conversation_changes
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 TRIES = 10
-COUNTED_FROM = {"touched": 1, "team_read_at": 1, "expires_at": 1}
+AT_ONCE = 20
+Came = Mapping[str, Sequence[Received]]
+"""What came for each conversation, by its id."""
 
 
 async def recount(db: Database, label_id: str, conversation_id: str, *, now: datetime) -> None:
     """Count the unread messages that are there and not expired; the conversation ends with its newest message.
 
     Who changes messages raises `touched` afterwards; a count that was overtaken is not written but made again.
+    Raises `Unavailable` when it is overtaken again and again.
     """
-    conversations, messages = db.open("conversations"), db.open("messages")
-    key = {"label_id": label_id, "_id": conversation_id}
+    await _settle(db, label_id, conversation_id, (), now=now)
+
+
+async def settle(db: Database, label_id: str, came: Came, *, now: datetime) -> None:
+    """Make of these conversations what came for them, once their messages are stored, and `recount` them.
+
+    Done twice it is the same, but for the version. Raises `Unavailable`.
+    """
+    ids = list(came)
+    for first in range(0, len(ids), AT_ONCE):
+        some = ids[first : first + AT_ONCE]
+        writes = await _writes(db, label_id, {one: came[one] for one in some}, now=now)
+        if writes and (await db.open("conversations").bulk_write(writes, ordered=False)).matched_count < len(writes):
+            for one in some:  # one of them was overtaken
+                await _settle(db, label_id, one, came[one], now=now)
+
+
+async def _settle(
+    db: Database, label_id: str, conversation_id: str, came: Sequence[Received], *, now: datetime
+) -> None:
     for _ in range(TRIES):
-        conversation = await conversations.find_one(key, COUNTED_FROM)
-        if conversation is None:
+        writes = await _writes(db, label_id, {conversation_id: came}, now=now)
+        if not writes or (await db.open("conversations").bulk_write(writes)).matched_count:
             return
-        query = _unread(label_id, now=now) | {"conversation_id": conversation_id}
-        query["received_at"] = {"$gt": _read_at(conversation)}
-        ends = [doc["expires_at"] async for doc in messages.find(query, {"expires_at": 1})]
-        newest = await _newest(db, label_id, conversation_id)
-        if (await conversations.update_one(*_written(label_id, conversation, ends, newest))).matched_count:
-            return
+    raise Unavailable
 
 
-async def recount_many(db: Database, label_id: str, conversation_ids: Sequence[str], *, now: datetime) -> None:
-    """`recount` of several in few reads; where one was overtaken, each is counted by itself."""
-    conversations, ids = db.open("conversations"), {"$in": list(conversation_ids)}
-    found = await conversations.find({"label_id": label_id, "_id": ids}, COUNTED_FROM).to_list()
+async def _writes(db: Database, label_id: str, came: Came, *, now: datetime) -> list[UpdateOne]:
+    """A write for each of these conversations that is there, on the condition that it is as it was read."""
+    found = await db.open("conversations").find({"label_id": label_id, "_id": {"$in": list(came)}}).to_list()
     read_at = {doc["_id"]: _read_at(doc) for doc in found}
     query = _unread(label_id, now=now) | {"conversation_id": {"$in": list(read_at)}}
     query["received_at"] = {"$gt": min(read_at.values(), default=BEGINNING)}
@@ -45,14 +63,11 @@ async def recount_many(db: Database, label_id: str, conversation_ids: Sequence[s
     async for doc in db.open("messages").find(query, fields):
         if doc["received_at"] > read_at[doc["conversation_id"]]:
             ends.setdefault(doc["conversation_id"], []).append(doc["expires_at"])
-    newest = await asyncio.gather(*(_newest(db, label_id, doc["_id"]) for doc in found))
-    writes = [
-        UpdateOne(*_written(label_id, doc, ends.get(doc["_id"], []), last))
+    newest = await asyncio.gather(*(_newest(db, doc, came[doc["_id"]]) for doc in found))
+    return [
+        UpdateOne(_as_read(doc), _counted(conversation_changes(doc, came[doc["_id"]]), ends.get(doc["_id"], []), last))
         for doc, last in zip(found, newest, strict=True)
     ]
-    if writes and (await conversations.bulk_write(writes, ordered=False)).matched_count < len(writes):
-        for doc in found:
-            await recount(db, label_id, doc["_id"], now=now)
 
 
 def _read_at(conversation: Doc) -> datetime:
@@ -71,19 +86,32 @@ def _unread(label_id: str, *, now: datetime) -> Doc:
     }
 
 
-async def _newest(db: Database, label_id: str, conversation_id: str) -> Doc | None:
-    of_it = {"label_id": label_id, "conversation_id": conversation_id, "ordered_at": {"$gt": BEGINNING}}
+async def _newest(db: Database, conversation: Doc, came: Sequence[Received]) -> Doc | None:
+    """The newest message. None where there is none, or where new messages only can have moved the end, and not back."""
+    if came and "last_message_at" in conversation and all(r.is_new_message for r in came):
+        return None
+    of_it = {"label_id": conversation["label_id"], "conversation_id": conversation["_id"]}
+    of_it["ordered_at"] = {"$gt": BEGINNING}
     return await db.open("messages").find_one(of_it, {"expires_at": 1}, sort=[("ordered_at", -1)])
 
 
-def _written(label_id: str, conversation: Doc, ends: Sequence[datetime], newest: Doc | None) -> tuple[Doc, Doc]:
-    """The conversation as it was when it was counted, and what to write there then."""
-    counted: Doc = {"unread_count": len(ends), "is_unread": bool(ends)}
-    counted |= {"recount_at": min(ends)} if ends else {}
-    counted |= {"expires_at": newest["expires_at"]} if newest else {}
-    update: Doc = {"$set": counted} | ({} if ends else {"$unset": {"recount_at": ""}})
-    same = {name: conversation.get(name, {"$exists": False}) for name in ("touched", "expires_at")}
-    return {"label_id": label_id, "_id": conversation["_id"]} | same, update
+def _as_read(conversation: Doc) -> Doc:
+    names = ("_id", "label_id", "touched", "status_at", "expires_at")
+    return {name: conversation.get(name, {"$exists": False}) for name in names}
+
+
+def _counted(changes: Doc, ends: Sequence[datetime], newest: Doc | None) -> Doc:
+    """The update that makes these changes, and writes the count down."""
+    parts: dict[str, Doc] = {name: dict(changes.get(name, {})) for name in ("$set", "$unset", "$min", "$max", "$inc")}
+    parts["$set"] |= {"unread_count": len(ends), "is_unread": bool(ends)}
+    if ends:
+        parts["$set"]["recount_at"] = min(ends)
+    else:
+        parts["$unset"]["recount_at"] = ""
+    if newest:
+        parts["$set"]["expires_at"] = newest["expires_at"]
+        parts["$max"].pop("expires_at", None)
+    return {name: part for name, part in parts.items() if part}
 
 
 async def recount_expired(db: Database, *, now: datetime, limit: int = 200) -> None:

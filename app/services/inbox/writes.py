@@ -33,6 +33,13 @@ class Received:
     conversation_id: str | None = None
     seen: bool = False
     """Somebody has answered it since: it does not count as unread, whenever it came to us."""
+    made: str | None = None
+    """The id of the message's document, where this change has just made it."""
+
+    @property
+    def is_new_message(self) -> bool:
+        """Whether it is a whole message that nothing was known of: it took nothing from a conversation's times."""
+        return self.made is not None and self.incoming.kind in OPENS_THE_WINDOW
 
     @property
     def owner(self) -> Doc:
@@ -135,34 +142,39 @@ def original_of_edited(received: Received) -> UpdateOne | None:
     return UpdateOne(received.document_key | edited, {"$set": {"content.original": _original(received.incoming)}})
 
 
-def conversation_times(received: Sequence[Received]) -> list[UpdateOne]:
-    """Move one conversation's times forward, by all changes to it at once, and have its unread counted anew."""
-    key = {"label_id": received[0].connection["label_id"], "_id": received[0].conversation_id}
-    writes: list[UpdateOne] = []
+def conversation_changes(conversation: Doc, received: Sequence[Received]) -> Doc:
+    """What these changes make of a conversation that is so: its times move forward, what is closed opens again."""
     latest: Doc = {}
+    fresh: Doc = {}
     for each in sorted(received, key=lambda one: one.incoming.at):
         incoming, at = each.incoming, each.incoming.at
         latest["expires_at"] = each.expires_at
         if incoming.kind in OPENS_THE_WINDOW:
             latest["last_message_at"] = at
             latest |= {} if incoming.outgoing else {"last_inbound_at": at, _owner_sign(incoming): at}
-            if incoming.content.get("own"):
-                writes.append(UpdateOne(key, {"$set": {"own": True}}))
+            fresh |= {"own": True} if incoming.content.get("own") else {}
         if incoming.kind == "read" and not incoming.outgoing:
             latest["fan_read_at"] = at
-        if incoming.kind in ("referral", "handover"):
-            name = "referral" if incoming.kind == "referral" else "thread_owner"
-            newest = key | {f"{name}.at": {"$not": {"$gte": at}}}
-            writes.append(UpdateOne(newest, {"$set": {name: incoming.content | {"at": at}}}))
-    if "last_inbound_at" in latest:
-        at = latest["last_inbound_at"]
-        closed = key | {"status": {"$in": ["closed", "snoozed"]}, "status_at": {"$lt": at}}
-        opened = {"status": "open", "status_at": at, "snoozed_until": None}
-        writes.append(UpdateOne(closed, {"$set": opened, "$unset": {"wake_at": ""}}))
-        unknown = {"$or": [{"profile_at": NOT_THERE}, {"profile_at": {"$lt": at - PROFILE_LIFE}}]}
-        writes.append(UpdateOne(key | unknown, {"$min": {"profile_due_at": at}}))
-    update: Doc = {"$inc": {"touched": 1, "version": 1}} | ({"$max": latest} if latest else {})
-    return [*writes, UpdateOne(key, update)]
+        name = {"referral": "referral", "handover": "thread_owner"}.get(incoming.kind)
+        if name and at > conversation.get(name, {}).get("at", EPOCH):
+            fresh[name] = incoming.content | {"at": at}
+    if not latest:
+        return {}
+    changes: Doc = {"$set": fresh, "$max": latest, "$inc": {"touched": 1, "version": 1}}
+    if "last_inbound_at" not in latest:
+        return changes
+    return changes | _heard_from_fan(conversation, latest["last_inbound_at"], fresh)
+
+
+def _heard_from_fan(conversation: Doc, at: datetime, fresh: Doc) -> Doc:
+    """What a fan's message changes beside: it opens what was closed or snoozed before, and asks for their profile."""
+    changes: Doc = {}
+    if conversation["status"] in ("closed", "snoozed") and conversation["status_at"] < at:
+        fresh |= {"status": "open", "status_at": at, "snoozed_until": None}
+        changes["$unset"] = {"wake_at": ""}
+    if conversation.get("profile_at", EPOCH) < at - PROFILE_LIFE:
+        changes["$min"] = {"profile_due_at": at}
+    return changes
 
 
 def _owner_sign(incoming: Incoming) -> str:
