@@ -15,6 +15,8 @@ from app.models.operations import OperationKind, OperationState
 ENDED: frozenset[OperationState] = frozenset(("succeeded", "failed", "cancelled"))
 
 LIFE = timedelta(days=90)
+STILL_DUE = {"$exists": True}
+"""What has ended stays for long, and must not be passed by whoever looks for what waits."""
 WAITING = "waiting"
 """Why work is put off that is as it should be, and whose time has not come."""
 
@@ -154,6 +156,7 @@ async def _has_its_turn(db: Database, operation: Doc) -> bool:
         "label_id": operation["label_id"],
         "queue": operation["queue"],
         "_id": {"$lt": operation["_id"]},
+        "due_at": STILL_DUE,
         "state": {"$in": ["queued", "running"]},
     }
     return await db.open("operations").find_one(earlier, {"_id": 1}) is None
@@ -163,7 +166,8 @@ async def next_in_queue(db: Database, operation: Doc) -> str | None:
     """The id of the operation whose turn comes after this one's, or none."""
     if "queue" not in operation:
         return None
-    waiting = {"label_id": operation["label_id"], "queue": operation["queue"], "state": "queued"}
+    waiting = {"label_id": operation["label_id"], "queue": operation["queue"]}
+    waiting |= {"due_at": STILL_DUE, "state": "queued"}
     found = await db.open("operations").find_one(waiting, {"_id": 1}, sort=[("_id", 1)])
     return str(found["_id"]) if found else None
 

@@ -14,7 +14,7 @@ COLLECTIONS = (
         of_connection="keep",
         indexes=(
             Index(up("label_id", "key"), unique=True),
-            Index(up("label_id", "queue", "_id"), present="queue"),
+            Index(up("label_id", "queue", "_id", "due_at"), present="due_at"),
             Index(up("label_id", "connection_id", "state"), present="connection_id"),
             Index(up("due_at"), present="due_at"),
             EXPIRES,
