@@ -23,7 +23,7 @@ from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed
 
-AT_ONCE = 5
+AT_ONCE = 3
 """What fans write and what the label answers goes before: a worker plans so many a second."""
 LATER = timedelta(minutes=10)
 MOST_TRIES = 5
