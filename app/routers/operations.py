@@ -12,7 +12,7 @@ from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFoun
 from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
 from app.problems import problems
-from app.services import operations, retrying
+from app.services import cancelling, operations, retrying
 from app.services.inbox.eligibility import our_apps
 from app.services.inbox.replies import REFUSED
 from app.services.tokens import Claims, ClientClaims
@@ -77,6 +77,18 @@ async def retry_operation(
     await retrying.begin_anew(parts.db, operation, by=access.by, app_ids=our_apps(parts.settings), now=parts.clock())
     operation = await operations.need(parts.db, access.label_id, operation_id)
     return await answer_operation(parts, operation, wait_s, response)
+
+
+@router.post(
+    PATH + "/{operation_id}/cancel",
+    operation_id="cancelOperation",
+    responses=problems(Conflict, Forbidden, NotFound, Unauthenticated),
+)
+async def cancel_operation(parts: PartsDep, access: Writer, operation_id: str) -> OperationOut:
+    """End a reply or an action on a comment that has not begun. One that has begun may have happened: `409`."""
+    operation = await operations.need(parts.db, access.label_id, operation_id)
+    await cancelling.cancel(parts.db, operation, now=parts.clock())
+    return OperationOut.of(await operations.need(parts.db, access.label_id, operation_id))
 
 
 async def _need_own(request: Request, parts: Parts, claims: Claims | ClientClaims, operation_id: str) -> Doc:

@@ -244,6 +244,14 @@ async def cancel(
     return all(one["state"] == "queued" for one in found)
 
 
+async def cancel_waiting(db: Database, operation: Doc, *, now: datetime, session: Session) -> None:
+    """End this one, which has not begun. Raises `Conflict` when it has, or has ended."""
+    ended = {"state": "cancelled", "problem": None, "fence": operation["fence"] + 1}
+    waits = operation["state"] == "queued"
+    if not waits or not await _settle(db, operation, ended, due_at=None, now=now, session=session):
+        raise Conflict("Only an operation that waits to begin can be cancelled")
+
+
 async def end_of_connection(
     db: Database,
     label_id: str,

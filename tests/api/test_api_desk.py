@@ -108,6 +108,8 @@ async def test_who_leaves_answers_nothing(house: House) -> None:
     (await agent.post(f"{path}/leave")).raise_for_status()
     assert (await owner.get(f"{path}/conversations/{mine}")).json()["assignee"] is None
     assert len((await owner.get(f"{path}/conversations", params={"assignee": "none"})).json()["data"]) == 2
+    changed = {"label_id": path[11:], "type": "conversation.changed", "target": mine, "seq": {"$gt": 0}}
+    assert await house.db.open("events").count_documents(changed) == 2, "taken, and left"
 
 
 async def test_notes(house: House) -> None:

@@ -85,6 +85,22 @@ async def test_only_what_has_failed_is_begun_anew(house: House) -> None:
     assert not await operations.succeed(house.db, found, result=None, now=house.clock()), "the old fence still counts"
 
 
+async def test_what_waits_can_be_cancelled(house: House) -> None:
+    """A reply that nobody has begun to send is not sent; what has begun, or has ended, stays."""
+    owner, base, message = await queued(house)
+    path = f"{base}/operations/{message['operation_id']}/cancel"
+    cancelled = await owner.post(path)
+    assert (cancelled.status_code, cancelled.json()["state"], cancelled.json()["due_at"]) == (200, "cancelled", None)
+    shown = (await owner.get(f"{base}/conversations/{message['conversation_id']}/messages")).json()["data"][0]
+    assert (shown["state"], shown["problem"]) == ("failed", "cancelled")
+    assert await operations.claim(house.db, message["operation_id"], lease=LEASE, now=house.clock()) is None
+    assert (await owner.post(path)).status_code == 409
+    other = f"{base}/conversations/{message['conversation_id']}/messages"
+    begun = (await owner.post(other, json={"text": "And?"})).json()["operation_id"]
+    assert await operations.claim(house.db, begun, lease=LEASE, now=house.clock())
+    assert (await owner.post(f"{base}/operations/{begun}/cancel")).status_code == 409
+
+
 async def test_two_retries_at_once_are_one(house: House) -> None:
     """The second finds that the first was faster."""
     owner, base, message = await queued(house)

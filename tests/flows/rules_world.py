@@ -61,8 +61,8 @@ def _body(rng: random.Random, number: int) -> Doc:
         actions.append({"kind": kind} | ({"text": "Thank you"} if "reply" in kind else {}))
     groups = [{"match": "any", "negated": rng.random() < 0.3, "of": rng.sample(CONDITIONS, 2)}]
     conditions = {
-        "match": rng.choice(("all", "any")),
-        "of": rng.sample(CONDITIONS, rng.randint(1, 2)),
+        "match": rng.choice(("all", "all", "all", "any")),
+        "of": rng.sample(CONDITIONS, 2),
         "groups": groups if rng.random() < 0.5 else [],
     }
     more: Doc = {"position": rng.randrange(10), "stop": rng.random() < 0.05, "cool_down_hours": 0}

@@ -68,6 +68,18 @@ async def shown(desk: Desk, comment_id: str) -> Doc:
     return found
 
 
+async def test_a_cancelled_action_is_not_done(live_desk: Desk, meta: Meta) -> None:
+    """And a private reply that was cancelled may be asked for again."""
+    comment = await fan_comments(live_desk, meta)
+    wanted = await ask(live_desk, comment, "private-reply", text="Hello")
+    path = f"/v1/labels/{live_desk.label_id}/operations/{wanted['id']}/cancel"
+    assert (await live_desk.owner.post(path)).json()["state"] == "cancelled"
+    await live_desk.house.work()
+    assert await meta.ledger("message_sent") == []
+    assert await log_of(live_desk, comment) == [("private_reply", "failed", "cancelled")]
+    assert (await done(live_desk, comment, "private-reply", text="Hello again"))["state"] == "succeeded"
+
+
 async def test_a_private_reply_is_once_and_in_time(live_desk: Desk, meta: Meta) -> None:
     """Once a comment, for 7 days of the comment's own time; a late worker does not send it any more."""
     comment = await fan_comments(live_desk, meta, ago=6 * DAY)

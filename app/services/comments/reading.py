@@ -6,7 +6,7 @@ from datetime import datetime
 from app.db import Database, Doc
 from app.errors import NotFound
 from app.models.comments import CommentKind, CommentStatus
-from app.services.inbox import words
+from app.services.inbox.searching import asked_words
 from app.services.pages import Cursor, page_query
 
 
@@ -22,8 +22,8 @@ class Filters:
     unanswered: bool | None = None
     q: str | None = None
 
-    def query(self, label_id: str) -> Doc | None:
-        """Of the label's comments those that fit; none when none can, because `q` holds no word."""
+    def query(self, label_id: str) -> Doc:
+        """Of the label's comments those that fit. Raises `InvalidInput` when `q` holds no word."""
         found: Doc = {"label_id": label_id}
         found |= {"media.provider_id": self.media_id} if self.media_id else {}
         found |= {"connection_id": self.connection_id} if self.connection_id else {}
@@ -32,20 +32,14 @@ class Filters:
         for name, wanted in (("flagged", self.flagged), ("unanswered", self.unanswered)):
             if wanted is not None:
                 found[name] = True if wanted else {"$ne": True}
-        if self.q is None:
-            return found
-        asked = words.query(self.q)
-        return found | {"content.words": {"$all": asked}} if asked else None
+        return found | ({"content.words": {"$all": asked_words(self.q)}} if self.q is not None else {})
 
 
 async def page_of_comments(
     db: Database, label_id: str, filters: Filters, *, after: Cursor | None, limit: int, now: datetime
 ) -> list[Doc]:
-    """Newest first, one more than `limit` if there are more."""
-    query = filters.query(label_id)
-    if query is None:
-        return []
-    query["expires_at"] = {"$gt": now}
+    """Newest first, one more than `limit` if there are more. Raises `InvalidInput`."""
+    query = filters.query(label_id) | {"expires_at": {"$gt": now}}
     found = db.open("comments").find(page_query(query, "sent_at", after, now=now))
     return await found.sort([("sent_at", -1), ("_id", -1)]).limit(limit + 1).to_list()
 

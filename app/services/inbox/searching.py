@@ -23,10 +23,7 @@ async def page_of_found(
 
     Raises `InvalidInput` when `q` holds no word.
     """
-    wanted = sorted(words.query(q), key=len, reverse=True)  # MongoDB walks the first, and long words are rare ones
-    if not wanted:
-        raise InvalidInput(errors=(FieldError("/q", "must hold a word"),))
-    query: Doc = {"label_id": label_id, "content.words": {"$all": wanted}, "expires_at": {"$gt": now}}
+    query: Doc = {"label_id": label_id, "content.words": {"$all": asked_words(q)}, "expires_at": {"$gt": now}}
     query |= {"connection_id": filters.connection_id} if filters.connection_id else {}
     found: list[Doc] = []
     met: set[str] = set()
@@ -51,6 +48,14 @@ async def page_of_found(
             return found, None
         size = HITS_AT_ONCE
     return found, at
+
+
+def asked_words(q: str) -> list[str]:
+    """The words that must all be there. Raises `InvalidInput` when there is none in `q`."""
+    found = sorted(words.query(q), key=len, reverse=True)  # MongoDB walks the first, and long words are rare ones
+    if not found:
+        raise InvalidInput(errors=(FieldError("/q", "must hold a word"),))
+    return found
 
 
 async def _matching(db: Database, label_id: str, ids: set[str], filters: Filters, *, now: datetime) -> dict[str, Doc]:

@@ -105,7 +105,7 @@ async def remove(
         await db.open("memberships").delete_one({"label_id": label_id, "_id": member_id}, session=session)
         sent = {"label_id": label_id, "invited_by": found["user_id"]}
         await void_invitations(db, sent, now=now, session=session)
-        await unassign(db, label_id, found["user_id"], session=session)
+        await unassign(db, label_id, found["user_id"], now=now, session=session)
         action = "member.left" if found["user_id"] == by.id else "member.removed"
         details = {"user_id": found["user_id"], "role": found["role"]}
         await audit.record(by, action, label_id=label_id, target=member_id, details=details, now=now, session=session)

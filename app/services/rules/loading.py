@@ -13,6 +13,7 @@ from ulid import ULID
 
 from app.clock import EPOCH
 from app.db import Database, Doc
+from app.ids import first_id
 from app.models.rules import When
 from app.services.labels.labels import need_label
 from app.services.rules.evaluating import Rule
@@ -160,12 +161,12 @@ async def _first_comments(db: Database, label_id: str, comments: Sequence[Doc]) 
 
 async def _repeated(db: Database, label_id: str, comments: Sequence[Doc]) -> set[str]:
     """Those that somebody else had written within the hour before. Most are found among themselves."""
-    by_key: dict[bytes, list[Doc]] = {}
+    by_key: dict[str, list[Doc]] = {}
     for doc in sorted(comments, key=lambda doc: str(doc["_id"])):
         if (key := same_text_key(label_id, doc["content"]["text"])) is not None:
             by_key.setdefault(key, []).append(doc)
     found: set[str] = set()
-    asked: list[tuple[bytes, Doc]] = []
+    asked: list[tuple[str, Doc]] = []
     for key, docs in by_key.items():
         for number, doc in enumerate(docs):
             if any(_says_again(doc, earlier) for earlier in reversed(docs[:number])):
@@ -180,16 +181,17 @@ def _says_again(comment: Doc, earlier: Doc) -> bool:
     return bool(soon and earlier["author"]["provider_id"] != comment["author"]["provider_id"])
 
 
-async def _is_repeated(db: Database, label_id: str, key: bytes, comment: Doc) -> str | None:
-    """The comment's id, if somebody else had written the same within the hour before."""
+async def _is_repeated(db: Database, label_id: str, key: str, comment: Doc) -> str | None:
+    """The comment's id, if somebody else had written the same within the hour before; it came to us after that too."""
+    earliest = comment["sent_at"] - SAME_TEXT_WITHIN
     query = {
         "label_id": label_id,
         "content.same": key,
-        "_id": {"$lt": comment["_id"]},
-        "sent_at": {"$gte": comment["sent_at"] - SAME_TEXT_WITHIN},
+        "_id": {"$gte": first_id("cmt", earliest), "$lt": comment["_id"]},
+        "sent_at": {"$gte": earliest},
         "author.provider_id": {"$ne": comment["author"]["provider_id"]},
     }
-    found = await db.open("comments").find_one(query, {"_id": 1}, sort=[("_id", -1)])
+    found = await db.open("comments").find_one(query, {"_id": 1}, sort=[("_id", 1)])
     return str(comment["_id"]) if found else None
 
 

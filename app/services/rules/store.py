@@ -142,6 +142,8 @@ async def delete_rule(
     async def all_of_it(session: Session) -> bool:
         gone = await db.open("rules").delete_one(key, session=session)
         if gone.deleted_count:
+            spent = {"$unset": {f"usage.{rule_id}": ""}}
+            await db.open("rule_cursors").update_one({"label_id": label_id}, spent, session=session)
             await audit.record(by, "rule.deleted", label_id=label_id, target=rule_id, now=now, session=session)
         return bool(gone.deleted_count)
 

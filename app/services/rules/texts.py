@@ -63,7 +63,7 @@ def plain(text: str) -> str:
     return _SPACES.sub(" ", letters).strip()
 
 
-def same_text_key(label_id: str, text: str) -> bytes | None:
+def same_text_key(label_id: str, text: str) -> str | None:
     """What two texts have in common that say the same; none of a text too short to say anything.
 
     It tells nothing of the text across labels, and stands beside it in `content`, so that it goes with it.
@@ -71,10 +71,10 @@ def same_text_key(label_id: str, text: str) -> bytes | None:
     said = plain(text)
     if len(said) < 12:
         return None
-    return blake2b(said.encode("utf-8", "replace"), key=label_id.encode()[:64], digest_size=12).digest()
+    return blake2b(said.encode("utf-8", "replace"), key=label_id.encode()[:64], digest_size=12).hexdigest()
 
 
-def same_text(label_id: str, text: str | None) -> dict[str, bytes]:
+def same_text(label_id: str, text: str | None) -> dict[str, str]:
     """What goes into a comment's `content`, so that others that say the same are found."""
     key = same_text_key(label_id, text or "")
     return {"same": key} if key else {}
