@@ -65,9 +65,11 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """As JSON: a list of `{name, value, ceiling, ratio, goal, lower_is_better?}`."""
+    """As JSON: a list of `{name, value, ceiling, ratio, goal, lower_is_better?}`. What was not measured now stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([_shown(row) for row in rows], indent=2) + "\n")
+    known = json.loads(path.read_text()) if path.exists() else []
+    shown = {row["name"]: row for row in known} | {row.name: _shown(row) for row in rows}
+    path.write_text(json.dumps(list(shown.values()), indent=2) + "\n")
 
 
 def _shown(row: Row) -> dict[str, str | float | bool]:
