@@ -218,7 +218,13 @@ def s3_env(url: str) -> dict[str, str]:
 async def shelf_of(house: House) -> AsyncIterator[Shelf]:
     """A label with an owner, and its storage."""
     owner = await house.person()
-    label_id = await house.label(owner)
+    async with shelf_for(house, owner, await house.label(owner)) as found:
+        yield found
+
+
+@asynccontextmanager
+async def shelf_for(house: House, owner: httpx.AsyncClient, label_id: str) -> AsyncIterator[Shelf]:
+    """The files of a label that is there."""
     storage, url = house.api.objects, house.api.settings.s3_endpoint_url
 
     async def everything() -> list[str]:

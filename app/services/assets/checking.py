@@ -29,6 +29,8 @@ async def check_asset(hands: Hands, operation: Doc) -> Doc:
     Raises `TryAgain`, `GiveUp`.
     """
     asset = await _find(hands, operation)
+    if asset["state"] == "pending":  # somebody has begun an operation anew, instead of completing the asset
+        raise GiveUp("not_uploaded", DETAILS["not_uploaded"])
     if asset["state"] == "checking":
         async with turn(hands):
             asset = await _check(hands, operation, asset)
