@@ -207,8 +207,8 @@ async def _link_of(work: _Work) -> str | None:
     except (AssetNotFound, AssetNotReady) as exc:
         await outcomes.failed(hands.db, message, exc.code, now=hands.clock())
         raise GiveUp(exc.code, "The file that it sends has gone.") from exc
-    told = {"lasts": links.MESSAGE, "now": hands.clock()}
-    return await links.link_for_provider(hands.objects, asset, "original", **told)
+    now = hands.clock()
+    return await links.link_for_provider(hands.objects, asset, "original", lasts=links.MESSAGE, now=now)
 
 
 async def _what_happened(work: _Work) -> Doc:
