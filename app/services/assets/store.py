@@ -30,9 +30,13 @@ async def create(
 ) -> Doc:
     """Write down a file that is going to be uploaded, set its room aside, and when to give it up.
 
-    Raises `StorageFull`.
+    Raises `InvalidInput`, `StorageFull`.
     """
     kind = kind_of(body.content_type)
+    if body.bytes is not None and body.bytes > LARGEST[kind]:
+        raise InvalidInput(errors=(FieldError("/bytes", f"must be at most {LARGEST[kind]} for this kind of file"),))
+    if body.focus is not None and kind != "image":
+        raise InvalidInput(errors=(FieldError("/focus", "is for images"),))
     upload_bytes = body.bytes or LARGEST[kind]
     asset: Doc = {
         "_id": new_id("ast"),
