@@ -304,6 +304,18 @@ async def test_the_storage_is_away(shelf: Shelf, monkeypatch: pytest.MonkeyPatch
     assert isinstance(folder, Folder) and not [one for one in all_in_folder(folder) if asset["id"] in one]
 
 
+async def test_a_check_that_met_an_error_of_ours(shelf: Shelf) -> None:
+    """It was given up, and is begun anew when it is completed again."""
+    asset = await shelf.begin()
+    (await shelf.send(asset, jpeg())).raise_for_status()
+    operation = (await shelf.complete(asset))["operation_id"]
+    place = {"_id": operation, "label_id": shelf.label_id}
+    await shelf.house.db.open("operations").update_one(place, {"$set": {"state": "failed"}, "$unset": {"due_at": ""}})
+    assert (await shelf.complete(asset))["operation_id"] != operation
+    await shelf.house.work()
+    assert (await shelf.get(asset["id"]))["state"] == "ready"
+
+
 class Away:
     """A storage that cannot be reached."""
 

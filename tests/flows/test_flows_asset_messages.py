@@ -1,5 +1,6 @@
 """The label's own files in messages: sent by a link of ours, held while they wait, and another label's never."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -84,3 +85,16 @@ async def test_a_file_that_went_before_it_was_sent_again(live_desk: Desk, meta: 
         (await shelf.owner.delete(f"{shelf.path}/{asset['id']}")).raise_for_status()
         again = await found.do(f"/messages/{message['id']}/retry", status=422)
         assert again["code"] == "asset_not_found"
+
+
+async def test_sent_and_deleted_at_once(live_desk: Desk, meta: Meta) -> None:
+    """One of the two wins: never does a message wait whose file is gone."""
+    found = await talk(live_desk)
+    async with shelf_for(live_desk.house, live_desk.owner, live_desk.label_id) as shelf:
+        for _ in range(5):
+            asset = await shelf.upload(jpeg())
+            said, deleted = await asyncio.gather(
+                live_desk.owner.post(f"{found.path}/messages", json={"asset_id": asset["id"]}),
+                live_desk.owner.delete(f"{shelf.path}/{asset['id']}"),
+            )
+            assert (said.status_code, deleted.status_code) in ((202, 409), (422, 202)), (said.text, deleted.text)

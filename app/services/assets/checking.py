@@ -16,7 +16,7 @@ from app.services.connections.hands import Hands
 from app.services.events import Event
 from app.services.operations import GiveUp, TryAgain
 
-RETRY, LONGEST_RETRY, MOST_ATTEMPTS = timedelta(seconds=5), timedelta(minutes=10), 60
+RETRY, LONGEST_RETRY, PATIENCE = timedelta(seconds=5), timedelta(minutes=10), timedelta(hours=24)
 BUSY, BUSY_S = timedelta(seconds=3), 5.0
 REFUSED_STAY = timedelta(days=30)
 TYPES = {"jpg": "image/jpeg", "mp4": "video/mp4"}
@@ -180,7 +180,7 @@ async def _take_back(hands: Hands, asset: Doc, code: str) -> None:
 
 async def _put_off(hands: Hands, operation: Doc, asset: Doc, trouble: ObjectsError) -> None:
     """Raise `TryAgain`, or in the end `GiveUp`."""
-    if operation["attempts"] >= MOST_ATTEMPTS:
+    if hands.clock() - operation["created_at"] > PATIENCE:
         await _take_back(hands, asset, "storage_unavailable")
         raise GiveUp("storage_unavailable", DETAILS["storage_unavailable"]) from trouble
     raise again(hands, operation) from trouble

@@ -81,9 +81,9 @@ async def complete(db: Database, label_id: str, asset_id: str, *, now: datetime)
     asset = await need(db, label_id, asset_id)
     if asset["state"] == "refused":
         raise Conflict("This file was refused: upload another one as another asset")
-    if asset["state"] != "pending":
+    if asset["state"] != "pending" and not await _is_stuck(db, asset):
         return asset
-    key = {"_id": asset_id, "label_id": label_id, "state": "pending", "version": asset["version"]}
+    key = {"_id": asset_id, "label_id": label_id, "state": asset["state"], "version": asset["version"]}
 
     async def all_of_it(session: Session) -> None:
         operation = await plan(db, "check_asset", asset, now=now, session=session)
@@ -95,6 +95,14 @@ async def complete(db: Database, label_id: str, asset_id: str, *, now: datetime)
     with suppress(StaleVersion, DuplicateKeyError):
         await db.in_transaction(all_of_it)
     return await need(db, label_id, asset_id)
+
+
+async def _is_stuck(db: Database, asset: Doc) -> bool:
+    """Whether its check was given up because of an error of ours: then it is begun anew."""
+    if asset["state"] != "checking":
+        return False
+    operation = await operations.need(db, asset["label_id"], asset["operation_id"])
+    return bool(operation["state"] == "failed")
 
 
 async def change(
