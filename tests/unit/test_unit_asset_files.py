@@ -165,6 +165,18 @@ async def test_videos_that_are_none_of_ours(tmp_path: Path) -> None:
     assert first is not None and first.audio_codec is None
 
 
+async def test_a_video_that_was_filmed_upright(tmp_path: Path) -> None:
+    """Its pictures lie on their side, and it says so: what we say of it is upright, and so is what we write."""
+    lying_down = video(tmp_path / "made.mp4", size=(640, 360))
+    at = lying_down.index(b"tkhd") + 44  # the matrix of the picture
+    quarter = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 360 << 16, 0, 1 << 30)
+    found = await look_at(lying_down[:at] + quarter + lying_down[at + 36 :], "video/mp4", tmp_path)
+    assert [(one.width, one.height) for one in found.files] == [(360, 640), (360, 640)]
+    with av.open(str(tmp_path / "out" / "original.mp4")) as ours:
+        frame = next(ours.decode(video=0))
+        assert abs(frame.rotation) == 90 and (frame.width, frame.height) == (640, 360)
+
+
 async def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
     """It reads from a pipe into which nobody writes: after its time it is gone, with whatever it had begun."""
     os.mkfifo(tmp_path / "upload")
