@@ -291,6 +291,24 @@ class ProviderNotAvailable(Problem):
     status, code, title = 409, "provider_not_available", "This provider is not available here"
 
 
+class AssetNotReady(Problem):
+    """The file is not uploaded yet, is being looked at, or was refused."""
+
+    status, code, title = 409, "asset_not_ready", "The asset is not ready to be used"
+
+
+class AssetInUse(Problem):
+    """Something that has not gone out yet needs the file."""
+
+    status, code, title = 409, "asset_in_use", "Something that has not gone out yet needs this asset"
+
+
+class StorageFull(Problem):
+    """The label's files take all the room that they may."""
+
+    status, code, title = 409, "storage_full", "There is no room left for this file"
+
+
 class RequestInProgress(Problem):
     """The first request with this `Idempotency-Key` is still running."""
 

@@ -20,6 +20,7 @@ from app.logs import get_logger
 from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
+    assets,
     audit,
     comment_actions,
     comments,
@@ -116,8 +117,8 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_backfill,
         connection_end,
     )
-    of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
-    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, numbers, operations, stream)
+    of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions, rules, numbers)
+    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, assets, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -26,6 +26,7 @@ from app.derived_keys import derive
 from app.ids import new_id
 from app.logs import get_logger
 from app.services import faults, retention
+from app.services.assets.opening import open_objects
 from app.services.audit import Audit
 from app.services.connections import tending
 from app.services.vault.private_ring import open_private_ring
@@ -39,7 +40,8 @@ RETENTION_EVERY_S = 30
 TEND_EVERY_S = 30
 TEND_CONVERSATIONS_EVERY_S = 1
 STOP_WITHIN_S = 20
-JOB_TIMEOUT_S = 60
+JOB_TIMEOUT_S = 300
+"""Longer than any operation's lease: the lease is what cuts it off."""
 MAIL_STEPS_A_LEASE = 3
 """A mail's two steps, and room for what we write around them."""
 TAKES_NO_COOKIES = DefaultCookiePolicy(allowed_domains=())
@@ -79,6 +81,7 @@ async def run(settings: WorkerSettings) -> None:
     await parts.graph.http.aclose()
     for ring in parts.rings:
         await ring.close()
+    await parts.objects.close()
     parts.db.close()
     log.info("worker stopped", worker=parts.worker_id)
 
@@ -125,6 +128,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
         ),
         rings=(open_public_ring(settings), open_private_ring(settings)),
         audit=Audit(db, derive(settings, "audit")),
+        objects=open_objects(settings),
         clock=utc_now,
     )
 

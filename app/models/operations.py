@@ -26,6 +26,10 @@ OperationKind = Literal[
     "check_comments",
     "send_mail",
     "delete_label",
+    "check_asset",
+    "render_asset",
+    "tidy_asset",
+    "delete_asset",
 ]
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 

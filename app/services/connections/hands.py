@@ -1,10 +1,12 @@
 """What a worker needs to act for a connection: the store, the providers, the vault, and the time."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from app.clients.credentials import Opened
 from app.clients.facebook import Facebook
 from app.clients.graph import Graph
+from app.clients.objects import Objects
 from app.clients.spotify import Spotify
 from app.clock import Clock
 from app.db import Database, Doc
@@ -28,6 +30,9 @@ class Hands:
     ring: PublicRing
     private_ring: PrivateRing = field(repr=False)
     audit: Audit
+    objects: Objects
+    decoding: asyncio.Semaphore
+    """Held by whoever has an uploaded file read."""
     clock: Clock
 
     async def open(self, connection: Doc, purpose: str, *, used_for: UsedFor, job: str) -> Opened:
