@@ -31,6 +31,8 @@ Permission = Literal[
     "numbers:read",
     "publishing:read",
     "publishing:write",
+    "assets:read",
+    "assets:write",
 ]
 Scope = Literal[
     "label:read",
@@ -45,6 +47,8 @@ Scope = Literal[
     "stream:read",
     "publishing:read",
     "publishing:write",
+    "assets:read",
+    "assets:write",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal[
@@ -103,6 +107,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "numbers:read": Rule(_ADMINS | {"analyst"}),
     "publishing:read": Rule(_ADMINS | {"editor", "analyst"}, partner=True),
     "publishing:write": Rule(_ADMINS | {"editor"}, partner=True),
+    "assets:read": Rule(_ALL, partner=True),
+    "assets:write": Rule(_DESK | {"editor"}, partner=True),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,
