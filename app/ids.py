@@ -9,6 +9,7 @@ Prefix = Literal[
     "usr", "ses", "lbl", "mbr", "inv", "cli", "key", "sup", "mai", "aud",
     "con", "sec", "cnv", "msg", "cmt", "mod", "op", "evt", "req", "wrk", "opn", "nte", "srp", "rul", "run",
     "pub", "pbv", "pbc", "slt", "rpl",
+    "pbt",
 ]
 # fmt: on
 

@@ -29,6 +29,9 @@ Permission = Literal[
     "operations:write",
     "stream:read",
     "numbers:read",
+    "publishing:read",
+    "publishing:write",
+    "publishing:approve",
 ]
 Scope = Literal[
     "label:read",
@@ -41,6 +44,8 @@ Scope = Literal[
     "comments:write",
     "operations:read",
     "stream:read",
+    "publishing:read",
+    "publishing:write",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal[
@@ -97,6 +102,9 @@ PERMISSIONS: dict[Permission, Rule] = {
     "operations:write": Rule(_DESK),
     "stream:read": Rule(_ALL, partner=True),
     "numbers:read": Rule(_ADMINS | {"analyst"}),
+    "publishing:read": Rule(_ADMINS | {"editor", "analyst"}, partner=True),
+    "publishing:write": Rule(_ADMINS | {"editor"}, partner=True),
+    "publishing:approve": Rule(_ADMINS),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

@@ -24,6 +24,7 @@ OperationKind = Literal[
     "comment_action",
     "switch_comments",
     "check_comments",
+    "publish",
     "send_mail",
     "delete_label",
 ]

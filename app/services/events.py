@@ -39,6 +39,8 @@ Type = Literal[
     "vault.envelope_broken",
     "rule.notified",
     "rule.paused",
+    "publication.changed",
+    "publication.late",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000
