@@ -33,6 +33,7 @@ Permission = Literal[
     "publishing:write",
     "assets:read",
     "assets:write",
+    "publishing:approve",
 ]
 Scope = Literal[
     "label:read",
@@ -109,6 +110,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "publishing:write": Rule(_ADMINS | {"editor"}, partner=True),
     "assets:read": Rule(_ALL, partner=True),
     "assets:write": Rule(_DESK | {"editor"}, partner=True),
+    "publishing:approve": Rule(_ADMINS),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,
