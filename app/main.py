@@ -42,6 +42,7 @@ from app.routers import (
     operations,
     partners,
     people,
+    publication_targets,
     rules,
     saved_replies,
     sessions,
@@ -117,7 +118,8 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_end,
     )
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
-    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, numbers, operations, stream)
+    of_publishing = (publication_targets, operations, stream)
+    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, numbers, *of_publishing)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:
