@@ -32,6 +32,8 @@ Permission = Literal[
     "publishing:read",
     "publishing:write",
     "publishing:approve",
+    "assets:read",
+    "assets:write",
 ]
 Scope = Literal[
     "label:read",
@@ -46,6 +48,8 @@ Scope = Literal[
     "stream:read",
     "publishing:read",
     "publishing:write",
+    "assets:read",
+    "assets:write",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal[
@@ -105,6 +109,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "publishing:read": Rule(_ADMINS | {"editor", "analyst"}, partner=True),
     "publishing:write": Rule(_ADMINS | {"editor"}, partner=True),
     "publishing:approve": Rule(_ADMINS),
+    "assets:read": Rule(_ALL, partner=True),
+    "assets:write": Rule(_DESK | {"editor"}, partner=True),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

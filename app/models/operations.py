@@ -27,6 +27,10 @@ OperationKind = Literal[
     "publish",
     "send_mail",
     "delete_label",
+    "check_asset",
+    "render_asset",
+    "tidy_asset",
+    "delete_asset",
 ]
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 

@@ -41,6 +41,8 @@ Type = Literal[
     "rule.paused",
     "publication.changed",
     "publication.late",
+    "asset.ready",
+    "asset.refused",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

@@ -18,6 +18,7 @@ READ_WITH: dict[str, Permission] = {
     "publication": "publishing:read",
     "connection": "connections:read",
     "vault": "connections:read",
+    "asset": "assets:read",
 }
 """Who may hear of what, by the first word of an event's type. What is not here, nobody hears of."""
 RETRY_MS = 2_000
