@@ -6,7 +6,7 @@ from typing import Any
 
 from app.db import Doc
 from app.errors import FieldError, InvalidInput
-from app.models.publications import TIMING
+from app.models.publications import TIMING, TimeRule
 from app.services.publications import times
 
 SETS_TIME = ("scheduled_at", "local_time", "timezone", "plan_id", "offset")
@@ -61,7 +61,7 @@ def _by_plan(given: Mapping[str, Any], offset: Mapping[str, Any], plan: Doc | No
     return of_plan(offset, plan, timezone=timezone)
 
 
-def _stored(at: datetime, timezone: str, local_time: str, rule: times.TimeRule | None) -> Doc:
+def _stored(at: datetime, timezone: str, local_time: str, rule: TimeRule | None) -> Doc:
     return {"scheduled_at": at, "timezone": timezone, "local_time": local_time, "time_rule": rule}
 
 
