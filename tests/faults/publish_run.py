@@ -84,7 +84,7 @@ def publish_at(press: Press, point: PublishPoint, *, count: int, rng: random.Ran
         if not running.worker.alive:
             outcome.kills += running.worker.process.returncode == -9
             drill = {"SOUNDOPS_KILL_AT": point, "SOUNDOPS_KILL_AFTER": str(rng.randint(1, among))}
-            running.worker.env = running.worker.env | drill
+            running.worker.env = {**running.worker.env, **drill}
             running.worker.start()
         time.sleep(0.1)
     running.worker.end()
