@@ -84,7 +84,13 @@ class Desk:
         return found
 
     async def step(
-        self, publication: Doc, name: str, body: Doc | None = None, *, by: httpx.AsyncClient | None = None, **headers: str
+        self,
+        publication: Doc,
+        name: str,
+        body: Doc | None = None,
+        *,
+        by: httpx.AsyncClient | None = None,
+        **headers: str,
     ) -> httpx.Response:
         """A step of a publication."""
         more: Doc = {} if body is None else {"json": body}

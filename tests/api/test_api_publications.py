@@ -91,7 +91,9 @@ async def test_an_approval_is_of_one_version(desk: Desk) -> None:
     """Who approves names what they saw; what was changed since is not approved by it."""
     draft = await desk.draft(desk.editor)
     asked = (await desk.step(draft, "submit", by=desk.editor)).raise_for_status()
-    (await desk.editor.patch(f"{desk.path}/{draft['id']}", json={"caption": "Something else entirely."})).raise_for_status()
+    (
+        await desk.editor.patch(f"{desk.path}/{draft['id']}", json={"caption": "Something else entirely."})
+    ).raise_for_status()
     await desk.step(draft, "submit", by=desk.editor)
     stale = await desk.step(draft, "approve", **{"If-Match": asked.headers["ETag"]})
     assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
@@ -220,7 +222,10 @@ async def test_alike_is_warned(desk: Desk) -> None:
     (warning,) = checked["targets"][0]["warnings"]
     assert (checked["valid"], warning["code"], warning["publication_id"]) == (True, "duplicate_content", first["id"])
     scheduled = await desk.step(second, "schedule")
-    assert (scheduled.status_code, [one["code"] for one in scheduled.json()["warnings"]]) == (202, ["duplicate_content"])
+    assert (scheduled.status_code, [one["code"] for one in scheduled.json()["warnings"]]) == (
+        202,
+        ["duplicate_content"],
+    )
 
 
 async def test_validation_stores_nothing(desk: Desk) -> None:
