@@ -95,7 +95,7 @@ async def test_an_approval_is_of_one_version(desk: Desk) -> None:
         await desk.editor.patch(f"{desk.path}/{draft['id']}", json={"caption": "Something else entirely."})
     ).raise_for_status()
     await desk.step(draft, "submit", by=desk.editor)
-    stale = await desk.step(draft, "approve", **{"If-Match": asked.headers["ETag"]})
+    stale = await desk.step(draft, "approve", seen=asked.headers["ETag"])
     assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
     assert (await desk.get(draft))["approved_version"] is None
 
