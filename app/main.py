@@ -44,6 +44,7 @@ from app.routers import (
     partners,
     people,
     publication_steps,
+    publication_targets,
     publications,
     release_plans,
     rules,
@@ -122,7 +123,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_end,
     )
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
-    of_publishing = (publications, publication_steps, calendar, slots, release_plans)
+    of_publishing = (publications, publication_steps, publication_targets, calendar, slots, release_plans)
     of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
     of_labels = (*of_label, rules, numbers, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]

@@ -31,9 +31,9 @@ Permission = Literal[
     "numbers:read",
     "publishing:read",
     "publishing:write",
-    "publishing:approve",
     "assets:read",
     "assets:write",
+    "publishing:approve",
 ]
 Scope = Literal[
     "label:read",
@@ -108,9 +108,9 @@ PERMISSIONS: dict[Permission, Rule] = {
     "numbers:read": Rule(_ADMINS | {"analyst"}),
     "publishing:read": Rule(_ADMINS | {"editor", "analyst"}, partner=True),
     "publishing:write": Rule(_ADMINS | {"editor"}, partner=True),
-    "publishing:approve": Rule(_ADMINS),
     "assets:read": Rule(_ALL, partner=True),
     "assets:write": Rule(_DESK | {"editor"}, partner=True),
+    "publishing:approve": Rule(_ADMINS),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

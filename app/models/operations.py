@@ -25,6 +25,8 @@ OperationKind = Literal[
     "switch_comments",
     "check_comments",
     "publish",
+    "delete_post",
+    "read_quota",
     "send_mail",
     "delete_label",
     "check_asset",
