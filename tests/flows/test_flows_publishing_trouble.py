@@ -180,7 +180,9 @@ async def test_nobody_can_tell_and_somebody_decides(press: Press) -> None:
     link = "https://www.instagram.com/p/abc/"
     told = await press.post(f"{path}/targets/{target['_id']}/decide", outcome="published", permalink=link)
     assert (told["state"], told["permalink"]) == ("published", link)
-    assert await press.state(publication) == "published" and (await press.operation(publication))["state"] == "succeeded"
+    assert (
+        await press.state(publication) == "published" and (await press.operation(publication))["state"] == "succeeded"
+    )
     await press.post(f"{path}/targets/{target['_id']}/decide", 409, outcome="not_published")
 
 
