@@ -212,7 +212,7 @@ async def create_publication_comment(
 async def delete_publication_comment(
     parts: PartsDep, access: Writer, publication_id: str, publication_comment_id: str
 ) -> None:
-    """Take back a comment of one's own. What was said with a decision stays."""
+    """Take a comment away: they are the team's. What was said with a decision stays."""
     await comments.delete(hand_of(parts, access), publication_id, publication_comment_id)
 
 

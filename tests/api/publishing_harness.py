@@ -84,10 +84,17 @@ class Desk:
         return found
 
     async def step(
-        self, publication: Doc, name: str, body: Doc | None = None, *, by: httpx.AsyncClient | None = None, **headers: str
+        self,
+        publication: Doc,
+        name: str,
+        body: Doc | None = None,
+        *,
+        by: httpx.AsyncClient | None = None,
+        seen: str | None = None,
     ) -> httpx.Response:
-        """A step of a publication."""
+        """A step of a publication; `seen` is the `ETag` of what the caller saw."""
         more: Doc = {} if body is None else {"json": body}
+        headers = {"If-Match": seen} if seen else {}
         path = f"{self.path}/{publication['id']}/{name}"
         return await (by or self.owner).post(path, headers=headers, **more)
 
@@ -101,7 +108,7 @@ async def open_desk(house: House) -> Desk:
     """A label that publishes."""
     owner = await house.person("owner@example.com")
     label_id = await house.label(owner)
-    on = {"features": ["publishing"], "active_features": ["publishing"]}
+    on: Doc = {"features": ["publishing"], "active_features": ["publishing"]}
     account = await house.connection(label_id, **on)
     facebook: Doc = {"provider": "facebook", "network": "facebook"}
     page = await house.connection(label_id, PAGE, **on, **facebook)

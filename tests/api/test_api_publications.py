@@ -91,9 +91,11 @@ async def test_an_approval_is_of_one_version(desk: Desk) -> None:
     """Who approves names what they saw; what was changed since is not approved by it."""
     draft = await desk.draft(desk.editor)
     asked = (await desk.step(draft, "submit", by=desk.editor)).raise_for_status()
-    (await desk.editor.patch(f"{desk.path}/{draft['id']}", json={"caption": "Something else entirely."})).raise_for_status()
+    (
+        await desk.editor.patch(f"{desk.path}/{draft['id']}", json={"caption": "Something else entirely."})
+    ).raise_for_status()
     await desk.step(draft, "submit", by=desk.editor)
-    stale = await desk.step(draft, "approve", **{"If-Match": asked.headers["ETag"]})
+    stale = await desk.step(draft, "approve", seen=asked.headers["ETag"])
     assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
     assert (await desk.get(draft))["approved_version"] is None
 
@@ -220,7 +222,10 @@ async def test_alike_is_warned(desk: Desk) -> None:
     (warning,) = checked["targets"][0]["warnings"]
     assert (checked["valid"], warning["code"], warning["publication_id"]) == (True, "duplicate_content", first["id"])
     scheduled = await desk.step(second, "schedule")
-    assert (scheduled.status_code, [one["code"] for one in scheduled.json()["warnings"]]) == (202, ["duplicate_content"])
+    assert (scheduled.status_code, [one["code"] for one in scheduled.json()["warnings"]]) == (
+        202,
+        ["duplicate_content"],
+    )
 
 
 async def test_validation_stores_nothing(desk: Desk) -> None:
@@ -267,13 +272,16 @@ async def test_delete(desk: Desk) -> None:
         assert await desk.house.db.open(name).count_documents({"label_id": desk.label_id}) == 0, name
 
 
-async def test_comments_are_ones_own(desk: Desk) -> None:
-    """Who wrote one takes it back; nobody else, and no decision."""
+async def test_comments_are_the_teams(desk: Desk) -> None:
+    """Whoever may write takes one away; what was said with a decision stays."""
     draft = await desk.draft()
     path = f"{desk.path}/{draft['id']}/comments"
     said = (await desk.editor.post(path, json={"text": "Is the date right?"})).raise_for_status().json()
-    assert (await desk.owner.delete(f"{path}/{said['id']}")).status_code == 404
-    assert (await desk.editor.delete(f"{path}/{said['id']}")).status_code == 204
+    assert (await desk.owner.delete(f"{path}/{said['id']}")).status_code == 204
+    await desk.step(draft, "submit")
+    await desk.step(draft, "reject", {"comment": "No."})
+    (decided,) = (await desk.owner.get(path)).json()["data"]
+    assert (await desk.owner.delete(f"{path}/{decided['id']}")).status_code == 404
     assert (await desk.editor.post(path, json={"text": "  "})).status_code == 422
 
 

@@ -14,7 +14,7 @@ from app.services.publications.checking import check_references
 from app.services.publications.timing import SETS_TIME, timing
 from app.services.publications.writing import OPEN, Hand, actor, check, need, record, step, withdraw
 
-DELETABLE: frozenset[State] = OPEN - {"scheduled", "needs_decision"}
+DELETABLE: frozenset[State] = OPEN - {"scheduled", "publishing", "needs_decision"}
 UNAPPROVED: Doc = {"approved_by": None, "approved_version": None, "submitted_by": None}
 STATES: tuple[State, ...] = get_args(State)
 

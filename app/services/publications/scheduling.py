@@ -100,7 +100,7 @@ async def cancel(hand: Hand, publication_id: str) -> Doc:
         await withdraw(hand, found, session)
         return {"state": "cancelled", "slot_key": None, "slot_id": None}
 
-    return await step(hand, publication_id, "publication.cancelled", states=OPEN - {"cancelled"}, work=work)
+    return await step(hand, publication_id, "publication.cancelled", states=OPEN - {"cancelled", "failed"}, work=work)
 
 
 def check_time(at: datetime, *, now: datetime, pointer: str) -> None:

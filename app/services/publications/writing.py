@@ -21,10 +21,10 @@ Work = Callable[[Doc, Session], Awaitable[Doc]]
 After = Callable[[Doc, Session], Awaitable[None]]
 SPARSE = ("scheduled_at", "slot_key", "slot_id", "same")
 """Fields that are not there when they are empty: their indexes hold only what has them."""
-QUEUED: frozenset[State] = frozenset(("scheduled", "failed", "needs_decision"))
-"""It has targets, none of which is known to be published or on its way to be; `withdraw_targets` makes sure."""
+QUEUED: frozenset[State] = frozenset(("scheduled", "publishing", "failed", "needs_decision"))
+"""It has targets; `withdraw_targets` refuses where one of them is published or on its way to be."""
 OPEN: frozenset[State] = QUEUED | {"draft", "in_review", "approved", "cancelled"}
-"""Nothing has been published: it can be changed, scheduled, or published now."""
+"""Nothing is known to be published: it can be changed, scheduled, or published now, if its targets let it."""
 
 
 @dataclass(frozen=True)
