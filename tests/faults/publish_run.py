@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -26,8 +27,9 @@ from tests.faults.press import Files, Press
 POINTS: tuple[PublishPoint, ...] = get_args(PublishPoint)
 SETTINGS = {"SOUNDOPS_LEASE_S": "5", "SOUNDOPS_GRAPH_TIMEOUT_S": "2", "SOUNDOPS_SWEEP_S": "0.5"}
 """What a dead worker had is taken over five seconds later."""
+TRANSACTION_S = 4.0
 WITHIN_S = 1200.0
-KILLED_AMONG = 20
+KILLED_AMONG = 40
 """The worker dies at one of so many next passings."""
 RESOLVED = 0.95
 LATE_S = 10.0
@@ -198,14 +200,26 @@ def open_press(running: Plant) -> Press:
     return press
 
 
-def publish_run(press: Press, *, publications: int, rng: random.Random, among: int = KILLED_AMONG) -> list[Outcome]:
-    """Publish so many, a tenth of them at each point."""
-    shares = [publications // len(POINTS) + (n < publications % len(POINTS)) for n in range(len(POINTS))]
+def publish_run(
+    press: Press,
+    *,
+    publications: int,
+    rng: random.Random,
+    among: int = KILLED_AMONG,
+    points: Sequence[PublishPoint] = POINTS,
+) -> list[Outcome]:
+    """Publish so many, as many at each of these points."""
+    shares = [publications // len(points) + (n < publications % len(points)) for n in range(len(points))]
     found = []
-    for point, count in zip(POINTS, shares, strict=True):
+    for point, count in zip(points, shares, strict=True):
         found.append(publish_at(press, point, count=count, rng=rng, among=among))
         print(table(found[-1:]), flush=True)
     return found
+
+
+def a_plant(folder: Path) -> AbstractContextManager[Plant]:
+    """Where posts are published."""
+    return plant(folder, transaction_s=TRANSACTION_S, **SETTINGS)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -216,7 +230,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, help="where data and logs stay; else they are deleted")
     args = parser.parse_args(argv)
     print(f"publish run with --seed {args.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as folder, plant(args.folder or Path(folder), **SETTINGS) as running:
+    with tempfile.TemporaryDirectory() as folder, a_plant(args.folder or Path(folder)) as running:
         rng, press = random.Random(args.seed), open_press(running)
         outcomes = publish_run(press, publications=args.publications, rng=rng)
         late = lateness_s(press, count=100, within_s=60.0, rng=rng)
