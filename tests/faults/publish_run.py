@@ -27,7 +27,7 @@ from tests.faults.press import Files, Press
 POINTS: tuple[PublishPoint, ...] = get_args(PublishPoint)
 SETTINGS = {"SOUNDOPS_LEASE_S": "5", "SOUNDOPS_GRAPH_TIMEOUT_S": "2", "SOUNDOPS_SWEEP_S": "0.5"}
 """What a dead worker had is taken over five seconds later."""
-TRANSACTION_S = 4.0
+TRANSACTION_S = "4"
 WITHIN_S = 1200.0
 KILLED_AMONG = 40
 """The worker dies at one of so many next passings."""
