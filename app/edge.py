@@ -10,8 +10,9 @@ from prometheus_client import Counter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import forms, oauth
+from app import forms, oauth, storage_routes
 from app.client_address import client_of
+from app.clients.objects_folder import Folder
 from app.errors import HeadersTooLarge, Problem, TooManyRequests, Unavailable, UnsupportedMediaType, UriTooLong
 from app.ids import new_id
 from app.json_guard import check_json
@@ -126,6 +127,9 @@ class Guard:
             _check_head(scope)
             if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
                 await receive_webhook(self._parts, scope, receive, send)
+                return None
+            if storage_routes.is_ours(scope["path"]) and isinstance(self._parts.objects, Folder):
+                await storage_routes.serve(self._parts.objects, scope, receive, send, now=self._parts.clock())
                 return None
             form = forms.FORMS.get(scope["path"])
             body = await read_body(receive, scope["headers"], at_most=forms.BODY_BYTES if form else BODY_BYTES)

@@ -20,6 +20,7 @@ from app.logs import get_logger
 from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
+    assets,
     audit,
     calendar,
     comment_actions,
@@ -122,10 +123,10 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_backfill,
         connection_end,
     )
-    of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
-    of_publishing = (publications, publication_steps, publication_targets, calendar, slots, release_plans)
+    of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions, rules, numbers)
+    of_publishing = (assets, publications, publication_steps, publication_targets, calendar, slots, release_plans)
     of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
-    of_labels = (*of_label, rules, numbers, operations, stream)
+    of_labels = (*of_label, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

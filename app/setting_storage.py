@@ -44,7 +44,7 @@ class StorageSettings(BaseSettings):
         if given or environment == "production":
             for name in NEEDED:
                 if not getattr(self, name):
-                    raise ValueError(f"{name}: is missing")
+                    raise ValueError(f"{name}: must be set")
             if self.storage_folder:
                 raise ValueError("storage_folder: must not be set beside s3_bucket")
         elif self.storage_folder is None:

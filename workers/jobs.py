@@ -20,6 +20,8 @@ from app.db import Database, Doc
 from app.logs import get_logger
 from app.models.operations import OperationKind
 from app.services import events, heartbeat, operations
+from app.services.assets.checking import check_asset
+from app.services.assets.tidying import delete_asset, render_asset, tidy_asset
 from app.services.audit import Audit
 from app.services.comments.acting import act
 from app.services.comments.checking import check_comments
@@ -71,6 +73,13 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "read_quota": read_quota,
 }
 """What is done with connections' tokens, by the kind of operation."""
+OF_ASSETS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
+    "check_asset": check_asset,
+    "render_asset": render_asset,
+    "tidy_asset": tidy_asset,
+    "delete_asset": delete_asset,
+}
+"""What is done with the label's files."""
 RING_RETRY = timedelta(seconds=15)
 MOST_CRASHES = 20
 """So often an operation may end by an error that nobody expected; what such an error says is ours to mend (R-47)."""
@@ -101,6 +110,7 @@ class Parts:
     """Set when this process has added events that rules may look at."""
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPERATIONS_AT_ONCE))
+    decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     running: set[str] = field(default_factory=set)
     begun: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
@@ -118,6 +128,7 @@ class Parts:
             private_ring=self.rings[1],
             audit=self.audit,
             objects=self.objects,
+            decoding=self.decoding,
             clock=self.clock,
         )
 
@@ -163,7 +174,7 @@ async def _run(parts: Parts, operation_id: str) -> None:
     if operation is None:
         return
     try:
-        async with asyncio.timeout(parts.settings.lease_s * 0.8):
+        async with asyncio.timeout(operations.lease_of(operation["kind"], lease).total_seconds() * 0.8):
             result = await _do(parts, operation)
     except TryAgain as later:
         await operations.postpone(db, operation, until=later.at, reason=later.reason, now=parts.clock())
@@ -211,8 +222,10 @@ async def _broken_off(parts: Parts, operation: Doc) -> None:
 async def _do(parts: Parts, operation: Doc) -> Doc:
     if operation["kind"] in OF_CONNECTIONS:
         return await OF_CONNECTIONS[operation["kind"]](parts.hands, operation)
+    if operation["kind"] in OF_ASSETS:
+        return await OF_ASSETS[operation["kind"]](parts.hands, operation)
     if operation["kind"] == "delete_label":
-        return await deletion.delete_label(parts.db, parts.audit, operation, clock=parts.clock)
+        return await deletion.delete_label(parts.db, parts.audit, parts.objects, operation, clock=parts.clock)
     if operation["kind"] == "send_mail":
         told = {"app_url": parts.settings.app_url, "mail_from": parts.settings.mail_from}
         return await send_mail(parts.db, parts.mailer, operation, **told, clock=parts.clock)

@@ -42,7 +42,8 @@ TEND_EVERY_S = 30
 TEND_CONVERSATIONS_EVERY_S = 1
 LATE_EVERY_S = 10
 STOP_WITHIN_S = 20
-JOB_TIMEOUT_S = 60
+JOB_TIMEOUT_S = 300
+"""Longer than any operation's lease: the lease is what cuts it off."""
 MAIL_STEPS_A_LEASE = 3
 """A mail's two steps, and room for what we write around them."""
 TAKES_NO_COOKIES = DefaultCookiePolicy(allowed_domains=())

@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 
@@ -81,14 +81,6 @@ class AssetCreate(ApiModel):
     alt_text: AltText = ""
     focus: Focus | None = None
     """Of an image; by default its centre."""
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> Self:
-        if self.bytes is not None and self.bytes > LARGEST[kind_of(self.content_type)]:
-            raise ValueError("bytes must be at most 30 MB of an image, 300 MB of a video")
-        if self.focus is not None and kind_of(self.content_type) != "image":
-            raise ValueError("focus is for images")
-        return self
 
 
 class AssetChange(ApiModel):

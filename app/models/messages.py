@@ -53,7 +53,7 @@ class MessageCreate(ApiModel):
     """At most 1000 bytes of UTF-8 on Instagram, 2000 characters on Messenger."""
     attachment: AttachmentCreate | None = None
     asset_id: Annotated[str, Field(max_length=64)] | None = None
-    """A file of the label's own."""
+    """An image or a video of the label's own; at most 8 or 25 MB (Meta's limits)."""
     media_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """A post of the account's own, by the provider's id; on Instagram only."""
     sticker: Literal["like_heart"] | None = None
@@ -102,6 +102,8 @@ class AttachmentOut(ApiModel):
     url: str | None = None
     title: str | None = None
     provider_id: str | None = None
+    asset_id: str | None = None
+    """The label's own file that was sent; then without `url`."""
 
 
 class StoryOut(ApiModel):

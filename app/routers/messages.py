@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
-from app.db import Doc
+from app.db import Database, Doc
 from app.deps import PagingDep, WaitDep, content_tag, wait_for_end
 from app.errors import (
     AssetNotFound,
+    AssetNotReady,
     Conflict,
     Forbidden,
     HumanAgentNotAllowed,
@@ -24,9 +25,11 @@ from app.models.reply_window import EligibilityOut
 from app.parts import Parts
 from app.problems import problems
 from app.services import operations
+from app.services.assets.links import rendition_of
+from app.services.assets.reading import need_ready
 from app.services.inbox import conversations, replies
 from app.services.inbox.eligibility import our_apps
-from app.services.inbox.outgoing import Attachment, Outgoing, QuickReply
+from app.services.inbox.outgoing import Attachment, Outgoing, OwnFile, QuickReply
 
 router = APIRouter(prefix="/v1/labels/{label_id}", tags=["inbox"])
 Reader = Annotated[Access, Security(label_access, scopes=["inbox:read"])]
@@ -37,7 +40,14 @@ _DONE: dict[int | str, dict[str, Any]] = {
     200: {"model": MessageOut, "description": "The same, when it was done within the time of `Prefer: wait`"}
 }
 _SENDS = problems(
-    *replies.REFUSED.values(), InvalidInput, AssetNotFound, HumanAgentNotAllowed, Forbidden, NotFound, Unauthenticated
+    *replies.REFUSED.values(),
+    InvalidInput,
+    AssetNotFound,
+    AssetNotReady,
+    HumanAgentNotAllowed,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
 )
 
 
@@ -75,7 +85,7 @@ async def send_message(
         parts.db,
         access.label_id,
         conversation_id,
-        content=content_of(body),
+        content=await content_of(parts.db, access.label_id, body),
         by=access.by,
         human_agent=body.human_agent,
         intent=getattr(request.state, "intent", None),
@@ -118,7 +128,16 @@ async def get_message(parts: PartsDep, access: Reader, message_id: str, response
     "/messages/{message_id}/retry",
     operation_id="retryMessage",
     status_code=202,
-    responses=problems(*replies.REFUSED.values(), Conflict, HumanAgentNotAllowed, Forbidden, NotFound, Unauthenticated)
+    responses=problems(
+        *replies.REFUSED.values(),
+        Conflict,
+        AssetNotFound,
+        AssetNotReady,
+        HumanAgentNotAllowed,
+        Forbidden,
+        NotFound,
+        Unauthenticated,
+    )
     | _DONE,
 )
 async def retry_message(
@@ -157,13 +176,13 @@ async def _answer(parts: Parts, access: Access, message: Doc, wait_s: float, res
     return MessageOut.of(message)
 
 
-def content_of(body: MessageCreate) -> Outgoing:
-    """What is to be sent. Raises `AssetNotFound`: a label has no files yet."""
-    if body.asset_id is not None:
-        raise AssetNotFound
+async def content_of(db: Database, label_id: str, body: MessageCreate) -> Outgoing:
+    """What is to be sent. Raises `AssetNotFound`, `AssetNotReady`."""
+    asset = await need_ready(db, label_id, body.asset_id) if body.asset_id is not None else None
     return Outgoing(
         text=body.text,
         attachment=Attachment(body.attachment.type, body.attachment.url) if body.attachment else None,
+        file=OwnFile(asset["kind"], asset["_id"], rendition_of(asset, "original")["bytes"]) if asset else None,
         media_id=body.media_id,
         sticker=body.sticker,
         quick_replies=tuple(QuickReply(one.title, one.payload) for one in body.quick_replies),

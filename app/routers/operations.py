@@ -8,7 +8,16 @@ from app import cursors
 from app.access import BY_RESOURCE, Access, ClaimsDep, PartsDep, access_to, get_person, label_access
 from app.db import Doc
 from app.deps import PagingDep, WaitDep, answer_operation, content_tag, wait_for_end
-from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, Unauthenticated
+from app.errors import (
+    AssetNotFound,
+    AssetNotReady,
+    Conflict,
+    Forbidden,
+    InvalidCursor,
+    InvalidInput,
+    NotFound,
+    Unauthenticated,
+)
 from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
 from app.problems import problems
@@ -63,7 +72,7 @@ async def list_operations(
     PATH + "/{operation_id}/retry",
     operation_id="retryOperation",
     status_code=202,
-    responses=problems(*REFUSED.values(), Conflict, Forbidden, NotFound, Unauthenticated)
+    responses=problems(*REFUSED.values(), Conflict, AssetNotFound, AssetNotReady, Forbidden, NotFound, Unauthenticated)
     | {200: {"model": OperationOut, "description": "The same, when it ended within the time of `Prefer: wait`"}},
 )
 async def retry_operation(

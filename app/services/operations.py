@@ -15,6 +15,8 @@ from app.models.operations import OperationKind, OperationState
 ENDED: frozenset[OperationState] = frozenset(("succeeded", "failed", "cancelled"))
 
 LIFE = timedelta(days=90)
+LONGER_LEASES: dict[OperationKind, timedelta] = {"check_asset": timedelta(minutes=4)}
+"""Of what takes longer than others: a video of 300 MB is fetched, read to its end, and stored anew."""
 STILL_DUE = {"$exists": True}
 """What has ended stays for long, and must not be passed by whoever looks for what waits."""
 WAITING = "waiting"
@@ -136,7 +138,7 @@ async def claim(db: Database, operation_id: str, *, lease: timedelta, now: datet
     if not await _has_its_turn(db, operation):
         return None
     state = "unknown" if operation["state"] == "unknown" else "running"
-    until = now + lease
+    until = now + lease_of(operation["kind"], lease)
     taken = await db.open("operations").update_one(
         {"_id": operation_id, "label_id": operation["label_id"], "fence": operation["fence"], "due_at": {"$lte": now}},
         {
@@ -147,6 +149,11 @@ async def claim(db: Database, operation_id: str, *, lease: timedelta, now: datet
     if taken.modified_count == 0:
         return None
     return operation | {"fence": operation["fence"] + 1, "attempts": operation["attempts"] + 1}
+
+
+def lease_of(kind: OperationKind, lease: timedelta) -> timedelta:
+    """For how long a worker has an operation of this kind, where others are had for `lease`."""
+    return max(lease, LONGER_LEASES.get(kind, lease))
 
 
 async def _has_its_turn(db: Database, operation: Doc) -> bool:

@@ -22,6 +22,7 @@ from tests.api.matrix_targets import STATES, make_targets
 from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
+from tests.flows.assets_harness import jpeg
 from tests.house import PASSWORD, House, delivery, message_change
 from workers import jobs, rules
 
@@ -270,6 +271,18 @@ async def make_rules(house: House, side: Side) -> list[str]:
     return [answer.raise_for_status().json()["id"] for answer in made]
 
 
+async def make_assets(house: House, side: Side) -> list[str]:
+    """Two files: one that is ready, and one that waits for its upload."""
+    body = {"name": "A sleeve", "content_type": "image/jpeg"}
+    made = [(await side.owner.post(f"{side.path}/assets", json=body)).raise_for_status().json() for _ in range(2)]
+    upload = made[0]["upload"]
+    file = {"file": ("sleeve.jpg", jpeg(), "image/jpeg")}
+    (await side.nobody.post(upload["url"], data=upload["fields"], files=file)).raise_for_status()
+    done = (await side.owner.post(f"{side.path}/assets/{made[0]['id']}/complete")).raise_for_status().json()
+    await jobs.run_operation({"parts": house.worker}, done["operation_id"])
+    return [one["id"] for one in made]
+
+
 async def make_connection_lists(house: House, side: Side) -> list[str]:
     """Ids of connections, where several may stand."""
     return side.ids["connection_id"][:1]
@@ -359,6 +372,7 @@ MAKERS: dict[str, Maker] = {
     "ids": make_comments,
     "unhideComment.comment_id": made_before,
     "rule_id": make_rules,
+    "asset_id": make_assets,
     "connection_ids": make_connection_lists,
     "targets": make_press,
     "plan_id": make_plans,
@@ -374,7 +388,8 @@ MAKERS: dict[str, Maker] = {
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {
     **dict.fromkeys(
-        ("name", "text", "tags", "tag", "q", "timezone", "country", "policy_version"), "words of the caller's own"
+        ("name", "text", "alt_text", "tags", "tag", "q", "timezone", "country", "policy_version"),
+        "words of the caller's own",
     ),
     **dict.fromkeys(("words", "pattern", "hosts", "handles", "languages", "starts", "ends"), "what a rule looks for"),
     **dict.fromkeys(("primary_colour", "secondary_colour", "logo_url", "return_to"), "a look, or an address"),
@@ -388,7 +403,6 @@ PLAIN: dict[str, str] = {
     "assets": "files of the label: tests/api/test_api_publications.py refuses others",
     "permalink": "an address, shown as it is",
     "url": "an address that Meta fetches: tests/unit/test_unit_outgoing.py",
-    "asset_id": "there are no assets yet: every one is refused alike",
     "q": "words that are looked for",
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",

@@ -41,8 +41,9 @@ _ID = re.compile(rf"\b(?:{'|'.join(get_args(Prefix))})_[0-9a-z]{{26}}\b")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _FRESH = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=state=)[\w-]+|(?<=secret=)\w+|(?<=totp_seed\":\")\w+|\b\w{4}(?:-\w{4}){3}\b|\bso[krt]_[\w-]+|(?<=hint\":\")[\w-]+"
+    r"|(?<=policy\":\")[\w+/=]+|(?<=signature\":\")\w+|(?<=expires=)\d+|(?<=signature=)\w+"
 )
-"""Tokens, states, seeds and recovery codes, which are new in each answer."""
+"""Tokens, states, seeds, recovery codes, forms and links, which are new in each answer."""
 _BLANK = re.compile(r"x-request-id|date|etag|location|retry-after|ratelimit.*|set-cookie")
 
 

@@ -19,8 +19,9 @@ from tests.api.partners_harness import bearer
 STALE = [{"If-Match": '"1"'}, {"If-Match": '"999"'}, {"If-Match": "*"}]
 OF_ANOTHER_KIND = {(name, "saved_reply_id") for name in ("createRule", "changeRule", "testRule")}
 """It has no place in the action that names a person: test_rules_are_changed_by_whoever_saw_them tries it."""
-NOT_TRIED = {("sendMessage", "media_id")} | OF_ANOTHER_KIND
-"""The former is a post of the account's own, which Meta alone knows; beside a text it would be a second content."""
+NOT_TRIED = {("sendMessage", "media_id"), ("sendMessage", "asset_id")} | OF_ANOTHER_KIND
+"""The first is a post of the account's own, which Meta alone knows; beside a text both would be a second content.
+Another label's file: tests/flows/test_flows_asset_messages.py."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ async def test_messengers_own_limits(live_house: House, meta: Meta) -> None:
 
 
 async def test_what_cannot_be_sent_at_all(live_desk: Desk, meta: Meta) -> None:
-    """No asset is there yet, no address that is not public, no two contents; nothing is queued for them."""
+    """No file that is not there, no address that is not public, no two contents; nothing is queued for them."""
     found = await talk(live_desk)
     assert (await found.say({"asset_id": "ast_01k9zv3t5w8x2m4c6d7f9g1h3j"}, 422))["code"] == "asset_not_found"
     private = {"attachment": {"type": "image", "url": "https://10.0.0.1/a.jpg"}}

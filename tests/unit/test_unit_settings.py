@@ -32,6 +32,11 @@ PRODUCTION = {
     "MONGODB_URL": "mongodb://db.label.example/soundops?tls=true",
     "REDIS_URL": "rediss://redis.label.example",
     "MAIL_FROM": "Label <no-reply@label.example>",
+    "STORAGE_FOLDER": "",
+    "S3_BUCKET": "label-files",
+    "S3_REGION": "eu-central-1",
+    "S3_ACCESS_KEY_ID": "AKIAEXAMPLE",
+    "S3_SECRET_ACCESS_KEY": "the-key-of-the-storage",
 }
 NEEDED_BY_BOTH = [
     "PUBLIC_URL",
@@ -228,6 +233,39 @@ def test_production_refuses_what_is_good_enough_for_a_laptop(
     """Each alone, while all the rest is good."""
     put(environment, **(PRODUCTION | {name: value}))
     check_refused(refusal(capsys, WorkerSettings), name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((f"S3_{name}", "") for name in ("BUCKET", "REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")),
+        ("S3_BUCKET", "Canary_Bucket"),
+        ("S3_ENDPOINT_URL", "http://canary.label.example"),
+        ("STORAGE_FOLDER", "/canary"),
+    ],
+)
+def test_production_needs_a_whole_storage(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """A bucket with all that it takes, and no folder."""
+    put(environment, **(PRODUCTION | {name: value}))
+    check_refused(refusal(capsys, WorkerSettings), name, value)
+
+
+def test_a_laptop_has_one_storage(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder or a bucket, not none and not both; half a bucket is none. An S3 of one's own is addressed by path."""
+    put(environment, STORAGE_FOLDER="")
+    assert refusal(capsys, WorkerSettings) == ["SOUNDOPS_STORAGE_FOLDER must be set, or s3_bucket."]
+    put(environment, S3_BUCKET="label-files")
+    assert refusal(capsys, WorkerSettings) == ["SOUNDOPS_S3_REGION must be set."]
+    put(environment, S3_REGION="eu-central-1", S3_ACCESS_KEY_ID="AKIAEXAMPLE", S3_SECRET_ACCESS_KEY="a-key")
+    assert load(WorkerSettings).s3_style == "virtual"
+    put(environment, S3_ENDPOINT_URL="http://127.0.0.1:9000")
+    assert load(WorkerSettings).s3_style == "path"
+    put(environment, S3_ADDRESSING="virtual")
+    assert load(WorkerSettings).s3_style == "virtual"
+    put(environment, STORAGE_FOLDER="/somewhere")
+    assert refusal(capsys, WorkerSettings) == ["SOUNDOPS_STORAGE_FOLDER must not be set beside s3_bucket."]
 
 
 def test_a_ring_of_aws_needs_its_keys_and_no_files(

@@ -61,6 +61,7 @@ COLLECTIONS = (
             Index(up("label_id", "connection_id", "provider_id"), unique=True, present="provider_id"),
             Index((("label_id", 1), ("conversation_id", 1), ("ordered_at", -1), ("_id", -1))),
             Index((("label_id", 1), ("content.words", 1), ("ordered_at", -1), ("_id", -1)), present="content.words"),
+            Index((("label_id", 1), ("asset_id", 1), ("_id", -1)), present="asset_id"),
             EXPIRES,
         ),
     ),

@@ -10,6 +10,8 @@ PREVIEW = timedelta(minutes=10)
 PROVIDER = timedelta(hours=24)
 """Meta fetches while a container is being made, again until it is finished, and after trouble of its own; a container
 ends after 24 hours (meta-platform.md, section 5)."""
+MESSAGE = timedelta(hours=1)
+"""Meta fetches what a message sends while it takes the call, and may try again."""
 SLUGS = {"4:5": "4x5", "1:1": "1x1", "1.91:1": "191x100", "9:16": "9x16"}
 """Names of renditions where only letters and digits can stand."""
 EXTENSIONS = {"image/jpeg": "jpg", "video/mp4": "mp4"}
@@ -23,9 +25,11 @@ def rendition_of(asset: Doc, name: str) -> Doc:
     return found
 
 
-async def link_for_provider(storage: Objects, asset: Doc, rendition_name: str, *, now: datetime) -> str:
-    """An address, ASCII only, by which a provider has the rendition for a day. Raises `AssetNotFound`."""
-    return await _link(storage, asset, rendition_of(asset, rendition_name), lasts=PROVIDER, now=now)
+async def link_for_provider(
+    storage: Objects, asset: Doc, rendition_name: str, *, now: datetime, lasts: timedelta = PROVIDER
+) -> str:
+    """An address, ASCII only, by which a provider has the rendition for a while. Raises `AssetNotFound`."""
+    return await _link(storage, asset, rendition_of(asset, rendition_name), lasts=lasts, now=now)
 
 
 async def previews(storage: Objects, asset: Doc, *, now: datetime) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What a worker needs to act for a connection: the store, the providers, the vault, and the time."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from app.clients.credentials import Opened
@@ -30,6 +31,8 @@ class Hands:
     private_ring: PrivateRing = field(repr=False)
     audit: Audit
     objects: Objects
+    decoding: asyncio.Semaphore
+    """Held by whoever has an uploaded file read."""
     clock: Clock
 
     async def open(self, connection: Doc, purpose: str, *, used_for: UsedFor, job: str) -> Opened:

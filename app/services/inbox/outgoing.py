@@ -9,6 +9,8 @@ from app.errors import FieldError, InvalidInput
 from app.services.inbox.words import tokens
 
 MediaType = Literal["image", "video", "audio", "file"]
+MOST_BYTES: dict[MediaType, int] = {"image": 8_000_000, "video": 25_000_000, "audio": 25_000_000, "file": 25_000_000}
+"""Of what Meta fetches for a message (meta-platform.md, section 3.1)."""
 INSTAGRAM_BYTES = 1000
 MESSENGER_CHARACTERS = 2000
 OWN_POST, HEART = "media_share", "like_heart"
@@ -29,6 +31,15 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class OwnFile:
+    """A file of the label's own, to which Meta is given a link when it is sent."""
+
+    type: MediaType
+    asset_id: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class QuickReply:
     """A button under a text; the fan's tap comes back as a message with the payload."""
 
@@ -38,10 +49,11 @@ class QuickReply:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One message: exactly one of text, attachment, own post and sticker."""
+    """One message: exactly one of text, attachment, own file, own post and sticker."""
 
     text: str | None = None
     attachment: Attachment | None = None
+    file: OwnFile | None = None
     media_id: str | None = None
     """A post of the account's own, by Meta's id."""
     sticker: Literal["like_heart"] | None = None
@@ -57,6 +69,8 @@ class Outgoing:
 
     def _trouble(self, network: str) -> tuple[str, str] | None:
         text = self.text or ""
+        if self.file and self.file.size_bytes > MOST_BYTES[self.file.type]:
+            return "/asset_id", f"the {self.file.type} of a message must be at most {MOST_BYTES[self.file.type]} bytes"
         if network == "facebook":
             if len(text) > MESSENGER_CHARACTERS:
                 return "/text", f"must be at most {MESSENGER_CHARACTERS} characters on Messenger"
@@ -84,20 +98,30 @@ class Outgoing:
     def _attachments(self) -> list[Doc]:
         if self.attachment:
             return [{"type": self.attachment.type, "url": self.attachment.url}]
+        if self.file:
+            return [{"type": self.file.type, "asset_id": self.file.asset_id}]
         if self.media_id:
             return [{"type": OWN_POST, "provider_id": self.media_id}]
         return [{"type": self.sticker}] if self.sticker else []
 
 
-def body_of(original: Doc) -> Doc:
-    """The `message` of Meta's Send API for a stored message (meta-platform.md, section 3.1)."""
+def file_of(original: Doc) -> str | None:
+    """The label's own file that a stored message sends."""
+    return next((one["asset_id"] for one in original.get("attachments", []) if "asset_id" in one), None)
+
+
+def body_of(original: Doc, *, link: str | None = None) -> Doc:
+    """The `message` of Meta's Send API for a stored message (meta-platform.md, section 3.1).
+
+    `link` leads to the label's own file, where it sends one.
+    """
     body: Doc = {"text": original["text"]} if "text" in original else {}
     for one in original.get("attachments", []):
         attachment: Doc = {"type": one["type"]}
         if one["type"] == OWN_POST:
             attachment = {"type": "MEDIA_SHARE", "payload": {"id": one["provider_id"]}}
         elif one["type"] != HEART:
-            attachment["payload"] = {"url": one["url"]}
+            attachment["payload"] = {"url": link or one["url"]}
         body["attachment"] = attachment
     if replies := original.get("quick_replies"):
         body["quick_replies"] = [{"content_type": "text", **one} for one in replies]

@@ -21,6 +21,7 @@ from app.ids import new_id
 from app.models.data_map import CONTENT_LIFE
 from app.models.reply_window import Blocked
 from app.services import operations
+from app.services.assets import reading as assets
 from app.services.audit import Audit, By
 from app.services.connections import store
 from app.services.inbox import outcomes
@@ -65,7 +66,8 @@ async def queue_reply(
     """Write down a reply and the intent to send it, both or neither. The same `intent` twice is the same reply.
 
     `human_agent` says that the person stands for it, so that Meta takes it for 7 days; of nobody else it is taken.
-    Raises `NotFound`, `InvalidInput`, `HumanAgentNotAllowed`, and what `REFUSED` names.
+    Raises `NotFound`, `InvalidInput`, `HumanAgentNotAllowed`, `AssetNotFound`, `AssetNotReady`, and what `REFUSED`
+    names.
     """
     if human_agent and by.kind != "person":
         raise HumanAgentNotAllowed
@@ -91,6 +93,8 @@ async def queue_reply(
             session=session,
         )
         message["operation_id"] = operation["_id"]
+        if content.file:
+            await assets.use(db, label_id, [content.file.asset_id], now=now, session=session)
         await db.open("messages").insert_one(message, session=session)
 
     try:
@@ -136,7 +140,7 @@ def _queued(conversation: Doc, content: Outgoing, *, by: By, human_agent: bool, 
         "created_at": now,
         "expires_at": now + CONTENT_LIFE,
         "content": content.stored(),
-    }
+    } | ({"asset_id": content.file.asset_id} if content.file else {})
 
 
 async def mark_sent(db: Database, audit: Audit, label_id: str, message_id: str, *, by: By, now: datetime) -> Doc:
@@ -199,8 +203,8 @@ async def _has_come_back(db: Database, operation: Doc, message: Doc, *, now: dat
 async def begin_anew(db: Database, operation: Doc, *, by: By, now: datetime, app_ids: Collection[str] = ()) -> None:
     """Send again, as somebody decided who knows that the first call may have gone out. The window is asked anew.
 
-    Raises `Conflict` unless the operation failed or its outcome is unknown; `NotFound`, `HumanAgentNotAllowed`, and
-    what `REFUSED` names.
+    Raises `Conflict` unless the operation failed or its outcome is unknown; `NotFound`, `HumanAgentNotAllowed`,
+    `AssetNotFound` where its file was deleted, and what `REFUSED` names.
     """
     label_id = operation["label_id"]
     key = {"_id": operation["target"], "label_id": label_id, "expires_at": {"$gt": now}}
@@ -219,6 +223,8 @@ async def begin_anew(db: Database, operation: Doc, *, by: By, now: datetime, app
     update = {"$set": {"state": "queued"}, "$unset": {"calling_at": "", "calling_fence": "", "problem": ""}}
 
     async def both(session: Session) -> None:
+        if "asset_id" in message:
+            await assets.use(db, label_id, [message["asset_id"]], now=now, session=session)
         await operations.retry(db, operation, now=now, session=session)
         await db.open("messages").update_one(unsent, update, session=session)
 

@@ -11,7 +11,10 @@ from datetime import timedelta
 from app.clients import graph_messages as meta
 from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Refused, TokenDead, Unavailable
 from app.db import Doc, Session
+from app.errors import AssetNotFound, AssetNotReady
 from app.services import faults
+from app.services.assets import links
+from app.services.assets import reading as assets
 from app.services.connections import store
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import believe, problem_of, require_login
@@ -159,7 +162,7 @@ async def _call(work: _Work) -> Doc:
     if (found := await _look(work, None)).blocked_reason:
         raise _Blocked(found)
     sender = await open_sender(hands, work.connection, job=work.operation["_id"])
-    fan_id = await _fan_of(work)
+    fan_id, link = await _fan_of(work), await _link_of(work)
     await faults.reach("before_intent")
     found = await _mark(work)
     await faults.reach("before_call")
@@ -171,7 +174,7 @@ async def _call(work: _Work) -> Doc:
         meta.send_message(
             sender,
             fan_id=fan_id,
-            message=outgoing.body_of(original),
+            message=outgoing.body_of(original, link=link),
             reply_to=(original.get("reply_to") or {}).get("provider_id"),
             human_agent=found.basis == "human_agent",
             ours=work.operation["_id"],
@@ -191,6 +194,21 @@ async def _fan_of(work: _Work) -> str:
     now = work.hands.clock()
     found = await need_conversation(work.hands.db, message["label_id"], message["conversation_id"], now=now)
     return str(found["participant"]["provider_id"])
+
+
+async def _link_of(work: _Work) -> str | None:
+    """A link to the label's own file, if it sends one. Raises `GiveUp` for one that has gone."""
+    hands, message = work.hands, work.message
+    asset_id = outgoing.file_of(message["content"]["original"])
+    if asset_id is None:
+        return None
+    try:
+        asset = await assets.need_ready(hands.db, message["label_id"], asset_id)
+    except (AssetNotFound, AssetNotReady) as exc:
+        await outcomes.failed(hands.db, message, exc.code, now=hands.clock())
+        raise GiveUp(exc.code, "The file that it sends has gone.") from exc
+    now = hands.clock()
+    return await links.link_for_provider(hands.objects, asset, "original", lasts=links.MESSAGE, now=now)
 
 
 async def _what_happened(work: _Work) -> Doc:

@@ -2,12 +2,14 @@
 
 from datetime import datetime, timedelta
 
+from app.clients.objects import Objects, ObjectsError
 from app.clock import Clock
 from app.db import Database, Doc, Session
 from app.errors import LabelDeleting, NotDeleting
 from app.models.base import rfc3339
 from app.models.data_map import DATA_MAP
 from app.services import operations
+from app.services.assets import clearing
 from app.services.audit import SYSTEM, Audit, By
 from app.services.connections import leaving
 from app.services.labels import members
@@ -17,6 +19,7 @@ from app.services.operations import GiveUp, TryAgain
 GRACE = timedelta(days=14)
 DISCONNECTING = timedelta(seconds=30)
 """How often to look whether the connections have ended. Of a provider that is away, they do within 72 hours."""
+STORAGE_AWAY = timedelta(minutes=1)
 FIRST = ("memberships", "api_clients", "invitations", "support_grants", "connections", "secrets")
 """What gives access or brings new data in goes first."""
 LATER = {"operations"}
@@ -73,11 +76,12 @@ async def restore(db: Database, audit: Audit, label: Doc, *, by: By, now: dateti
     return await need_label(db, label_id)
 
 
-async def delete_label(db: Database, audit: Audit, operation: Doc, *, clock: Clock) -> Doc:
+async def delete_label(db: Database, audit: Audit, storage: Objects, operation: Doc, *, clock: Clock) -> Doc:
     """Delete everything of the label that the data map does not keep. It may be begun again at any point.
 
-    First its connections are ended as if somebody had disconnected them, so that providers hear of it too. Raises
-    `GiveUp` when the label was restored, `TryAgain` until they have ended and while new data still come in.
+    First its connections are ended as if somebody had disconnected them, so that providers hear of it too; then its
+    files' objects go. Raises `GiveUp` when the label was restored, `TryAgain` until the connections have ended, while
+    the storage is away, and while new data still come in.
     """
     label_id, now = operation["label_id"], clock()
     label = await db.open("labels").find_one({"_id": label_id})
@@ -87,7 +91,10 @@ async def delete_label(db: Database, audit: Audit, operation: Doc, *, clock: Clo
     if await leaving.begin_all(db, audit, label_id, reason="label_deleted", by=SYSTEM, now=now):
         raise TryAgain(now + DISCONNECTING, "disconnecting")
     of_labels = [c.name for c in DATA_MAP.values() if c.tenant and c.erasure != "keep" and c.name not in LATER]
-    found = 0
+    try:
+        found = await clearing.delete_of_label(storage, label_id)
+    except ObjectsError as exc:
+        raise TryAgain(now + STORAGE_AWAY, "storage_unavailable") from exc
     for name in sorted(of_labels, key=lambda name: (name not in FIRST, name)):
         found += (await db.open(name).delete_many({"label_id": label_id})).deleted_count
     if found:  # what was on its way when the connections went may have come after its collection's turn

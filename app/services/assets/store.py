@@ -1,0 +1,198 @@
+"""A label's files, written down: to be uploaded, complete, changed, deleted. Every query names `label_id`."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from app.db import Database, Doc, Session
+from app.errors import AssetInUse, Conflict, FieldError, InvalidInput, StaleVersion
+from app.ids import new_id
+from app.models.assets import LARGEST, AssetCreate, kind_of
+from app.models.base import rfc3339
+from app.models.operations import OperationKind
+from app.services import operations
+from app.services.assets import room, uses
+from app.services.assets.links import PROVIDER
+from app.services.assets.reading import need
+from app.services.audit import Audit, By
+
+UPLOAD = timedelta(hours=1)
+"""How long an upload may begin; one that has begun may take longer."""
+SWEPT = timedelta(hours=24)
+"""When an upload that was never completed is given up."""
+CENTRE = {"x": 0.5, "y": 0.5}
+
+
+async def create(
+    db: Database, audit: Audit, label_id: str, body: AssetCreate, *, most_bytes: int, by: By, now: datetime
+) -> Doc:
+    """Write down a file that is going to be uploaded, set its room aside, and when to give it up.
+
+    Raises `InvalidInput`, `StorageFull`.
+    """
+    kind = kind_of(body.content_type)
+    if body.bytes is not None and body.bytes > LARGEST[kind]:
+        raise InvalidInput(errors=(FieldError("/bytes", f"must be at most {LARGEST[kind]} for this kind of file"),))
+    if body.focus is not None and kind != "image":
+        raise InvalidInput(errors=(FieldError("/focus", "is for images"),))
+    upload_bytes = body.bytes or LARGEST[kind]
+    asset: Doc = {
+        "_id": new_id("ast"),
+        "label_id": label_id,
+        "kind": kind,
+        "state": "pending",
+        "name": body.name,
+        "content_type": body.content_type,
+        "upload_bytes": upload_bytes,
+        "charged_bytes": upload_bytes,
+        "bytes": None,
+        "width": None,
+        "height": None,
+        "duration_ms": None,
+        "video": None,
+        "focus": (body.focus.model_dump() if body.focus else CENTRE) if kind == "image" else None,
+        "alt_text": body.alt_text,
+        "renditions": [],
+        "left_over": [],
+        "duplicate_of": None,
+        "problem": None,
+        "operation_id": None,
+        "created_by": by.id,
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+    }
+
+    async def all_of_it(session: Session) -> None:
+        await room.take(db, label_id, upload_bytes, most_bytes=most_bytes, session=session)
+        await db.open("assets").insert_one(asset, session=session)
+        await sweep(db, asset, now=now, due_at=now + SWEPT, session=session)
+        told: dict[str, Any] = {"label_id": label_id, "target": asset["_id"], "now": now, "session": session}
+        await audit.record(by, "asset.created", details={"kind": kind}, **told)
+
+    await db.in_transaction(all_of_it)
+    return asset
+
+
+async def complete(db: Database, label_id: str, asset_id: str, *, now: datetime) -> Doc:
+    """Have what was uploaded looked at; asked again, it is the same look. Raises `NotFound`, `Conflict`."""
+    asset = await need(db, label_id, asset_id)
+    if asset["state"] == "refused":
+        raise Conflict("This file was refused: upload another one as another asset")
+    if asset["state"] != "pending" and not await _is_stuck(db, asset):
+        return asset
+    key = {"_id": asset_id, "label_id": label_id, "state": asset["state"], "version": asset["version"]}
+
+    async def all_of_it(session: Session) -> None:
+        operation = await plan(db, "check_asset", asset, now=now, session=session)
+        begun = {"state": "checking", "problem": None, "operation_id": operation["_id"], "updated_at": now}
+        update = {"$set": begun, "$inc": {"version": 1}}
+        if (await db.open("assets").update_one(key, update, session=session)).matched_count == 0:
+            raise StaleVersion  # who came at the same time has begun it, or deleted it
+
+    with suppress(StaleVersion, DuplicateKeyError):
+        await db.in_transaction(all_of_it)
+    return await need(db, label_id, asset_id)
+
+
+async def _is_stuck(db: Database, asset: Doc) -> bool:
+    """Whether its check was given up because of an error of ours: then it is begun anew."""
+    if asset["state"] != "checking":
+        return False
+    operation = await operations.need(db, asset["label_id"], asset["operation_id"])
+    return bool(operation["state"] == "failed")
+
+
+async def change(
+    db: Database,
+    audit: Audit,
+    label_id: str,
+    asset_id: str,
+    *,
+    changes: Doc,
+    versions: list[int] | None,
+    by: By,
+    now: datetime,
+) -> Doc:
+    """Change a file's words or focus, if it still is of one of the `versions` seen.
+
+    Of another focus the renditions are made anew, by an operation. Raises `NotFound`, `StaleVersion`, `InvalidInput`.
+    """
+    asset = await need(db, label_id, asset_id)
+    if versions is not None and asset["version"] not in versions:
+        raise StaleVersion
+    if "focus" in changes and asset["kind"] != "image":
+        raise InvalidInput(errors=(FieldError("/focus", "is for images"),))
+    key = {"_id": asset_id, "label_id": label_id, "version": asset["version"], "state": asset["state"]}
+    cuts_anew = asset["state"] == "ready" and changes.get("focus", asset["focus"]) != asset["focus"]
+
+    async def all_of_it(session: Session) -> bool:
+        more: Doc = {"updated_at": now}
+        if cuts_anew:
+            more["operation_id"] = (await plan(db, "render_asset", asset, now=now, session=session))["_id"]
+        update = {"$set": changes | more, "$inc": {"version": 1}}
+        written = await db.open("assets").update_one(key, update, session=session)
+        if written.matched_count:
+            told: dict[str, Any] = {"label_id": label_id, "target": asset_id, "now": now, "session": session}
+            await audit.record(by, "asset.changed", details={"fields": ",".join(sorted(changes))}, **told)
+        return bool(written.matched_count)
+
+    try:
+        done = await db.in_transaction(all_of_it)
+    except DuplicateKeyError:
+        done = False
+    if not done:
+        raise StaleVersion  # somebody else was quicker
+    return await need(db, label_id, asset_id)
+
+
+async def delete(
+    db: Database, audit: Audit, label_id: str, asset_id: str, *, versions: list[int] | None, by: By, now: datetime
+) -> Doc:
+    """Delete a file; the operation that deletes its objects. Raises `NotFound`, `StaleVersion`, `AssetInUse`."""
+
+    async def all_of_it(session: Session) -> Doc:
+        asset = await need(db, label_id, asset_id, session=session)
+        if versions is not None and asset["version"] not in versions:
+            raise StaleVersion
+        needing = [use for use in await uses.of_asset(db, label_id, asset_id, session=session) if use.needed]
+        if needing:
+            raise AssetInUse(f"It is needed by {', '.join(use.id for use in needing[:5])}: cancel or change that first")
+        key = {"_id": asset_id, "label_id": label_id}
+        ended = {"state": "deleted", "charged_bytes": 0, "deleted_at": now, "updated_at": now}
+        update: Doc = {"$set": ended, "$inc": {"version": 1}, "$unset": {"expires_at": ""}}
+        await db.open("assets").update_one(key, update, session=session)
+        await room.change(db, label_id, -asset["charged_bytes"], session=session)
+        told: dict[str, Any] = {"label_id": label_id, "target": asset_id, "now": now, "session": session}
+        await audit.record(by, "asset.deleted", **told)
+        await sweep(db, asset, now=now, due_at=now + SWEPT, session=session)
+        return await plan(db, "delete_asset", asset, now=now, session=session)
+
+    return await db.in_transaction(all_of_it)
+
+
+async def plan(db: Database, kind: OperationKind, asset: Doc, *, now: datetime, session: Session) -> Doc:
+    """Have something done with this version of the asset, once."""
+    key = f"{kind}:{asset['_id']}:{asset['version']}"
+    told = {"label_id": asset["label_id"], "kind": kind, "target": asset["_id"], "key": key}
+    return await operations.add(db, **told, now=now, session=session)
+
+
+async def sweep(db: Database, asset: Doc, *, now: datetime, due_at: datetime, session: Session) -> None:
+    """Have what is left of the asset's objects by then deleted."""
+    key = f"tidy_asset:{asset['_id']}:{rfc3339(due_at)}"
+    told: dict[str, Any] = {"label_id": asset["label_id"], "kind": "tidy_asset", "target": asset["_id"], "key": key}
+    await operations.add(db, **told, now=now, due_at=due_at, session=session)
+
+
+async def leave_over(db: Database, asset: Doc, keys: list[str], *, now: datetime, session: Session) -> None:
+    """Have objects deleted that are replaced, once nobody can fetch them by a link any more."""
+    if not keys:
+        return
+    until = now + PROVIDER
+    left = [{"key": key, "until": until} for key in keys]
+    place = {"_id": asset["_id"], "label_id": asset["label_id"]}
+    await db.open("assets").update_one(place, {"$push": {"left_over": {"$each": left}}}, session=session)
+    await sweep(db, asset, now=now, due_at=until + timedelta(minutes=1), session=session)
