@@ -34,6 +34,11 @@ PEOPLE = (
     *("schedule", "schedule", "schedule_as_editor", "publish_now", "cancel"),
 )
 WORKERS = ("works", "works", "is_refused", "dies_early", "dies_ready", "dies_before_the_call", "dies_after_the_call")
+NEXT = (
+    *("schedule", "publish_now", "works", "is_refused", "edit", "cancel", "retry", "restore", "approve_seen"),
+    *("dies_before_the_call", "dies_after_the_call"),
+)
+"""What one after another does, so that a story gets far."""
 
 
 @dataclass
@@ -235,15 +240,14 @@ def machine(desk: Desk, users: dict[str, str], loop: asyncio.AbstractEventLoop) 
             of_what_was_seen = [o for n, o in zip(names, outcomes, strict=True) if n.endswith("_seen")]
             assert of_what_was_seen.count("ok") <= 1, story.told
 
-        @rule()
-        def somebody_looks(self) -> None:
-            """And will act on what they have seen."""
-            self.story.seen = run(self.story.publication())["version"]
-
-        @rule()
-        def time_passes(self) -> None:
-            """Leases of the dead run out, and what is scheduled becomes due."""
-            desk.house.clock.offset += timedelta(seconds=60)
+        @rule(looks=st.booleans(), passes=st.booleans(), names=st.lists(st.sampled_from(NEXT), max_size=3))
+        def then(self, looks: bool, passes: bool, names: list[str]) -> None:
+            """Somebody looks, and will act on that; leases of the dead run out, and what is scheduled becomes due."""
+            if looks:
+                self.story.seen = run(self.story.publication())["version"]
+            desk.house.clock.offset += timedelta(seconds=60 if passes else 0)
+            for name in names:
+                run(self._at_once([name]))
 
         @invariant()
         def all_is_well(self) -> None:
