@@ -18,6 +18,7 @@ from app.ids import Prefix, new_id
 from app.models.access import META_SCOPES, Role, Scope
 from app.services import operations as work
 from tests.api.matrix_contract import Operation
+from tests.api.matrix_targets import STATES, make_targets
 from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
@@ -304,6 +305,11 @@ async def make_posts(house: House, side: Side) -> list[str]:
     return [approved, again]
 
 
+async def make_post_targets(house: House, side: Side) -> list[str]:
+    """Of publications that have been scheduled."""
+    return await make_targets(house, side, a_post(side))
+
+
 async def make_post_comments(house: House, side: Side) -> list[str]:
     """Two of the team's comments on the first publication."""
     path = f"{side.path}/publications/{side.ids['publication_id'][0]}/comments"
@@ -360,6 +366,8 @@ MAKERS: dict[str, Maker] = {
     "publication_id": make_posts,
     **dict.fromkeys((f"{name}Publication.publication_id" for name in ("submit", "approve", "reject")), made_before),
     "publication_comment_id": make_post_comments,
+    "target_id": make_post_targets,
+    **dict.fromkeys((f"{name}.{part}" for name in STATES for part in ("publication_id", "target_id")), made_before),
     "slot_id": make_slots,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
@@ -379,6 +387,7 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("username", "collaborators", "location_id", "audio_name"), "what Meta knows by these words"),
     **dict.fromkeys(("local_time", "time", "timezones", "link"), "a time, a zone or an address"),
     "assets": "files of the label: tests/api/test_api_publications.py refuses others",
+    "permalink": "an address, shown as it is",
     "url": "an address that Meta fetches: tests/unit/test_unit_outgoing.py",
     "asset_id": "there are no assets yet: every one is refused alike",
     "q": "words that are looked for",

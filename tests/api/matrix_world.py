@@ -26,6 +26,7 @@ from app.services.audit import SYSTEM
 from app.services.connections import leaving
 from tests.api.matrix_contract import Operation, Place, example_of, put
 from tests.api.matrix_makers import Side, a_post, make_side
+from tests.api.matrix_targets import STATES
 from tests.house import APP_SECRET, PASSWORD, House, signed_request
 
 Dump = dict[tuple[str, Any], bytes]
@@ -305,6 +306,12 @@ async def own_publication(world: World, side: Side, call: Call) -> Call:
     return replace(call, path=call.path | {"publication_id": side.ids[f"{call.operation.name}.publication_id"][0]})
 
 
+async def own_target(world: World, side: Side, call: Call) -> Call:
+    """About one with which it can be done, or all of its publication."""
+    own = {name: side.ids[f"{call.operation.name}.{name}"][0] for name in ("publication_id", "target_id")}
+    return replace(call, path=call.path | {name: value for name, value in own.items() if name in call.path})
+
+
 async def a_publication(world: World, side: Side, call: Call) -> Call:
     """One that names a plan, too."""
     return replace(call, body=a_post(side) | {"plan_id": side.ids["plan_id"][0]})
@@ -349,6 +356,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createRule": whole_rule,
     "changeRule": whole_rule,
     "testRule": tried_rule,
+    **dict.fromkeys(STATES, own_target),
     **dict.fromkeys(("submitPublication", "approvePublication", "rejectPublication"), own_publication),
     **dict.fromkeys(("createPublication", "validatePublication"), a_publication),
     "schedulePublication": of_a_slot,
