@@ -55,7 +55,7 @@ async def list_publications(
     parts: PartsDep,
     access: Reader,
     paging: PagingDep,
-    state: Annotated[State | None, Query()] = None,
+    state: Annotated[State | None, Query(description="Only what is in this state")] = None,
     connection_id: Annotated[str | None, Query(max_length=64, description="Only what goes to this account")] = None,
     plan_id: Annotated[str | None, Query(max_length=64, description="Only what hangs on this release plan")] = None,
 ) -> PublicationPage:

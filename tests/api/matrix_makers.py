@@ -309,6 +309,7 @@ async def make_posts(house: House, side: Side) -> list[str]:
     """Two that are approved; one that is a draft, and one that waits to be approved."""
     made = [await side.owner.post(f"{side.path}/publications", json=a_post(side)) for _ in range(4)]
     approved, again, draft, asked = [answer.raise_for_status().json()["id"] for answer in made]
+    (await side.owner.patch(f"{side.path}/publications/{approved}", json={"caption": "Friday!"})).raise_for_status()
     for one, steps in ((approved, ("submit", "approve")), (again, ("submit", "approve")), (asked, ("submit",))):
         for step in steps:
             (await side.owner.post(f"{side.path}/publications/{one}/{step}")).raise_for_status()

@@ -34,6 +34,18 @@ PEOPLE = (
     *("schedule", "schedule", "schedule_as_editor", "publish_now", "cancel"),
 )
 WORKERS = ("works", "works", "is_refused", "dies_early", "dies_ready", "dies_before_the_call", "dies_after_the_call")
+WORK = ("works", "works", "is_refused", "is_refused", "dies_ready", "dies_before_the_call", "dies_after_the_call")
+FITTING: dict[str, tuple[str, ...]] = {
+    "draft": ("submit", "schedule", "schedule", "publish_now", "edit", "restore", "cancel", "retry"),
+    "in_review": ("approve", "approve_seen", "reject", "edit_seen", "schedule"),
+    "approved": ("schedule_as_editor", "publish_now", "edit_seen", "cancel"),
+    "scheduled": (*WORK, *WORK, "cancel", "edit", "schedule", "publish_now", "restore"),
+    "publishing": (*WORK, *WORK, "cancel", "edit", "publish_now", "retry"),
+    "failed": ("retry", "edit", "schedule", "publish_now", "restore", "cancel"),
+    "cancelled": ("schedule", "edit", "publish_now", "retry", "works"),
+    "published": ("retry", "edit", "cancel", "publish_now", "works"),
+}
+"""What may happen next, so that a story gets far; by the state that it is in."""
 
 
 @dataclass
@@ -223,10 +235,23 @@ def machine(desk: Desk, users: dict[str, str], loop: asyncio.AbstractEventLoop) 
             self.story = Story(desk, users)
             run(self.story.begin())
 
-        @rule(names=st.lists(st.sampled_from(PEOPLE + WORKERS), min_size=1, max_size=3))
-        def at_once(self, names: list[str]) -> None:
-            """Some act at the same time."""
-            run(self._at_once(names))
+        @rule(
+            pick=st.integers(0, 999),
+            others=st.lists(st.sampled_from(PEOPLE + WORKERS), max_size=2),
+            looks=st.booleans(),
+            passes=st.booleans(),
+        )
+        def at_once(self, pick: int, others: list[str], looks: bool, passes: bool) -> None:
+            """Somebody does what comes next, and others whatever they like at the same time.
+
+            Before it somebody looks, and will act on that; leases of the dead run out, and what is scheduled is due.
+            """
+            found = run(self.story.publication())
+            if looks:
+                self.story.seen = found["version"]
+            desk.house.clock.offset += timedelta(seconds=60 if passes else 0)
+            fitting = FITTING[found["state"]]
+            run(self._at_once([fitting[pick % len(fitting)], *others]))
 
         async def _at_once(self, names: list[str]) -> None:
             story = self.story
@@ -234,16 +259,6 @@ def machine(desk: Desk, users: dict[str, str], loop: asyncio.AbstractEventLoop) 
             story.told.append(", ".join(f"{n}: {o}" for n, o in zip(names, outcomes, strict=True)))
             of_what_was_seen = [o for n, o in zip(names, outcomes, strict=True) if n.endswith("_seen")]
             assert of_what_was_seen.count("ok") <= 1, story.told
-
-        @rule()
-        def somebody_looks(self) -> None:
-            """And will act on what they have seen."""
-            self.story.seen = run(self.story.publication())["version"]
-
-        @rule()
-        def time_passes(self) -> None:
-            """Leases of the dead run out, and what is scheduled becomes due."""
-            desk.house.clock.offset += timedelta(seconds=60)
 
         @invariant()
         def all_is_well(self) -> None:
