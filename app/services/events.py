@@ -39,6 +39,8 @@ Type = Literal[
     "vault.envelope_broken",
     "rule.notified",
     "rule.paused",
+    "publication.changed",
+    "publication.late",
     "asset.ready",
     "asset.refused",
 ]

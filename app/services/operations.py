@@ -64,7 +64,7 @@ async def add(
     """Write down work to do, at once or at `due_at`. Raises `DuplicateKeyError` when the same intent (`key`) is there.
 
     `label_id` is none for what concerns an account alone. Operations of one `queue` begin in the order they were added.
-    What needs a connection names it, and ends with it. It is shown for `life`.
+    What needs a connection names it, and ends with it. It is shown for `life` after it was due first.
     """
     operation: Doc = {
         "_id": new_id("op"),
@@ -81,7 +81,7 @@ async def add(
         "problem": None,
         "created_at": now,
         "updated_at": now,
-        "expires_at": now + life,
+        "expires_at": max(now, due_at or now) + life,
     }
     operation |= {"queue": queue} if queue else {}
     operation |= {"connection_id": connection_id} if connection_id else {}
@@ -231,6 +231,13 @@ async def decided(db: Database, operation: Doc, *, result: Doc, now: datetime, s
         raise Conflict("Only of what stays unknown can a person say that it happened")
 
 
+async def disproved(db: Database, operation: Doc, *, code: str, detail: str, now: datetime, session: Session) -> None:
+    """End badly what stayed unknown, as a person says who has looked. Raises `Conflict` for anything else."""
+    ended = {"state": "failed", "problem": {"code": code, "detail": detail}, "fence": operation["fence"] + 1}
+    if not is_open(operation) or not await _settle(db, operation, ended, due_at=None, now=now, session=session):
+        raise Conflict("Only of what stays unknown can a person say that it did not happen")
+
+
 async def retry(db: Database, operation: Doc, *, now: datetime, session: Session) -> None:
     """Begin it anew, as a person decided. Raises `Conflict` unless it failed or is in doubt with nobody asking."""
     check_retry(operation)
@@ -257,6 +264,16 @@ async def cancel_waiting(db: Database, operation: Doc, *, now: datetime, session
     waits = operation["state"] == "queued"
     if not waits or not await _settle(db, operation, ended, due_at=None, now=now, session=session):
         raise Conflict("Only an operation that waits to begin can be cancelled")
+
+
+async def withdraw(
+    db: Database, label_id: str, *, kind: OperationKind, ids: list[str], now: datetime, session: Session
+) -> None:
+    """End these whether or not a worker is at one of them: it has lost its fence, and writes nothing more."""
+    query = {"label_id": label_id, "_id": {"$in": ids}, "kind": kind, "state": {"$in": ["queued", "running"]}}
+    for operation in await db.open("operations").find(query, session=session).to_list():
+        ended: Doc = {"state": "cancelled", "problem": None, "fence": operation["fence"] + 1}
+        await _settle(db, operation, ended, due_at=None, now=now, session=session)
 
 
 async def end_of_connection(

@@ -15,6 +15,7 @@ READ_WITH: dict[str, Permission] = {
     "conversation": "inbox:read",
     "comment": "comments:read",
     "rule": "rules:read",
+    "publication": "publishing:read",
     "connection": "connections:read",
     "vault": "connections:read",
     "asset": "assets:read",
