@@ -7,7 +7,7 @@ from ulid import ULID
 # fmt: off
 Prefix = Literal[
     "usr", "ses", "lbl", "mbr", "inv", "cli", "key", "sup", "mai", "aud",
-    "con", "sec", "cnv", "msg", "cmt", "mod", "op", "evt", "req", "wrk", "opn", "nte", "srp", "rul", "run",
+    "con", "sec", "cnv", "msg", "cmt", "mod", "op", "evt", "req", "wrk", "opn", "nte", "srp", "rul", "run", "med",
 ]
 # fmt: on
 

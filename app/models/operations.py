@@ -24,6 +24,7 @@ OperationKind = Literal[
     "comment_action",
     "switch_comments",
     "check_comments",
+    "read_insights",
     "send_mail",
     "delete_label",
 ]
