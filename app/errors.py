@@ -69,6 +69,18 @@ class InvalidSignedRequest(Problem):
     status, code, title = 400, "invalid_signed_request", "The signed_request is missing, wrong or too old"
 
 
+class UploadSizeRefused(Problem):
+    """What was uploaded is empty, or larger than it was said to be."""
+
+    status, code, title = 400, "upload_size_refused", "The file is empty or too large"
+
+
+class InvalidUpload(Problem):
+    """An upload without a file, with other fields than those that we gave, or not as a form."""
+
+    status, code, title = 400, "invalid_upload", "Send the fields as they were given, and last the file"
+
+
 class InvalidToken(Problem):
     """A link's token that we did not give, that was used before, or that is too old: which of them is not told."""
 
@@ -175,6 +187,12 @@ class AgeRequirementNotMet(Problem):
     """Under 16. Nothing about the person is stored."""
 
     status, code, title = 403, "age_requirement_not_met", "SoundOps is for people of 16 and older"
+
+
+class UploadRefused(Problem):
+    """An upload or a link that we did not sign, or that has ended: which of them is not told."""
+
+    status, code, title = 403, "upload_refused", "This address was not given like this, or has ended"
 
 
 class WrongOrigin(Problem):
@@ -289,6 +307,30 @@ class ProviderNotAvailable(Problem):
     """This deployment has no app at the provider."""
 
     status, code, title = 409, "provider_not_available", "This provider is not available here"
+
+
+class AssetNotReady(Problem):
+    """The file is not uploaded yet, is being looked at, or was refused."""
+
+    status, code, title = 409, "asset_not_ready", "The asset is not ready to be used"
+
+
+class AssetNotUploaded(Problem):
+    """Nothing has arrived in the storage."""
+
+    status, code, title = 409, "asset_not_uploaded", "The file has not been uploaded"
+
+
+class AssetInUse(Problem):
+    """Something that has not gone out yet needs the file."""
+
+    status, code, title = 409, "asset_in_use", "Something that has not gone out yet needs this asset"
+
+
+class StorageFull(Problem):
+    """The label's files take all the room that they may."""
+
+    status, code, title = 409, "storage_full", "There is no room left for this file"
 
 
 class RequestInProgress(Problem):

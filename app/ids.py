@@ -7,7 +7,8 @@ from ulid import ULID
 # fmt: off
 Prefix = Literal[
     "usr", "ses", "lbl", "mbr", "inv", "cli", "key", "sup", "mai", "aud",
-    "con", "sec", "cnv", "msg", "cmt", "mod", "op", "evt", "req", "wrk", "opn", "nte", "srp", "rul", "run", "med",
+    "con", "sec", "cnv", "msg", "cmt", "mod", "op", "evt", "req", "wrk", "opn", "nte", "srp", "rul", "run", "ast",
+    "pub", "pbv", "pbc", "slt", "rpl", "pbt", "med",
 ]
 # fmt: on
 

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from app.bell import Bell, open_bell, open_ear
+from app.clients.objects import Objects
 from app.clock import Clock
 from app.db import Database
 from app.derived_keys import derive
 from app.limiter import Limiter, open_limiter
+from app.services.assets.opening import open_objects
 from app.services.audit import Audit
 from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
@@ -37,6 +39,7 @@ class Parts:
     intake: Intake
     audit: Audit
     streams: Hub
+    objects: Objects
     webhook_secrets: list[bytes] = field(repr=False)
     app_secrets: dict[Family, list[bytes]] = field(repr=False)
     dedupe_key: bytes = field(repr=False)
@@ -53,6 +56,7 @@ class Parts:
         await self.limiter.close()
         await self.bell.close()
         await self.ring.close()
+        await self.objects.close()
         self.db.close()
 
 
@@ -76,6 +80,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         webhook_secrets=[secret.encode() for secret in settings.webhook_secrets],
         audit=Audit(db, derive(settings, "audit")),
         streams=Hub(db, lambda: open_ear(settings.redis_url.get_secret_value())),
+        objects=open_objects(settings),
         app_secrets={
             family: [secret.encode() for secret in secrets] for family, secrets in settings.app_secrets.items()
         },

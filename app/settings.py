@@ -1,9 +1,8 @@
 """Every setting, typed, with its default and what it means. Weak or contradictory values are refused by name."""
 
-import re
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar, get_args
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,20 +14,30 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
-from redis.asyncio.connection import parse_url
+from pydantic_settings import SettingsConfigDict
 
 from app.models.drills import Point
 from app.models.features import Provider
+from app.setting_kinds import (
+    AdvancedAccess,
+    HttpUrl,
+    KeyArns,
+    Limits,
+    SecretList,
+    check_mongodb,
+    check_redis,
+    every_secret,
+    is_plain_http,
+    is_private,
+    listed,
+    mailbox,
+    newest_secret,
+    smtp,
+    strong,
+)
+from app.setting_storage import StorageSettings
 
 PREFIX = "SOUNDOPS_"
-BLIND = {
-    *("tls=false", "ssl=false", "tlsinsecure=true", "tlsallowinvalidcertificates=true"),
-    *("tlsallowinvalidhostnames=true", "ssl_cert_reqs=none", "ssl_cert_reqs=optional", "ssl_check_hostname=false"),
-}
-"""Options of MongoDB's and Redis's addresses that leave TLS out, or do not look at whom they speak with."""
 OUTSIDE = (
     *("instagram_www_url", "instagram_api_url", "instagram_graph_url"),
     *("facebook_www_url", "facebook_graph_url", "spotify_accounts_url", "spotify_api_url"),
@@ -39,124 +48,7 @@ RING_NEEDS = {"vault_public_ring_file": "local", "vault_private_ring_file": "loc
 S = TypeVar("S", bound="Settings")
 
 
-def _http_url(url: str) -> str:
-    if not _is_plain_http(url):
-        raise ValueError("must be an http or https address without user, query or fragment")
-    return url.rstrip("/")
-
-
-def _is_plain_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # its text may repeat the address
-        return False
-    return bool(named) and not (parts.query or parts.fragment or "@" in url or " " in url)
-
-
-def _check_mongodb(url: str) -> None:
-    if not url.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("mongodb_url: must begin with mongodb:// or mongodb+srv://")
-    try:
-        if url.startswith("mongodb://"):  # the other form would ask the name server
-            parse_uri(url, validate=True, warn=False)
-    except (PyMongoError, ValueError, TypeError):
-        raise ValueError("mongodb_url: must be an address that MongoDB's drivers take") from None
-    if not _is_durable(url):
-        raise ValueError("mongodb_url: must not weaken what we write with (w=majority, with the journal)")
-
-
-def _check_redis(url: str) -> None:
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("redis_url: must begin with redis://, rediss:// or unix://")
-    try:
-        parse_url(url)
-    except ValueError:
-        raise ValueError("redis_url: must be an address that Redis's clients take") from None
-
-
-def _is_private(url: str, schemes: tuple[str, ...], *options: str) -> bool:
-    """Whether nobody on the way can read along, or answer in the other's place."""
-    said = set(urlsplit(url).query.lower().split("&"))
-    return not said & BLIND and (url.startswith(schemes) or not said.isdisjoint(options))
-
-
-def _is_durable(url: str) -> bool:
-    """Whether the address leaves `majority` and the journal alone."""
-    said = dict(option.partition("=")[::2] for option in urlsplit(url).query.lower().split("&"))
-    return said.get("w", "majority") == "majority" and "false" not in (said.get("journal"), said.get("j"))
-
-
-def _secret_list(value: SecretStr) -> SecretStr:
-    if any(len(secret.strip()) < 16 for secret in value.get_secret_value().split(",")):
-        raise ValueError("must be one secret of 16 characters or more, or several with commas between")
-    return value
-
-
-def _smtp(value: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(value.get_secret_value())
-        good = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("must be an address like smtps://user:password@host:465")
-    return value
-
-
-def _mailbox(value: str) -> str:
-    if not re.fullmatch(r"(?:[^<>@\r\n\"]+ )?<?[^\s<>@]+@[\w.-]+>?", value):
-        raise ValueError("must be an address like SoundOps <no-reply@example.com>")
-    return value
-
-
-def _limits(text: str) -> str:
-    if not all(
-        re.fullmatch(r"[a-z_]+=[1-9]\d{0,8}/[1-9]\d{0,6}", one.strip()) for one in text.split(",") if one.strip()
-    ):
-        raise ValueError("must be limits like login_account=20/900, with commas between")
-    return text
-
-
-def _all(secrets: SecretStr) -> list[str]:
-    return [secret.strip() for secret in secrets.get_secret_value().split(",")]
-
-
-def _providers(text: str) -> str:
-    if {one.strip() for one in text.split(",") if one.strip()} - set(get_args(Provider)):
-        raise ValueError(f"must be of {', '.join(get_args(Provider))}, with commas between")
-    return text
-
-
-def _first(secrets: SecretStr) -> str:
-    return _all(secrets)[0]
-
-
-def _key_arns(text: str) -> str:
-    if text and not all(re.fullmatch(r"arn:aws[\w-]*:kms:[a-z0-9-]+:\d+:key/[\w-]+", one) for one in _parts(text)):
-        raise ValueError("must be ARNs of keys, with commas between; an alias may come to mean another key")
-    return text
-
-
-def _parts(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",")]
-
-
-def _strong(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if len(text) < 32 or len(set(text)) < 10:
-        raise ValueError("must be 32 random characters or more")
-    return value
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-KeyArns = Annotated[str, AfterValidator(_key_arns)]
-Limits = Annotated[str, AfterValidator(_limits)]
-AdvancedAccess = Annotated[str, AfterValidator(_providers)]
-SecretList = Annotated[SecretStr, AfterValidator(_secret_list)]
-
-
-class Settings(BaseSettings):
+class Settings(StorageSettings):
     """What every process is told, from `SOUNDOPS_…` in the environment or in `.env`."""
 
     model_config = SettingsConfigDict(
@@ -212,7 +104,7 @@ class Settings(BaseSettings):
     meta_verify_token: SecretStr = Field(min_length=1)
     """What Meta's webhook handshake must name."""
 
-    secret_key: Annotated[SecretStr, AfterValidator(_strong)]
+    secret_key: Annotated[SecretStr, AfterValidator(strong)]
     """Our own secret: cursors, dedupe keys and stored answers are derived from it."""
     jwt_key_file: Path
     """The private key (EC P-256, PEM) that signs access tokens."""
@@ -238,8 +130,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _not_contradictory(self) -> Self:
-        _check_mongodb(self.mongodb_url.get_secret_value())
-        _check_redis(self.redis_url.get_secret_value())
+        check_mongodb(self.mongodb_url.get_secret_value())
+        check_redis(self.redis_url.get_secret_value())
         named = {"secret_key": self.secret_key, "meta_verify_token": self.meta_verify_token}
         values = [value.get_secret_value() for value in named.values()] + self.webhook_secrets
         if len(set(values)) < len(values):
@@ -247,10 +139,11 @@ class Settings(BaseSettings):
         for name, secret in {"meta_app_id": "meta_app_secret", "spotify_client_id": "spotify_client_secret"}.items():
             if bool(getattr(self, name)) and getattr(self, secret) is None:
                 raise ValueError(f"{secret}: must be set together with {name}")
-        if not all(_is_plain_http(origin) and not urlsplit(origin).path for origin in self.origins):
+        if not all(is_plain_http(origin) and not urlsplit(origin).path for origin in self.origins):
             raise ValueError("app_origins: each must be an origin like https://app.example.com")
         if self.environment == "production":
             self._good_for_production()
+        self.check_storage(self.environment)
         return self
 
     def _good_for_production(self) -> None:
@@ -263,9 +156,9 @@ class Settings(BaseSettings):
             raise ValueError("app_origins: must be set, and https, in production")
         if len(self.meta_verify_token.get_secret_value()) < 16:
             raise ValueError("meta_verify_token: must be 16 characters or more in production")
-        if not _is_private(self.mongodb_url.get_secret_value(), ("mongodb+srv://",), "tls=true", "ssl=true"):
+        if not is_private(self.mongodb_url.get_secret_value(), ("mongodb+srv://",), "tls=true", "ssl=true"):
             raise ValueError("mongodb_url: must use TLS, and check it, in production (mongodb+srv://, or tls=true)")
-        if not _is_private(self.redis_url.get_secret_value(), ("rediss://", "unix://")):
+        if not is_private(self.redis_url.get_secret_value(), ("rediss://", "unix://")):
             raise ValueError("redis_url: must use TLS, and check it, in production (rediss://)")
         if self.kms_endpoint_url and not self.kms_endpoint_url.startswith("https://"):
             raise ValueError("kms_endpoint_url: must be https in production")
@@ -285,7 +178,7 @@ class Settings(BaseSettings):
     @property
     def kms_keys(self) -> list[str]:
         """The keys of `aws-kms`, the current one first."""
-        return _parts(self.kms_key_ids)
+        return listed(self.kms_key_ids)
 
     @property
     def kms_in(self) -> str:
@@ -300,18 +193,18 @@ class Settings(BaseSettings):
     @property
     def app_secrets(self) -> dict[Literal["instagram", "facebook"], list[str]]:
         """Every secret of each of our apps at Meta, newest first; none where there is no Meta app."""
-        meta = _all(self.meta_app_secret) if self.meta_app_secret else []
-        return {"instagram": _all(self.instagram_app_secret), "facebook": meta}
+        meta = every_secret(self.meta_app_secret) if self.meta_app_secret else []
+        return {"instagram": every_secret(self.instagram_app_secret), "facebook": meta}
 
     @property
     def instagram_signing_secret(self) -> str:
         """The newest Instagram app secret: the one we authenticate with."""
-        return _first(self.instagram_app_secret)
+        return newest_secret(self.instagram_app_secret)
 
     @property
     def meta_signing_secret(self) -> str:
         """The newest Meta app secret; empty where there is no Meta app."""
-        return _first(self.meta_app_secret) if self.meta_app_secret else ""
+        return newest_secret(self.meta_app_secret) if self.meta_app_secret else ""
 
     def has_app_at(self, provider: Provider) -> bool:
         """Whether accounts of this provider can be connected here."""
@@ -358,9 +251,9 @@ class WorkerSettings(Settings):
     """Seconds after which an operation of a worker that died is taken over; longer than any call with its retries."""
     sweep_s: float = Field(default=5, ge=0.2, le=60)
     """Seconds between two looks at what is due, rung for or not."""
-    smtp_url: Annotated[SecretStr, AfterValidator(_smtp)]
+    smtp_url: Annotated[SecretStr, AfterValidator(smtp)]
     """Where mail goes: `smtps://user:password@host:465`, or `smtp://…:587`, which must offer STARTTLS in production."""
-    mail_from: Annotated[str, AfterValidator(_mailbox)] = "SoundOps <no-reply@soundops.io>"
+    mail_from: Annotated[str, AfterValidator(mailbox)] = "SoundOps <no-reply@soundops.io>"
     """The sender of every mail."""
     kill_at: Point | None = None
     """A drill: die at this point of a send, a refresh or a disconnect. Refused in production."""

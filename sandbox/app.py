@@ -25,6 +25,7 @@ from sandbox.facebook_login import facebook_dialog_routes
 from sandbox.graph import graph_routes
 from sandbox.journal import JournalError
 from sandbox.oauth import dialog_routes
+from sandbox.publishing_control import publishing_routes
 from sandbox.settings import Settings
 from sandbox.spotify_accounts import spotify_accounts_routes
 from sandbox.spotify_api import spotify_api_routes
@@ -68,6 +69,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     limits = httpx.Limits(max_connections=AT_ONCE + 4, max_keepalive_connections=AT_ONCE + 4)
     http = httpx.AsyncClient(timeout=box.settings.webhook_timeout_s, limits=limits, trust_env=False)
     deliverer = Deliverer(box, http)
+    box.http = http
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,6 +92,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(thread_routes(box))
     app.include_router(control.storm_routes(box, storm))
     app.include_router(control.fault_routes(box, deliverer))
+    app.include_router(publishing_routes(box))
     app.include_router(control_callbacks.callback_routes(box, http))
     app.include_router(facebook_control.people_routes(box))
     app.include_router(facebook_control.page_routes(box))

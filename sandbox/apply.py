@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from sandbox.facebook_apply import FACEBOOK_CHANGES
 from sandbox.journal import Row
+from sandbox.posted_apply import POSTED_CHANGES, POSTED_LEDGER_KINDS
 from sandbox.spotify_apply import SPOTIFY_CHANGES, SPOTIFY_LEDGER_KINDS
 from sandbox.state import Code, Comment, DeliveryPlan, Fault, Mention, Message, Options, Thread, Token, Webhook, World
 
@@ -28,6 +29,7 @@ LEDGER_KINDS = frozenset(
         "comments_switched",
         "mention_answered",
         *SPOTIFY_LEDGER_KINDS,
+        *POSTED_LEDGER_KINDS,
     )
 )
 NOT_FOR_THE_LEDGER = frozenset({"token", "webhooks", "code", "user_token"})
@@ -271,4 +273,5 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "options_set": _options_set,
     "usage_set": _usage_set,
     **SPOTIFY_CHANGES,
+    **POSTED_CHANGES,
 } | FACEBOOK_CHANGES

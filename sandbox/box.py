@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 from sandbox.apply import apply
 from sandbox.facebook_seed import PAGE_BY_ID
 from sandbox.facebook_world import flows_through_page
@@ -25,6 +27,8 @@ class Sandbox:
         self.journal = Journal(settings.data / "journal.jsonl")
         self.world = World()
         self.on_webhooks: Callable[[list[Webhook]], None] = lambda webhooks: None
+        self.http = httpx.AsyncClient(trust_env=False)
+        """Fetches what calls name by its address."""
         self.on_reset: Callable[[], None] = lambda: None
         for row in self.journal.replay():
             apply(self.world, row)

@@ -72,7 +72,7 @@ class Call:
 def sent_token(request: Request, params: dict[str, Any]) -> str:
     """The access token a call carries, in its header or its parameters."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else str(params.get("access_token", ""))
+    return value.strip() if scheme.lower() in ("bearer", "oauth") else str(params.get("access_token", ""))
 
 
 def need_token(box: Sandbox, value: str, host: str = INSTAGRAM_GRAPH) -> Token:

@@ -7,7 +7,7 @@ from sandbox.box import new_number_id
 from sandbox.call import COMMENTS, Call
 from sandbox.errors import GraphError, bad_parameter, unsupported
 from sandbox.fields import Field, page, parse_fields, project, time_text
-from sandbox.seed import MEDIA, Media, media_of
+from sandbox.seed import Media
 from sandbox.state import Comment, World
 
 COMMENT_CHARACTERS = 2200
@@ -15,7 +15,7 @@ COMMENT_CHARACTERS = 2200
 
 def need_media(call: Call, media_id: str) -> Media:
     """The account's own media of this id. Raises code 100/33."""
-    media = MEDIA.get(media_id)
+    media = call.box.world.posted.find_media(media_id)
     if media is None or media.account_id != call.account.id:
         raise unsupported(call.method, media_id)
     return media
@@ -31,10 +31,10 @@ def need_comment(call: Call, comment_id: str) -> Comment:
 
 def list_media(call: Call, node: str) -> dict[str, Any]:
     """The account's media, newest first."""
-    ids = [media.id for media in reversed(media_of(call.own(node)))]
+    ids = [media.id for media in reversed(call.box.world.posted.media_of(call.own(node)))]
     shown, paging = page(ids, call.paging_params(), call.url, 100)
     wanted = parse_fields(call.text("fields") or "id")
-    data = [project(media_node(call, MEDIA[key]), wanted, "IGMedia") for key in shown]
+    data = [project(media_node(call, need_media(call, key)), wanted, "IGMedia") for key in shown]
     return {"data": data} | ({"paging": paging} if paging else {})
 
 
@@ -78,7 +78,7 @@ def reply_to_comment(call: Call, comment_id: str) -> dict[str, Any]:
     comment = need_comment(call, comment_id)
     if comment.hidden:
         raise bad_parameter("A hidden comment cannot be replied to")
-    return _write(call, "comment_replied", MEDIA[comment.media_id], comment.parent_id or comment.id)
+    return _write(call, "comment_replied", need_media(call, comment.media_id), comment.parent_id or comment.id)
 
 
 def hide_comment(call: Call, comment: Comment) -> dict[str, Any]:
@@ -107,10 +107,11 @@ def switch_comments(call: Call, media: Media) -> dict[str, Any]:
     return {"success": True}
 
 
-def comment_webhook(id_key: str, comment: dict[str, Any], sender: dict[str, str]) -> dict[str, Any]:
-    """The value of a `comments` change; `id_key` names its id."""
-    media = MEDIA[comment["media_id"]]
-    value = {id_key: comment["comment_id"], "text": comment["text"], "from": sender}
+def comment_webhook(world: World, comment: dict[str, Any], sender: dict[str, str]) -> dict[str, Any]:
+    """The value of a `comments` change."""
+    media = world.posted.find_media(comment["media_id"])
+    assert media is not None
+    value = {world.options.comment_id_key: comment["comment_id"], "text": comment["text"], "from": sender}
     if comment.get("parent_id"):
         value["parent_id"] = comment["parent_id"]
     return value | {"media": {"id": media.id, "media_product_type": media.product_type}}
@@ -119,6 +120,7 @@ def comment_webhook(id_key: str, comment: dict[str, Any], sender: dict[str, str]
 def comment_node(call: Call, comment: Comment) -> dict[str, Any]:
     """What a comment can show."""
     author = {"id": comment.author_id, "username": comment.username}
+    media = need_media(call, comment.media_id)
     return {
         "id": comment.id,
         "text": comment.text,
@@ -128,7 +130,7 @@ def comment_node(call: Call, comment: Comment) -> dict[str, Any]:
         "hidden": comment.hidden,
         "like_count": 0,
         "parent_id": comment.parent_id,
-        "media": {"id": comment.media_id, "media_product_type": MEDIA[comment.media_id].product_type},
+        "media": {"id": comment.media_id, "media_product_type": media.product_type},
         "replies": lambda field: _nested(call, reply_ids(call.box.world, comment), field),
     }
 
@@ -138,7 +140,7 @@ def media_node(call: Call, media: Media) -> dict[str, Any]:
     return {
         "id": media.id,
         "caption": media.caption,
-        "media_type": "VIDEO" if media.product_type == "REELS" else "IMAGE",
+        "media_type": media.media_type or ("VIDEO" if media.product_type == "REELS" else "IMAGE"),
         "media_product_type": media.product_type,
         "permalink": f"https://www.instagram.com/p/{media.id}/",
         "media_url": f"https://scontent.cdninstagram.com/v/{media.id}.jpg?oe=sandbox",
@@ -196,7 +198,7 @@ def _write(call: Call, kind: str, media: Media, parent_id: str | None) -> dict[s
         "created_ms": box.now_ms(),
     }
     sender = {"id": account.id, "username": account.username, "self_ig_scoped_id": account.self_scoped_id}
-    value = comment_webhook(box.world.options.comment_id_key, comment, sender)
+    value = comment_webhook(box.world, comment, sender)
     box.record(kind, **comment, webhooks=box.owed(account.id, "comments", "changes", value))
     return {"id": comment["comment_id"]}
 

@@ -15,17 +15,20 @@ from sandbox import (
     facebook_tokens,
     insights,
     mentions,
+    page_publishing,
+    publishing,
 )
 from sandbox.box import Sandbox
 from sandbox.call import Call, sent_token
 from sandbox.errors import GraphError, unsupported
 from sandbox.facebook_call import FacebookCall, need_facebook_token
-from sandbox.facebook_seed import PAGE_BY_ID, POSTS, Page, fan_of_page
+from sandbox.facebook_seed import PAGE_BY_ID, Page, fan_of_page
 from sandbox.graph import METHODS, guarded
 from sandbox.graph import answer_node as answer_instagram_node
 from sandbox.seed import ACCOUNTS
 
 PREFIX = "/graph.facebook.com"
+UPLOADS = "/rupload.facebook.com/video-upload/{version}/{video_id}"
 Answer = dict[str, Any]
 
 PAGE_EDGES: Mapping[tuple[str, str], Callable[[FacebookCall, Page], Answer]] = {
@@ -35,11 +38,20 @@ PAGE_EDGES: Mapping[tuple[str, str], Callable[[FacebookCall, Page], Answer]] = {
     ("GET", "conversations"): facebook_pages.list_conversations,
     ("POST", "messages"): facebook_pages.send,
     ("GET", "feed"): facebook_pages.list_posts,
+    ("POST", "feed"): page_publishing.create_post,
+    ("POST", "photos"): page_publishing.create_photo,
+    ("POST", "videos"): page_publishing.create_video,
+    ("POST", "video_reels"): page_publishing.reel,
+    ("POST", "photo_stories"): page_publishing.publish_photo_story,
+    ("POST", "video_stories"): page_publishing.video_story,
+    ("GET", "stories"): page_publishing.list_stories,
     ("GET", "insights"): facebook_pages.page_insights,
 }
 INSTAGRAM_EDGES: Mapping[tuple[str, str], tuple[str | None, Callable[[Call, str], Answer]]] = {
     ("GET", "media"): (None, comments.list_media),
-    ("GET", "content_publishing_limit"): ("CREATE_CONTENT", insights.publishing_limit),
+    ("POST", "media"): ("CREATE_CONTENT", publishing.create_container),
+    ("POST", "media_publish"): ("CREATE_CONTENT", publishing.publish),
+    ("GET", "content_publishing_limit"): ("CREATE_CONTENT", publishing.publishing_limit),
     ("GET", "insights"): ("ANALYZE", insights.account_insights),
     ("GET", "comments"): ("MODERATE", comments.list_comments),
     ("POST", "comments"): ("MODERATE", comments.comment_on_media),
@@ -61,6 +73,12 @@ def facebook_routes(box: Sandbox) -> APIRouter:
     def anything(request: Request, params: Answer) -> Response:
         return JSONResponse(answer_call(box, request, params))
 
+    def upload(request: Request, params: Answer) -> Response:
+        value = sent_token(request, params)
+        call = FacebookCall(box, "POST", PREFIX, "", need_facebook_token(box, value, params), params)
+        return JSONResponse(page_publishing.upload(call, request.path_params["video_id"]))
+
+    router.add_api_route(UPLOADS, guarded(box, upload), methods=["POST"])
     router.add_api_route(f"{PREFIX}/oauth/access_token", guarded(box, exchange), methods=["GET", "POST"])
     router.add_api_route(PREFIX + "/{path:path}", guarded(box, anything), methods=METHODS)
     return router
@@ -103,6 +121,9 @@ def answer_node(call: FacebookCall, node: str) -> Answer:
     of_page = facebook_comments.comment_of_page(call.box, node)
     if of_page:
         return facebook_comments.answer_node(call, of_page)
+    item = call.box.world.posted.items.get(node)
+    if item and node not in call.box.world.posted.gone:
+        return page_publishing.answer_item(call, item)
     if call.method == "GET" and fan_of_page(node):
         return facebook_pages.show_fan(call, node)
     found = call.box.world.threads.get(node) or call.box.world.messages.get(node)
@@ -121,7 +142,8 @@ def answer_edge(call: FacebookCall, node: str, edge: str) -> Answer:
         return facebook_pages.list_pages(call, node)
     if node in PAGE_BY_ID and key in PAGE_EDGES:
         return PAGE_EDGES[key](call, PAGE_BY_ID[node])
-    if edge == "comments" and (node in POSTS or facebook_comments.comment_of_page(call.box, node)):
+    is_post = facebook_comments.page_of_post(call.box, node) is not None
+    if edge == "comments" and (is_post or facebook_comments.comment_of_page(call.box, node)):
         return (facebook_comments.write if call.method == "POST" else facebook_comments.list_below)(call, node)
     if key in INSTAGRAM_EDGES:
         task, handler = INSTAGRAM_EDGES[key]

@@ -20,7 +20,7 @@ from sandbox.call import (
 from sandbox.errors import GraphError, bad_parameter, no_permission, unsupported
 from sandbox.facebook_seed import PERSON_BY_ID, Page, Person
 from sandbox.facebook_world import granted, linked_account, pages_of, tasks_of
-from sandbox.seed import MEDIA, Account, fan_of_scoped_id
+from sandbox.seed import Account, fan_of_scoped_id
 from sandbox.state import Token, World
 
 PROOF_MS = 5 * 60 * 1000
@@ -30,6 +30,7 @@ SCOPE_NAMES = {
     "instagram_manage_comments": COMMENTS,
     "instagram_content_publish": PUBLISH,
     "instagram_manage_insights": INSIGHTS,
+    "instagram_manage_contents": "instagram_manage_contents",
 }
 """Facebook Login's names of what Instagram Login calls otherwise."""
 
@@ -159,7 +160,7 @@ def check_proof(box: Sandbox, value: str, params: Mapping[str, Any]) -> None:
 def _owner_of(world: World, node: str) -> str | None:
     """The Instagram account that this object belongs to, by id."""
     fan = fan_of_scoped_id(node)
-    found = MEDIA.get(node) or world.comments.get(node) or world.threads.get(node) or world.messages.get(node)
+    found = world.posted.find_media(node) or world.posted.containers.get(node) or world.comments.get(node) or world.threads.get(node) or world.messages.get(node)
     if found is not None:
         return found.account_id
     return fan[1].id if fan else node

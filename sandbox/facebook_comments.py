@@ -22,6 +22,14 @@ def comment_of_page(box: Sandbox, node: str) -> Comment | None:
     return comment if comment and comment.account_id in PAGE_BY_ID else None
 
 
+def page_of_post(box: Sandbox, node: str) -> Page | None:
+    """The Page whose post this is: the seed's, or one that was published here."""
+    if node in POSTS:
+        return None if node in box.world.posted.gone else POSTS[node]
+    owner = box.world.posted.page_of_post(node)
+    return PAGE_BY_ID[owner] if owner else None
+
+
 def answer_node(call: FacebookCall, comment: Comment) -> dict[str, Any]:
     """Show a comment, hide it, or delete it."""
     owner = _need(call, comment.account_id)
@@ -47,10 +55,11 @@ def answer_node(call: FacebookCall, comment: Comment) -> dict[str, Any]:
 
 def list_below(call: FacebookCall, node: str) -> dict[str, Any]:
     """The comments of a post, or the replies to a comment."""
-    post, comment = POSTS.get(node), comment_of_page(call.box, node)
-    if post is None and comment is None:
+    post, comment = page_of_post(call.box, node), comment_of_page(call.box, node)
+    owner_id = comment.account_id if comment else post.id if post else None
+    if owner_id is None:
         raise unsupported(call.method, node)
-    _need(call, comment.account_id if comment else POSTS[node].id)
+    _need(call, owner_id)
     world = call.box.world
     if comment:
         ids = [key for key in world.comments_of.get(comment.media_id, ()) if world.comments[key].parent_id == node]
@@ -64,10 +73,11 @@ def list_below(call: FacebookCall, node: str) -> dict[str, Any]:
 
 def write(call: FacebookCall, node: str) -> dict[str, Any]:
     """Comment as the Page: below its post, or below a comment."""
-    comment = comment_of_page(call.box, node)
-    if comment is None and node not in POSTS:
+    post, comment = page_of_post(call.box, node), comment_of_page(call.box, node)
+    owner_id = comment.account_id if comment else post.id if post else None
+    if owner_id is None:
         raise unsupported(call.method, node)
-    owner = _need(call, comment.account_id if comment else POSTS[node].id)
+    owner = _need(call, owner_id)
     call.need("pages_manage_engagement")
     text = call.text("message")
     if not text.strip() or len(text) > COMMENT_CHARACTERS:

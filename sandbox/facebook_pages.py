@@ -11,6 +11,7 @@ from sandbox.facebook_tokens import page_token
 from sandbox.facebook_world import granted, linked_account, pages_of, tasks_of
 from sandbox.fields import Field, page, parse_fields, project, time_text
 from sandbox.insights import asked_metrics, metric
+from sandbox.page_publishing import item_node
 from sandbox.profile import account_fields, asked_fields
 from sandbox.seed import Account
 
@@ -173,7 +174,10 @@ def list_posts(call: FacebookCall, page: Page) -> dict[str, Any]:
     call.need_page(page)
     call.need("pages_read_engagement")
     wanted = parse_fields(call.text("fields") or "id,message,created_time")
-    return {"data": [project(_post_node(key, owner), wanted, "Post") for key, owner in POSTS.items() if owner == page]}
+    seeded = [_post_node(key, owner) for key, owner in POSTS.items() if owner == page]
+    posts = call.box.world.posted.items.values()
+    own = [item_node(call, one) for one in reversed(posts) if one.account_id == page.id and one.published]
+    return {"data": [project(node, wanted, "Post") for node in [*own[:100], *seeded]]}
 
 
 def page_insights(call: FacebookCall, page: Page) -> dict[str, Any]:

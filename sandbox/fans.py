@@ -14,7 +14,7 @@ from sandbox.facebook_fans import comment_on_page, write_to_page
 from sandbox.facebook_seed import find_page
 from sandbox.mentions import Mentioned
 from sandbox.messages import messaging_item
-from sandbox.seed import MEDIA, Account, Fan, find_account, find_fan, media_of
+from sandbox.seed import Account, Fan, find_account, find_fan, media_of
 from sandbox.state import Comment, ControlModel, Message, Millis
 
 CDN = "https://lookaside.fbsbx.com/ig_messaging_cdn/"
@@ -157,7 +157,8 @@ def comment(box: Sandbox, order: Commented) -> dict[str, Any]:
     if order.parent and (parent is None or parent.account_id != account.id):
         raise ControlError("There is no such parent comment on this account's media.", 404)
     media_id = parent.media_id if parent else order.media or media_of(account)[0].id
-    if media_id not in MEDIA or MEDIA[media_id].account_id != account.id:
+    media = box.world.posted.find_media(media_id)
+    if media is None or media.account_id != account.id:
         raise ControlError("There is no such media of this account.", 404)
     if media_id in box.world.comments_off:
         raise ControlError("Comments are turned off for this media.", 409)
@@ -172,7 +173,7 @@ def comment(box: Sandbox, order: Commented) -> dict[str, Any]:
         "created_ms": order.at or box.now_ms(),
     }
     sender = {"id": values["author_id"], "username": fan.username}
-    value = comment_webhook(box.world.options.comment_id_key, values, sender)
+    value = comment_webhook(box.world, values, sender)
     webhooks = box.owed(account.id, "live_comments" if order.live else "comments", "changes", value)
     box.record("fan_commented", **values, webhooks=webhooks)
     return {key: values[key] for key in ("comment_id", "media_id", "parent_id", "account_id")} | {

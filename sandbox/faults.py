@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from sandbox.box import Sandbox
+from sandbox.box import Sandbox, new_number_id
 from sandbox.errors import GraphError
 from sandbox.state import Fault, Token
 from sandbox.subjects import find_subject
@@ -80,7 +80,7 @@ def _concerns(name: str, path: str, token: Token | None) -> bool:
 
 
 async def perform(fault: Fault | None, execute: Callable[[], Awaitable[Response]]) -> Response:
-    """Answer a call under this fault. Only `slow`, `lost` and `500-executed` execute it."""
+    """Answer a call under this fault. Only `slow`, `lost`, `500-executed` and `error-executed` execute it."""
     match fault:
         case None:
             return await execute()
@@ -95,14 +95,23 @@ async def perform(fault: Fault | None, execute: Callable[[], Awaitable[Response]
         case Fault(fault="500-executed"):
             await execute()
             raise GraphError(2, MESSAGES[2])
+        case Fault(fault="error-executed"):
+            await execute()
+            raise _error_of(fault)
+        case Fault(fault="200-not-executed"):
+            return JSONResponse({"id": new_number_id("199"), "success": True})
         case Fault(fault="error"):
-            code = fault.code if fault.code is not None else 2
-            raise GraphError(code, MESSAGES.get(code, f"(#{code}) Sandbox fault"), fault.subcode)
+            raise _error_of(fault)
         case Fault(fault="html"):
             return HTMLResponse("<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>", 502)
         case Fault(fault="http"):
             return http_fault(fault)
     return Response(b"", 500, media_type="application/json")
+
+
+def _error_of(fault: Fault) -> GraphError:
+    code = fault.code if fault.code is not None else 2
+    return GraphError(code, MESSAGES.get(code, f"(#{code}) Sandbox fault"), fault.subcode)
 
 
 def http_fault(fault: Fault) -> Response:

@@ -6,15 +6,17 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from sandbox import comments, conversations, insights, mentions, messages, oauth, profile
+from sandbox import comments, conversations, insights, mentions, messages, oauth, profile, publishing
 from sandbox.box import Sandbox
 from sandbox.call import Call, account_of, need_token, sent_token
 from sandbox.errors import GraphError, unsupported
 from sandbox.faults import error_response, magic_fault, outgoing_text, perform, read_params, take_fault
-from sandbox.seed import MEDIA
+from sandbox.fetching import fetch_named
 
 NEWEST_VERSION = "v26.0"
 METHODS = ["GET", "POST", "DELETE"]
+FETCHING = ("media", "photos", "videos")
+"""The edges to which files are given by their address."""
 Handler = Callable[[Request, dict[str, Any]], Response]
 
 EDGES: Mapping[tuple[str, str], Callable[[Call, str], dict[str, Any]]] = {
@@ -25,7 +27,9 @@ EDGES: Mapping[tuple[str, str], Callable[[Call, str], dict[str, Any]]] = {
     ("GET", "messages"): conversations.list_messages,
     ("GET", "conversations"): conversations.list_conversations,
     ("GET", "media"): comments.list_media,
-    ("GET", "content_publishing_limit"): insights.publishing_limit,
+    ("POST", "media"): publishing.create_container,
+    ("POST", "media_publish"): publishing.publish,
+    ("GET", "content_publishing_limit"): publishing.publishing_limit,
     ("GET", "insights"): insights.account_insights,
     ("GET", "comments"): comments.list_comments,
     ("POST", "comments"): comments.comment_on_media,
@@ -70,9 +74,13 @@ def guarded(box: Sandbox, handler: Handler) -> Callable[[Request], Awaitable[Res
         try:
             params = await read_params(request)
             fault = take_fault(box, request, path, box.world.tokens.get(sent_token(request, params)))
-            fault = fault or (magic_fault(outgoing_text(params)) if request.method == "POST" else None)
+            fault = fault or (magic_fault(words_of(box, path, params)) if request.method == "POST" else None)
 
             async def execute() -> Response:
+                if request.method == "POST" and path.rpartition("/")[2] in FETCHING:
+                    params["sandbox.files"] = await fetch_named(box.http, params)
+                elif path.startswith("/rupload.facebook.com/"):
+                    params["sandbox.files"] = await fetch_named(box.http, {"file_url": request.headers.get("file_url")})
                 return handler(request, params)
 
             response = await perform(fault, execute)
@@ -83,6 +91,17 @@ def guarded(box: Sandbox, handler: Handler) -> Callable[[Request], Awaitable[Res
         return response
 
     return endpoint
+
+
+def words_of(box: Sandbox, path: str, params: dict[str, Any]) -> str:
+    """The words that a call sends, or with which it shows what was prepared."""
+    posted, node = box.world.posted, path.rpartition("/")[2]
+    if node == "media_publish":
+        container = posted.containers.get(str(params.get("creation_id")))
+        return container.caption if container else ""
+    if node in posted.items and not posted.items[node].published:
+        return posted.items[node].text
+    return "" if str(params.get("published", "")).lower() == "false" else outgoing_text(params)
 
 
 def answer_call(box: Sandbox, request: Request, params: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +121,7 @@ def answer_call(box: Sandbox, request: Request, params: dict[str, Any]) -> dict[
 
 def answer_node(call: Call, node: str) -> dict[str, Any]:
     """Answer a call on an object, whatever kind of object it is."""
-    world, media = call.box.world, MEDIA.get(node)
+    world, media = call.box.world, call.box.world.posted.find_media(node)
     comment, message, thread = world.comments.get(node), world.messages.get(node), world.threads.get(node)
     if node in ("me", call.account.id, call.account.scoped_id) and call.method == "GET":
         return mentions.show(call) if mentions.is_asked(call) else profile.show_account(call)
@@ -111,6 +130,10 @@ def answer_node(call: Call, node: str) -> dict[str, Any]:
             return comments.show_media(call, media)
         if call.method == "POST":
             return comments.switch_comments(call, media)
+        return publishing.delete_media(call, node)
+    container = world.posted.containers.get(node)
+    if container and container.account_id == call.account.id and call.method == "GET":
+        return publishing.show_container(call, container)
     if comment and comment.account_id == call.account.id:
         actions = {"GET": comments.show_comment, "POST": comments.hide_comment, "DELETE": comments.delete_comment}
         return actions[call.method](call, comment)

@@ -1,14 +1,13 @@
-"""An Instagram account's publishing quota and figures, on both hosts. Source: sections 5.4 and 6.1."""
+"""An Instagram account's figures, on both hosts. Source: section 6.1."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sandbox.call import BASIC, INSIGHTS, PUBLISH, Call
+from sandbox.call import BASIC, INSIGHTS, Call
 from sandbox.errors import bad_parameter
-from sandbox.fields import parse_fields, time_text
+from sandbox.fields import time_text
 from sandbox.messages import DAY_MS
 
-QUOTA = {"quota_total": 50, "quota_duration": 86_400}
 METRICS = (
     "reach",
     "views",
@@ -27,18 +26,6 @@ METRICS = (
     "follower_count",
     "online_followers",
 )
-
-
-def publishing_limit(call: Call, node: str) -> dict[str, Any]:
-    """How much of the publishing quota is used: nothing, for nothing is published here."""
-    call.own(node)
-    call.need(BASIC, PUBLISH)
-    known: dict[str, Any] = {"quota_usage": 0, "config": QUOTA}
-    names = [field.name for field in parse_fields(call.text("fields"))] or ["quota_usage"]
-    for name in names:
-        if name not in known:
-            raise bad_parameter(f"Tried accessing nonexisting field ({name})")
-    return {"data": [{name: known[name] for name in names}]}
 
 
 def account_insights(call: Call, node: str) -> dict[str, Any]:

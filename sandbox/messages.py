@@ -8,7 +8,7 @@ from sandbox.box import new_mid, new_number_id
 from sandbox.call import COMMENTS, FACEBOOK_GRAPH, MESSAGES, Call
 from sandbox.errors import GraphError, bad_parameter, no_permission
 from sandbox.facebook_seed import PAGE_BY_ID, fan_of_page
-from sandbox.seed import MEDIA, fan_of_scoped_id
+from sandbox.seed import fan_of_scoped_id
 from sandbox.state import Comment, Thread
 
 DAY_MS = 86_400_000
@@ -135,7 +135,7 @@ def _check_attachment(call: Call, attachment: dict[str, Any], *, alone: bool) ->
     if kind in ON_INSTAGRAM_ONLY and is_messenger(call):
         raise bad_parameter("This attachment is not supported on Messenger")
     if kind == "MEDIA_SHARE":
-        media = MEDIA.get(str(payload.get("id", "")))
+        media = call.box.world.posted.find_media(str(payload.get("id", "")))
         if media is None or media.account_id != call.account.id:
             raise bad_parameter("The shared media must be owned by the account")
     elif kind in ("image", "video", "audio", "file"):

@@ -29,6 +29,8 @@ class Media:
     caption: str
     product_type: str
     posted_ms: int
+    media_type: str | None = None
+    """Of one that was published here; the seed's follow from `product_type`."""
 
 
 @dataclass(frozen=True)

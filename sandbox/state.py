@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sandbox.journal import Row
+from sandbox.posted_state import Posted
 from sandbox.spotify_state import SpotifyWorld
 
 Millis = Annotated[int, Field(gt=0, lt=4_102_444_800_000)]
@@ -23,7 +24,9 @@ def _pattern(text: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-FaultKind = Literal["error", "http", "html", "empty", "slow", "lost", "500-executed"]
+FaultKind = Literal[
+    "error", "http", "html", "empty", "slow", "lost", "500-executed", "error-executed", "200-not-executed"
+]
 
 
 @dataclass
@@ -207,7 +210,7 @@ class Fault(ControlModel):
     match: FaultMatch = FaultMatch()
     fault: FaultKind
     code: int | None = Field(default=None, ge=-99_999_999, le=99_999_999)
-    """The Graph error code (`error`) or HTTP status (`http`)."""
+    """The Graph error code (`error`, `error-executed`) or HTTP status (`http`)."""
     subcode: int | None = Field(default=None, ge=0, le=99_999_999)
     seconds: float = Field(default=0, ge=0, le=600)
     retry_after_s: int | None = Field(default=None, ge=0, le=999_999)
@@ -259,4 +262,5 @@ class World:
     usage_headers: dict[str, str] = field(default_factory=dict)
     plan: DeliveryPlan = field(default_factory=DeliveryPlan)
     options: Options = field(default_factory=Options)
+    posted: Posted = field(default_factory=Posted)
     spotify: SpotifyWorld = field(default_factory=SpotifyWorld)

@@ -74,6 +74,7 @@ def settings_env(
         "SOUNDOPS_VAULT_PRIVATE_RING_FILE": str(key_folder / "ring.private.json"),
         "SOUNDOPS_VAULT_ACCOUNT_RING_FILE": str(key_folder / "ring.accounts.json"),
         "SOUNDOPS_SMTP_URL": smtp_url,
+        "SOUNDOPS_STORAGE_FOLDER": str(key_folder / "storage"),
         "SOUNDOPS_LIMITS": NO_LIMITS,
         **embedded.meta_urls(sandbox_url),
         **more,
@@ -313,7 +314,7 @@ async def open_house(
     )
     worker = worker_main.open_parts(settings)
     worker.db.close()
-    worker.db, worker.clock, worker.audit = api.db, time, api.audit
+    worker.db, worker.clock, worker.audit, worker.objects = api.db, time, api.audit, api.objects
     await (
         api.streams.close()
     )  # a stream ends as soon as it has begun: this client of the app's waits for an answer's end

@@ -99,7 +99,7 @@ def read_told(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
 def make_plan(told: Mapping[str, str], home: Path) -> Plan:
     """Fill in what is not configured. In production nothing is: the settings themselves refuse what is missing."""
     env = {name: value for name, value in told.items() if name.startswith("SOUNDOPS_") and name not in OF_THE_RUNNER}
-    env |= {name: str(Path(value).absolute()) for name, value in env.items() if name.endswith("_FILE")}
+    env |= {name: str(Path(value).absolute()) for name, value in env.items() if name.endswith(("_FILE", "_FOLDER"))}
     env = {"SOUNDOPS_HOST": "127.0.0.1", "SOUNDOPS_PORT": "8000"} | env
     sandbox_env = {name: value for name, value in told.items() if name.startswith("SANDBOX_")}
     postbox_port = told.get("POSTBOX_PORT", "8125")
@@ -113,6 +113,8 @@ def make_plan(told: Mapping[str, str], home: Path) -> Plan:
     needed = {name: kept.get(name) or make() for name, make in makers.items() if name not in env}
     keys = {name: str(home / "keys" / file) for name, file in KEY_FILES.items()}
     defaults = {"SOUNDOPS_PUBLIC_URL": f"http://127.0.0.1:{env['SOUNDOPS_PORT']}"} | keys | needed
+    if not any(name.startswith("SOUNDOPS_S3_") for name in env):
+        defaults["SOUNDOPS_STORAGE_FOLDER"] = str(home / "storage")
     defaults.pop(DEMO_PASSWORD)
     return Plan(home, defaults | env, sandbox_env, postbox_port, kept | needed, embeds)
 

@@ -13,6 +13,7 @@ from app.bell import Bell
 from app.clients.facebook import Facebook
 from app.clients.graph import Graph
 from app.clients.mail import Mailer
+from app.clients.objects import Objects
 from app.clients.spotify import Spotify
 from app.clock import Clock
 from app.db import Database, Doc
@@ -88,6 +89,7 @@ class Parts:
     mailer: Mailer
     rings: tuple[PublicRing, PrivateRing]
     audit: Audit
+    objects: Objects
     clock: Clock
     rung: asyncio.Event = field(default_factory=asyncio.Event)
     placed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,6 +112,7 @@ class Parts:
             ring=self.rings[0],
             private_ring=self.rings[1],
             audit=self.audit,
+            objects=self.objects,
             clock=self.clock,
         )
 

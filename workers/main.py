@@ -26,6 +26,7 @@ from app.derived_keys import derive
 from app.ids import new_id
 from app.logs import get_logger
 from app.services import faults, retention
+from app.services.assets.opening import open_objects
 from app.services.audit import Audit
 from app.services.connections import tending
 from app.services.vault.private_ring import open_private_ring
@@ -79,6 +80,7 @@ async def run(settings: WorkerSettings) -> None:
     await parts.graph.http.aclose()
     for ring in parts.rings:
         await ring.close()
+    await parts.objects.close()
     parts.db.close()
     log.info("worker stopped", worker=parts.worker_id)
 
@@ -125,6 +127,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
         ),
         rings=(open_public_ring(settings), open_private_ring(settings)),
         audit=Audit(db, derive(settings, "audit")),
+        objects=open_objects(settings),
         clock=utc_now,
     )
 

@@ -30,6 +30,11 @@ Permission = Literal[
     "operations:write",
     "stream:read",
     "numbers:read",
+    "publishing:read",
+    "publishing:write",
+    "assets:read",
+    "assets:write",
+    "publishing:approve",
 ]
 Scope = Literal[
     "label:read",
@@ -43,6 +48,10 @@ Scope = Literal[
     "insights:read",
     "operations:read",
     "stream:read",
+    "publishing:read",
+    "publishing:write",
+    "assets:read",
+    "assets:write",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal[
@@ -106,6 +115,11 @@ PERMISSIONS: dict[Permission, Rule] = {
     "operations:write": Rule(_DESK),
     "stream:read": Rule(_ALL, partner=True),
     "numbers:read": Rule(_ADMINS | {"analyst"}),
+    "publishing:read": Rule(_ADMINS | {"editor", "analyst"}, partner=True),
+    "publishing:write": Rule(_ADMINS | {"editor"}, partner=True),
+    "assets:read": Rule(_ALL, partner=True),
+    "assets:write": Rule(_DESK | {"editor"}, partner=True),
+    "publishing:approve": Rule(_ADMINS),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from app.models.collection import EXPIRES
 from app.models.collection import Collection as Collection
 from app.models.collection import Index as Index
-from app.models.mapped import connections, inbox, insights, people, rules, work
+from app.models.mapped import assets, connections, inbox, insights, people, publications, publishing, rules, work
 
 CONTENT_LIFE = timedelta(days=30)
 """Messages and comments are kept this long after Meta's own time (privacy policy, sections 5 and 6)."""
@@ -23,6 +23,9 @@ _COLLECTIONS = (
     *inbox.COLLECTIONS,
     *rules.COLLECTIONS,
     *insights.COLLECTIONS,
+    *assets.COLLECTIONS,
+    *publications.COLLECTIONS,
+    *publishing.COLLECTIONS,
     *work.COLLECTIONS,
 )
 

@@ -25,8 +25,13 @@ OperationKind = Literal[
     "switch_comments",
     "check_comments",
     "read_insights",
+    "publish",
     "send_mail",
     "delete_label",
+    "check_asset",
+    "render_asset",
+    "tidy_asset",
+    "delete_asset",
 ]
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 

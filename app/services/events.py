@@ -39,6 +39,10 @@ Type = Literal[
     "vault.envelope_broken",
     "rule.notified",
     "rule.paused",
+    "publication.changed",
+    "publication.late",
+    "asset.ready",
+    "asset.refused",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

@@ -244,6 +244,16 @@ async def cancel(
     return all(one["state"] == "queued" for one in found)
 
 
+async def withdraw(
+    db: Database, label_id: str, *, kind: OperationKind, ids: list[str], now: datetime, session: Session
+) -> None:
+    """End these whether or not a worker is at one of them: it has lost its fence, and writes nothing more."""
+    query = {"label_id": label_id, "_id": {"$in": ids}, "kind": kind, "state": {"$in": ["queued", "running"]}}
+    for operation in await db.open("operations").find(query, session=session).to_list():
+        ended: Doc = {"state": "cancelled", "problem": None, "fence": operation["fence"] + 1}
+        await _settle(db, operation, ended, due_at=None, now=now, session=session)
+
+
 async def end_of_connection(
     db: Database,
     label_id: str,

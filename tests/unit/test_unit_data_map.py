@@ -26,6 +26,7 @@ ACROSS_LABELS = {
     ("conversations", "profile_due_at_1"): "which fans' profiles are due to be fetched, whoever's",
     ("conversations", "participant.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("comments", "author.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
+    ("publication_targets", "watch_at_1"): "which posts are past due, whoever's",
     ("operations", "due_at_1"): "the workers' due list",
     ("events", "unplaced_1"): "which events a dead process left without a place, whoever's",
     ("secrets", "envelope.key_id_1"): "what a key seals, whoever's",
@@ -34,7 +35,7 @@ ACROSS_LABELS = {
 }
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
 FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
-FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads", "saved_replies"}
+FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads", "saved_replies", "publication_targets"}
 """What lasts as long as the account, the label or the connection, or the service itself."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""

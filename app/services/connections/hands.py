@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from app.clients.credentials import Opened
 from app.clients.facebook import Facebook
 from app.clients.graph import Graph
+from app.clients.objects import Objects
 from app.clients.spotify import Spotify
 from app.clock import Clock
 from app.db import Database, Doc
@@ -28,6 +29,7 @@ class Hands:
     ring: PublicRing
     private_ring: PrivateRing = field(repr=False)
     audit: Audit
+    objects: Objects
     clock: Clock
 
     async def open(self, connection: Doc, purpose: str, *, used_for: UsedFor, job: str) -> Opened:

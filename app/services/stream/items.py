@@ -15,8 +15,10 @@ READ_WITH: dict[str, Permission] = {
     "conversation": "inbox:read",
     "comment": "comments:read",
     "rule": "rules:read",
+    "publication": "publishing:read",
     "connection": "connections:read",
     "vault": "connections:read",
+    "asset": "assets:read",
 }
 """Who may hear of what, by the first word of an event's type. What is not here, nobody hears of."""
 RETRY_MS = 2_000

@@ -1,0 +1,37 @@
+"""Which form of an asset a network gets: the original where it takes that, else the crop that loses least."""
+
+from app.db import Doc
+from app.models.publications import Kind
+
+FEED_RATIOS = (0.8, 1.91)
+"""Width by height, from 4:5 to 1.91:1 (Meta, content publishing, meta-platform.md, section 5.3)."""
+ROUNDING = 0.005
+CROPS = ("4:5", "1:1", "1.91:1")
+
+
+def rendition_of(kind: Kind, asset: Doc) -> Doc | None:
+    """The rendition of the asset that a publication of this kind shows; none where the asset has none that would do.
+
+    `{name, key, content_type, bytes, width, height, sha256}`. Pictures in the feed must have one of its ratios, all
+    else goes out as it is.
+    """
+    found = {one["name"]: one for one in asset.get("renditions") or ()}
+    original = found.get("original")
+    if asset["kind"] == "video" or kind not in ("image", "carousel") or original is None or _fits(original):
+        return original
+    crops = [found[name] for name in CROPS if name in found]
+    return min(crops, key=lambda one: abs(ratio(one) - ratio(original)), default=original)
+
+
+def ratio(picture: Doc) -> float:
+    """Width by height; 0 where they are not known."""
+    return float(picture["width"]) / float(picture["height"]) if picture.get("width") and picture.get("height") else 0.0
+
+
+def _fits(picture: Doc) -> bool:
+    return within(ratio(picture), FEED_RATIOS)
+
+
+def within(value: float, bounds: tuple[float, float]) -> bool:
+    """Whether a ratio lies between these, as far as whole pixels can say."""
+    return bounds[0] - ROUNDING <= value <= bounds[1] + ROUNDING
