@@ -118,7 +118,19 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_end,
     )
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
-    of_labels = (labels, members, audit, support, *of_connections, *of_inbox, rules, insights, numbers, operations, stream)
+    of_labels = (
+        labels,
+        members,
+        audit,
+        support,
+        *of_connections,
+        *of_inbox,
+        rules,
+        insights,
+        numbers,
+        operations,
+        stream,
+    )
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -162,7 +162,12 @@ MEDIA: dict[str, Table] = {
     ),
 }
 """By `media_product_type`; `POST` is a Page's. An ad has none here."""
-DAILY: dict[str, tuple[Table, ...]] = {"instagram": (INSTAGRAM_ACCOUNT, INSTAGRAM_SERIES, INSTAGRAM_NOW), "facebook": (PAGE,)}
+DAILY: dict[str, tuple[Table, ...]] = {
+    "instagram": (INSTAGRAM_ACCOUNT, INSTAGRAM_SERIES, INSTAGRAM_NOW),
+    "facebook": (PAGE,),
+}
 """What there is of an account's days, by its network."""
-ACCOUNT_METRICS: dict[str, Metric] = {one.name: one for found in DAILY.values() for table in found for one in table.metrics}
+ACCOUNT_METRICS: dict[str, Metric] = {
+    one.name: one for found in DAILY.values() for table in found for one in table.metrics
+}
 MEDIA_METRICS: dict[str, Metric] = {one.name: one for table in MEDIA.values() for one in table.metrics}

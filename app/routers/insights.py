@@ -90,6 +90,7 @@ MetricsDep = Annotated[list[str], Depends(get_metrics)]
 @router.get(
     "/account",
     operation_id="getAccountInsights",
+    response_model=AccountInsights,
     responses=problems(InvalidInput, NotFound) | {200: {"content": _SVG}},
 )
 async def get_account_insights(
@@ -162,6 +163,7 @@ async def list_insight_media(
 @router.get(
     "/media/{media_id}",
     operation_id="getInsightMedia",
+    response_model=InsightMediaDetail,
     responses=problems(InvalidInput, NotFound) | {200: {"content": _SVG}},
 )
 async def get_insight_media(
@@ -262,9 +264,7 @@ async def get_insights_sheet(
     return Response(sheet(rows), media_type="text/csv", headers=named)
 
 
-def _narrowed(
-    connection_id: str | None, product: str | None, since: date | None, until: date | None
-) -> dict[str, Any]:
+def _narrowed(connection_id: str | None, product: str | None, since: date | None, until: date | None) -> dict[str, Any]:
     bounds: dict[str, datetime] = {}
     try:
         bounds |= {"$gte": begin_of(since)} if since else {}

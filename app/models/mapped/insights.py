@@ -50,6 +50,10 @@ COLLECTIONS = (
         ground=CONTRACT,
         of_connection="erase",
         export=("day", "metrics"),
-        indexes=(Index(up("label_id", "media_id", "day"), unique=True), Index(up("label_id", "connection_id", "day")), EXPIRES),
+        indexes=(
+            Index(up("label_id", "media_id", "day"), unique=True),
+            Index(up("label_id", "connection_id", "day")),
+            EXPIRES,
+        ),
     ),
 )

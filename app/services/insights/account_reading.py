@@ -26,8 +26,10 @@ DAY = timedelta(days=1)
 async def read_days(look: Look) -> bool:
     """Read the days that are due; whether none is left. Raises as `Look.read`."""
     yesterday = today(look.now) - DAY
-    first = max(yesterday - GAPS, look.connection["created_at"].date() - BACK_AT_FIRST)
-    there = {date.fromisoformat(doc["day"]): doc for doc in await store.read_days(look.db, look.connection, since=first)}
+    first = max(yesterday - GAPS, today(look.connection["created_at"]) - BACK_AT_FIRST)
+    there = {
+        date.fromisoformat(doc["day"]): doc for doc in await store.read_days(look.db, look.connection, since=first)
+    }
     days = [yesterday - n * DAY for n in range((yesterday - first).days + 1)]
     wanted = [day for day in days if _is_due(there.get(day), look.now)]
     if look.connection["network"] == "facebook":

@@ -1,4 +1,4 @@
-"""When posts did best, with the evidence: how many there were, how often they did better than others, and how sure it is.
+"""When posts did best, with the evidence: how many there were, how often they did better than others, and how sure.
 
 Posts are compared with those of the same account and kind alone, and only when their figures have settled. Whether a
 slot's posts did better is asked as Mann and Whitney do: of all pairs of a post in the slot and one outside it, how many

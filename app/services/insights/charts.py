@@ -1,5 +1,6 @@
 """Series as charts: SVG that runs nothing, loads nothing, says what it shows, and is the same for the same figures."""
 
+import sys
 from collections.abc import Sequence
 from datetime import date
 from xml.etree import ElementTree
@@ -7,6 +8,8 @@ from xml.etree import ElementTree
 import pygal
 from pygal.style import Style
 
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+"""For plugins that we do not have, pygal hooks into every import of the process, in a way that Python warns of."""
 SVG = "{http://www.w3.org/2000/svg}"
 MOST_LINES = 8
 MOST_LABELS = 12
@@ -23,14 +26,11 @@ STYLE = Style(
 """Colours that are told apart without seeing all of them (Okabe and Ito, 2008)."""
 
 
-def line_chart(
-    title: str, days: Sequence[date], lines: Sequence[tuple[str, Sequence[int | float | None]]]
-) -> bytes:
+def line_chart(title: str, days: Sequence[date], lines: Sequence[tuple[str, Sequence[int | float | None]]]) -> bytes:
     """A line for each name, over these days: at most eight. A figure that is missing is a gap, and no zero."""
     chart = pygal.Line(
         style=STYLE,
         js=(),
-        no_prefix=True,
         title=title,
         width=900,
         height=420,
@@ -42,6 +42,7 @@ def line_chart(
         include_x_axis=True,
         no_data_text="No figures",
     )
+    chart.uuid = "figures"
     step = -(-len(days) // MOST_LABELS)
     chart.x_labels = [day.isoformat() for day in days]
     chart.x_labels_major = [day.isoformat() for day in days[:: step or 1]]
@@ -57,13 +58,13 @@ def _plain(drawn: bytes, title: str, description: str) -> bytes:
     for parent in list(root.iter()):
         for child in [one for one in parent if one.tag in (f"{SVG}script", f"{SVG}title", f"{SVG}desc")]:
             parent.remove(child)
-    root.attrib.pop("id", None)
     root.attrib |= {"role": "img", "aria-labelledby": "chart-title chart-desc"}
     for name, text in (("desc", description), ("title", title)):
         element = ElementTree.Element(f"{SVG}{name}", {"id": f"chart-{name}"})
         element.text = text
         root.insert(0, element)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    svg: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return svg
 
 
 def _description(days: Sequence[date], lines: Sequence[tuple[str, Sequence[int | float | None]]]) -> str:

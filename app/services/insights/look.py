@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from app.clients import graph_insights as meta
 from app.clients.graph_insights import At, Figure, Told
@@ -47,8 +48,10 @@ class Look:
         used = self.at.host.usage_percent(self.at.account_id) or 0
         return used >= QUIET_AT_PERCENT or self.at.host.pause_left_s(self.at.account_id) > 0
 
-    async def read(self, table: Table, node: str, *, first: date | None = None, last: date | None = None) -> dict[str, Told]:
-        """What Meta tells of the table's metrics. Raises any `GraphError`, as `graph_insights.read`; `PermissionLost`."""
+    async def read(
+        self, table: Table, node: str, *, first: date | None = None, last: date | None = None
+    ) -> dict[str, Told]:
+        """What Meta tells of the table's metrics. Raises `GraphError` as `read` there, `PermissionLost`."""
         refused = self.refused.setdefault(table.subject, set())
         asked = [metric for metric in table.metrics if metric.name not in refused]
         told = await meta.read(self.at, node, asked, first=first, last=last) if asked else {}
@@ -72,7 +75,7 @@ class Look:
 
     def reading(self, table: Table, told: Told, figures: Sequence[Figure], *, settled: bool) -> Doc:
         """A figure as it is kept, or why there is none."""
-        stamp = {"as_of": self.now, "source": table.source, "api_version": self.at.host.version}
+        stamp: dict[str, Any] = {"as_of": self.now, "source": table.source, "api_version": self.at.host.version}
         if figures:
             return known(figures[0], **stamp, settled=settled)
         return lacking(told.lack or "no_data", **stamp)

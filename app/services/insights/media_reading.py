@@ -38,7 +38,9 @@ async def list_new(look: Look) -> None:
     for _ in range(MOST_PAGES):
         if not look.may_read():
             return
-        shown = await (meta.posts_of if look.connection["network"] == "facebook" else meta.media_of)(look.at, after=after)
+        shown = await (meta.posts_of if look.connection["network"] == "facebook" else meta.media_of)(
+            look.at, after=after
+        )
         new = await _add(look, shown)
         after = shown.after
         oldest = min((one.posted_at for one in shown.media), default=look.now)

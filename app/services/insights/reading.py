@@ -52,16 +52,21 @@ async def accounts(
     found = []
     for connection in await accounts_of(db, label_id, connection_id):
         names = names_of(connection["network"], metrics)
-        days = await store.account_days(
-            db, label_id, connection["_id"], first=begin, last=last, metrics=names, now=now
-        )
+        days = await store.account_days(db, label_id, connection["_id"], first=begin, last=last, metrics=names, now=now)
         series = tuple(series_of(name, days, first=first, last=last, compare=compare) for name in names)
         found.append(Account(connection, series))
     return found
 
 
 async def account_rows(
-    db: Database, label_id: str, *, connection_id: str | None, metrics: Sequence[str], first: date, last: date, now: datetime
+    db: Database,
+    label_id: str,
+    *,
+    connection_id: str | None,
+    metrics: Sequence[str],
+    first: date,
+    last: date,
+    now: datetime,
 ) -> list[Row]:
     """What a sheet shows of accounts: every day and metric, also those without a figure. Raises `NotFound`."""
     rows: list[Row] = []
@@ -77,7 +82,14 @@ async def account_rows(
 
 
 async def media_rows(
-    db: Database, label_id: str, *, connection_id: str | None, metrics: Sequence[str], first: date, last: date, now: datetime
+    db: Database,
+    label_id: str,
+    *,
+    connection_id: str | None,
+    metrics: Sequence[str],
+    first: date,
+    last: date,
+    now: datetime,
 ) -> list[Row]:
     """What a sheet shows of media: each as it stood on each day on which it was read. Raises `NotFound`."""
     rows: list[Row] = []

@@ -61,7 +61,7 @@ class Series:
 
 
 def names_of(network: str, wanted: Sequence[str]) -> list[str]:
-    """The metrics of an account on this network: those that are wanted, or without a wish all that are one figure a day."""
+    """The metrics of an account on this network: those that are wanted, or without a wish all that are one a day."""
     of_network = [one for table in DAILY[network] for one in table.metrics]
     if wanted:
         return [one.name for one in of_network if one.name in wanted]

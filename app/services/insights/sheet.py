@@ -1,4 +1,4 @@
-"""Figures as CSV (RFC 4180): a row a day and metric, and a row a part of it. No cell is one that a spreadsheet computes."""
+"""Figures as CSV (RFC 4180): a row a day and metric, and a row a part of it. No cell is one that is computed."""
 
 import csv
 import io

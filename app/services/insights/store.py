@@ -132,7 +132,9 @@ async def media_days(db: Database, media: Doc, *, first: date, last: date, now: 
 
 async def media_days_of(db: Database, connection: Doc, *, first: date, last: date, now: datetime) -> list[Doc]:
     """How each media of the account stood, the oldest day first."""
-    found = await db.open("media_days").find(_place(connection) | {"day": _between(first, last)}).sort("day", 1).to_list()
+    found = (
+        await db.open("media_days").find(_place(connection) | {"day": _between(first, last)}).sort("day", 1).to_list()
+    )
     return sorted((doc for doc in found if doc["expires_at"] > now), key=lambda doc: (doc["day"], doc["_id"]))
 
 
@@ -147,7 +149,15 @@ async def media_posted(
 
 
 async def page_of_media(
-    db: Database, label_id: str, *, narrowed: Doc, by: str, direction: int, after: list[Any] | None, now: datetime, limit: int
+    db: Database,
+    label_id: str,
+    *,
+    narrowed: Doc,
+    by: str,
+    direction: int,
+    after: list[Any] | None,
+    now: datetime,
+    limit: int,
 ) -> list[Doc]:
     """Media sorted by this field, one more than `limit` if there are more. `after`: the last one's value and id."""
     query: Doc = {"label_id": label_id} | narrowed

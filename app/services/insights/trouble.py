@@ -53,7 +53,9 @@ async def end(hands: Hands, operation: Doc, connection: Doc, failure: Exception)
         await require_login(hands.db, hands.audit, connection, "token_unreadable", now=now)
         raise GiveUp("needs_reauth", "The account must be connected again.") from failure
     if isinstance(failure, NotAllowed):
-        raise GiveUp("connection_not_active", "The account is not connected any more, or insights are off.") from failure
+        raise GiveUp(
+            "connection_not_active", "The account is not connected any more, or insights are off."
+        ) from failure
     if isinstance(failure, Refused) and failure.reason == "permission_lost":
         await store.note(hands.db, connection, {"check_at": now})
         raise GiveUp("permission_lost", "The account's owner has withdrawn the permission for insights.") from failure
