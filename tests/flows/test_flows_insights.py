@@ -1,16 +1,13 @@
 """Insights from the sandbox to the API: days and media are read, kept once, filled in later, and shown as they are."""
 
-from datetime import timedelta
 
 import pytest
 
-from tests.flows.flows_harness import Desk, Meta, places_of
+from tests.flows.flows_harness import Desk, Meta
 from tests.flows.insights_harness import (
     DAY,
     figure,
     look,
-    look_later,
-    post_by_hand,
     series,
     sit_at_figures,
     yesterday,
