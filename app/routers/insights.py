@@ -42,6 +42,7 @@ router = APIRouter(prefix="/v1/labels/{label_id}/insights", tags=["insights"])
 Reader = Annotated[Access, Security(label_access, scopes=["insights:read"])]
 ConnectionId = Annotated[str | None, Query(max_length=64, description="Only this account's")]
 DAYS, LONGEST, LONGEST_OF_MEDIA = timedelta(days=27), timedelta(days=365), timedelta(days=30)
+EARLIEST, LATEST = date(2010, 2, 1), date(2100, 1, 1)
 WEEKDAYS: tuple[Any, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SVG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}, "example": "<svg …>…</svg>"}}
 
@@ -54,22 +55,32 @@ class Period:
     last: date
 
 
-async def get_period(
-    parts: PartsDep,
-    since: Annotated[date | None, Query(alias="from", description="The first day; 28 days in all unless given")] = None,
-    until: Annotated[date | None, Query(alias="to", description="The last day; yesterday at Meta unless given")] = None,
-) -> Period:
-    """The period asked for. Raises `InvalidInput` for one that is none, or longer than a year."""
-    last = until or today(parts.clock()) - timedelta(days=1)
-    first = since or max(last, date.min + DAYS) - DAYS
-    if not timedelta() <= last - first <= LONGEST:
-        raise InvalidInput(errors=(FieldError("/query/from", "must not be after `to`, and at most 366 days in all"),))
-    if first < date(2010, 1, 1) or last > date(2100, 1, 1):
-        raise InvalidInput(errors=(FieldError("/query/from", "must be of this century, and not before 2010"),))
+Since = Annotated[date | None, Query(alias="from", description="The first day; 28 days in all unless given")]
+Until = Annotated[date | None, Query(alias="to", description="The last day; yesterday at Meta unless given")]
+UntilToday = Annotated[date | None, Query(alias="to", description="The last day; today at Meta unless given")]
+
+
+async def get_period(parts: PartsDep, since: Since = None, until: Until = None) -> Period:
+    """Days that are over. Raises `InvalidInput` for a period that is none, or longer than a year."""
+    return _period(since, until or today(parts.clock()) - timedelta(days=1))
+
+
+async def get_period_of_media(parts: PartsDep, since: Since = None, until: UntilToday = None) -> Period:
+    """Days up to this one, on which media were looked at. Raises as `get_period`."""
+    return _period(since, until or today(parts.clock()))
+
+
+def _period(since: date | None, last: date) -> Period:
+    if not EARLIEST <= (since or last) <= last <= LATEST:
+        raise InvalidInput(errors=(FieldError("/query/from", "must be from 2010 on, and not after `to`"),))
+    first = since or last - DAYS
+    if last - first > LONGEST:
+        raise InvalidInput(errors=(FieldError("/query/from", "must be at most 366 days in all"),))
     return Period(first, last)
 
 
 PeriodDep = Annotated[Period, Depends(get_period)]
+PeriodOfMediaDep = Annotated[Period, Depends(get_period_of_media)]
 
 
 async def get_metrics(
@@ -172,7 +183,7 @@ async def get_insight_media(
     request: Request,
     response: Response,
     media_id: str,
-    period: PeriodDep,
+    period: PeriodOfMediaDep,
     metrics: MetricsDep,
 ) -> InsightMediaDetail | Response:
     """One media, and how each figure came to stand so; with `Accept: image/svg+xml`, as a chart."""
@@ -265,12 +276,10 @@ async def get_insights_sheet(
 
 
 def _narrowed(connection_id: str | None, product: str | None, since: date | None, until: date | None) -> dict[str, Any]:
-    bounds: dict[str, datetime] = {}
-    try:
-        bounds |= {"$gte": begin_of(since)} if since else {}
-        bounds |= {"$lt": begin_of(until + timedelta(days=1))} if until else {}
-    except OverflowError:
-        raise InvalidInput(errors=(FieldError("/query/to", "is too far away"),)) from None
+    if not all(EARLIEST <= day <= LATEST for day in (since, until) if day):
+        raise InvalidInput(errors=(FieldError("/query/from", "must be of this century, and not before 2010"),))
+    bounds: dict[str, datetime] = {"$gte": begin_of(since)} if since else {}
+    bounds |= {"$lt": begin_of(until + timedelta(days=1))} if until else {}
     narrowed: dict[str, Any] = {"connection_id": connection_id} if connection_id else {}
     narrowed |= {"product": product} if product else {}
     return narrowed | ({"posted_at": bounds} if bounds else {})

@@ -1,4 +1,4 @@
-"""What the flows of insights share: an account that is connected for them, and what the sandbox says its figures are."""
+"""What the flows of insights share: an account that is connected for them, and what the sandbox's figures are."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,18 +11,16 @@ from app.clock import to_ms
 from app.db import Doc
 from app.services.connections import tending
 from tests.flows.flows_harness import Desk, Meta, pass_by
-from tests.house import House
+from tests.house import PASSWORD, House
 
 DAY = timedelta(days=1)
 ACCOUNT_ID = "17841400000000001"
 
 
-async def sit_at_figures(
-    house: House, *, email: str = "owner@example.com", slug: str = "nightjar", account: str = "nightjar.records"
-) -> Desk:
+async def sit_at_figures(house: House, account: str = "nightjar.records") -> Desk:
     """The owner of a label whose Instagram account is connected for its insights, which nobody has read yet."""
-    owner = await house.person(email)
-    label_id = await house.label(owner, slug)
+    owner = await house.person()
+    label_id = await house.label(owner)
     path = f"/v1/labels/{label_id}/connections"
     begun = (await owner.post(path, json={"provider": "instagram", "features": ["insights"]})).raise_for_status().json()
     async with httpx.AsyncClient(trust_env=False) as browser:
@@ -49,16 +47,20 @@ async def look(desk: Desk) -> Doc:
 
 async def look_later(desk: Desk, time: timedelta) -> Doc:
     """The same after so much time, which passes for the sandbox too."""
-    pass_by(desk.house, time)
-    await move_sandbox(desk)
+    await let_pass(desk, time)
     return await look(desk)
 
 
-async def move_sandbox(desk: Desk) -> None:
-    """Set the sandbox's clock to the house's."""
-    async with httpx.AsyncClient(base_url=desk.house.sandbox_url, trust_env=False) as http:
-        order = {"offset_s": desk.house.clock.offset.total_seconds()}
+async def let_pass(desk: Desk, time: timedelta) -> None:
+    """Let time pass, for the sandbox too; the owner logs in again."""
+    house = desk.house
+    pass_by(house, time)
+    async with httpx.AsyncClient(base_url=house.sandbox_url, trust_env=False) as http:
+        order = {"offset_s": house.clock.offset.total_seconds()}
         (await http.put("/_sandbox/clock", json=order)).raise_for_status()
+    log_in = await house.http.post("/v1/sessions", json={"email": "owner@example.com", "password": PASSWORD})
+    house.http.cookies.clear()
+    desk.owner.headers["Authorization"] = f"Bearer {log_in.raise_for_status().json()['access_token']}"
 
 
 async def figure(meta: Meta, metric: str, day: date, node: str = ACCOUNT_ID) -> int:
