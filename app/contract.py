@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import comment_errors, errors, meta_webhook
+from app import comment_errors, errors, meta_webhook, publication_errors, publishing_errors
 from app.deps import takes_no_others
 from app.errors import (
     BodyTooLarge,
@@ -160,7 +160,7 @@ def generate(app: FastAPI) -> dict[str, Any]:
 
 def _problem_table() -> str:
     """Every problem that there is, in Markdown."""
-    named = (vars(errors) | vars(comment_errors)).values()
+    named = (vars(errors) | vars(comment_errors) | vars(publication_errors) | vars(publishing_errors)).values()
     kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, Problem)]
     rows = [f"| {kind.status} | `{kind.code}` | {kind.title} |" for kind in sorted(kinds, key=_status_and_code)]
     return "\n".join(("| Status | Code | Title |", "| --- | --- | --- |", *rows))
@@ -236,6 +236,10 @@ TAGS = [
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "comments", "description": "What is written below a label's posts, and what is done about it."},
+    {
+        "name": "publishing",
+        "description": "What a label publishes: planned, checked against what Meta takes, approved, scheduled.",
+    },
     {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
     {"name": "rules", "description": "What is done by itself with what fans write; a dry run shows it beforehand."},
     {"name": "operations", "description": "Deferred work."},

@@ -21,6 +21,7 @@ from app.parts import Parts
 from app.readiness import Indexes
 from app.routers import (
     audit,
+    calendar,
     comment_actions,
     comments,
     connection_accounts,
@@ -43,10 +44,15 @@ from app.routers import (
     operations,
     partners,
     people,
+    publication_steps,
+    publication_targets,
+    publications,
+    release_plans,
     rules,
     saved_replies,
     sessions,
     signs,
+    slots,
     stream,
     support,
     webhooks,
@@ -118,19 +124,9 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
         connection_end,
     )
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
-    of_labels = (
-        labels,
-        members,
-        audit,
-        support,
-        *of_connections,
-        *of_inbox,
-        rules,
-        insights,
-        numbers,
-        operations,
-        stream,
-    )
+    of_publishing = (publications, publication_steps, publication_targets, calendar, slots, release_plans)
+    of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
+    of_labels = (*of_label, rules, insights, numbers, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -124,8 +124,8 @@ def answer_node(call: FacebookCall, node: str) -> Answer:
     of_page = facebook_comments.comment_of_page(call.box, node)
     if of_page:
         return facebook_comments.answer_node(call, of_page)
-    item = call.box.world.posted.items.get(node)
-    if item and node not in call.box.world.posted.gone:
+    item = call.box.world.posted.find_item(node)
+    if item:
         return page_publishing.answer_item(call, item)
     if call.method == "GET" and fan_of_page(node):
         return facebook_pages.show_fan(call, node)

@@ -160,7 +160,8 @@ def check_proof(box: Sandbox, value: str, params: Mapping[str, Any]) -> None:
 def _owner_of(world: World, node: str) -> str | None:
     """The Instagram account that this object belongs to, by id."""
     fan = fan_of_scoped_id(node)
-    found = world.posted.find_media(node) or world.posted.containers.get(node) or world.comments.get(node) or world.threads.get(node) or world.messages.get(node)
+    posted = world.posted.find_media(node) or world.posted.containers.get(node)
+    found = posted or world.comments.get(node) or world.threads.get(node) or world.messages.get(node)
     if found is not None:
         return found.account_id
     return fan[1].id if fan else node

@@ -108,8 +108,13 @@ class Posted:
         own = [media for media in self.media.values() if media.account_id == account.id]
         return [media for media in [*media_of(account), *own] if media.id not in self.gone]
 
+    def find_item(self, item_id: str) -> PageItem | None:
+        """The post, photo or video of this id, or what is shown by the post of this id, unless it is deleted."""
+        found = self.items.get(item_id) or next((one for one in self.items.values() if one.post_id == item_id), None)
+        return None if found is None or found.id in self.gone else found
+
     def page_of_post(self, post_id: str) -> str | None:
         """The Page that shows this post, if one that was published here is."""
-        item = self.items.get(post_id)
-        shown = item is not None and item.published and post_id not in self.gone
+        item = self.find_item(post_id)
+        shown = item is not None and item.published and post_id in (item.post_id, item.id)
         return item.account_id if item and shown else None

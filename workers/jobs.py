@@ -41,6 +41,9 @@ from app.services.insights.looking import read_insights
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
+from app.services.publishing.deletion_working import delete_post
+from app.services.publishing.quota_reading import read_quota
+from app.services.publishing.working import publish
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing, RingUnavailable
 from app.settings import WorkerSettings
@@ -64,6 +67,9 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "switch_comments": switch_comments,
     "check_comments": check_comments,
     "read_insights": read_insights,
+    "publish": publish,
+    "delete_post": delete_post,
+    "read_quota": read_quota,
 }
 """What is done with connections' tokens, by the kind of operation."""
 RING_RETRY = timedelta(seconds=15)

@@ -29,6 +29,7 @@ from app.services import faults, retention
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
 from app.services.connections import tending
+from app.services.publishing import watching
 from app.services.vault.private_ring import open_private_ring
 from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
@@ -39,6 +40,7 @@ log = get_logger(__name__)
 RETENTION_EVERY_S = 30
 TEND_EVERY_S = 30
 TEND_CONVERSATIONS_EVERY_S = 1
+LATE_EVERY_S = 10
 STOP_WITHIN_S = 20
 JOB_TIMEOUT_S = 60
 MAIL_STEPS_A_LEASE = 3
@@ -67,6 +69,7 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
         asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
         asyncio.create_task(_forever(lambda: jobs.tend_conversations(parts), TEND_CONVERSATIONS_EVERY_S)),
+        asyncio.create_task(_forever(lambda: watching.look_for_late(parts.db, now=parts.clock()), LATE_EVERY_S)),
         asyncio.create_task(_forever(lambda: vault_schedule.look_after(parts), vault_schedule.EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]

@@ -89,8 +89,6 @@ async def once(
     token: Opened | None = None,
     used_for: tuple[UsedFor, ...] = (),
     account_id: str = "",
-    scheme: str = "Bearer",
-    headers: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> dict[str, Any]:
     """One call, and the JSON object it answered. Raises `GraphError`, and `WrongUse` for a token of another use.
@@ -98,16 +96,16 @@ async def once(
     The token travels in the `Authorization` header, so that no address carries one. `kwargs` are httpx's.
     """
     in_doubt: type[GraphError] = Unavailable if repeatable else OutcomeUnknown
-    sent = dict(headers or {})
+    headers = {}
     if token is not None:
         await token.confirm()
         value = token.reveal(*used_for)
-        sent["Authorization"] = f"{scheme} {value}"
+        headers["Authorization"] = f"Bearer {value}"
         if host.with_proof:
             kwargs["params"] = {**kwargs.get("params", {}), "appsecret_proof": proof_of(host.app_secret, value)}
     try:
         async with asyncio.timeout(host.timeout_s):
-            status, answer_headers, raw = await _exchange(host, method, url, headers=sent, **kwargs)
+            status, answer_headers, raw = await _exchange(host, method, url, headers=headers, **kwargs)
         body = json.loads(raw)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
         raise Unavailable from None  # nothing left this machine

@@ -1,11 +1,11 @@
-"""Publishing on Instagram, on whichever host. Source: Meta, content publishing, 2026-02 (meta-platform.md, section 5)."""
+"""Publishing on Instagram, on whichever host. Source: Meta, content publishing (meta-platform.md, section 5)."""
 
 import json
 
 from app.clients import answers
 from app.clients.graph_call import need, only_row
 from app.clients.graph_errors import Malformed
-from app.clients.publishing import At, Part, Prepared, Quota, Shown, Status, Words, get, id_of, post
+from app.clients.graph_publishing import At, Part, Prepared, Quota, Shown, Status, Words, get, id_of, post
 
 STATUSES: dict[str, Status] = {
     "IN_PROGRESS": "in_progress",

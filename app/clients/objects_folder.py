@@ -199,6 +199,6 @@ def digest_of(path: Path) -> str:
 
 
 async def _pieces(source: Path) -> AsyncIterator[bytes]:
-    with source.open("rb") as file:  # noqa: ASYNC230 (a file of this machine, read in a thread)
+    with source.open("rb") as file:
         while piece := await asyncio.to_thread(file.read, CHUNK):
             yield piece

@@ -12,7 +12,16 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from app.clients.objects import CHUNK, Limits, ObjectMissing, ObjectTaken, StorageUnavailable, Stored, Upload, write_down
+from app.clients.objects import (
+    CHUNK,
+    Limits,
+    ObjectMissing,
+    ObjectTaken,
+    StorageUnavailable,
+    Stored,
+    Upload,
+    write_down,
+)
 
 CONNECT_S, READ_S, ATTEMPTS = 2, 20, 3
 MISSING = ("404", "NoSuchKey", "NotFound")
@@ -86,7 +95,7 @@ class S3:
 
     async def put(self, key: str, source: Path, *, content_type: str, sha256: str) -> None:
         """PUT with `If-None-Match: *` and the checksum, which S3 compares."""
-        with source.open("rb") as body:  # noqa: ASYNC230 (aiohttp reads it in pieces)
+        with source.open("rb") as body:
             try:
                 async with self._answers() as client:
                     await client.put_object(
@@ -161,5 +170,3 @@ class S3:
 async def _pieces(body: Any) -> AsyncIterator[bytes]:
     while piece := await body.read(CHUNK):
         yield piece
-
-

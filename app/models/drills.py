@@ -21,4 +21,17 @@ LeavePoint = Literal[
 """Around each call to a provider, and each step that destroys something, of a disconnect."""
 RefreshPoint = Literal["refresh_answered"]
 """With a refreshed token in hand that is not stored yet."""
-Point = Literal[SendPoint, LeavePoint, RefreshPoint]
+PublishPoint = Literal[
+    "publish_before_container",
+    "publish_after_container",
+    "publish_after_ready",
+    "publish_before_intent",
+    "publish_before_call",
+    "publish_during_call",
+    "publish_after_call",
+    "publish_after_record",
+    "publish_before_comment",
+    "publish_after_comment",
+]
+"""Around each call of a publication, and what is written down between them."""
+Point = Literal[SendPoint, LeavePoint, RefreshPoint, PublishPoint]

@@ -48,6 +48,15 @@ class Branding(ApiModel):
     """An https address of the label's own; we never fetch it."""
 
 
+Approval = Literal["not_needed", "by_role", "four_eyes"]
+"""Whether publications must be approved before they are scheduled.
+
+`by_role`: those of whoever may not approve themselves; who may, approves by scheduling. `four_eyes`: all of them, by
+somebody else than who wrote them last. `not_needed`: none.
+"""
+DEFAULT_APPROVAL: Approval = "by_role"
+
+
 class LabelCreate(ApiModel):
     """A new label."""
 
@@ -67,6 +76,9 @@ class LabelChange(ApiModel):
     country: Country = Field(default_factory=left_out)
     timezone: TimeZone = Field(default_factory=left_out)
     branding: Branding = Field(default_factory=left_out)
+    publishing_approval: Approval = Field(default_factory=left_out)
+    """`by_role` (which it is at first): publications of whoever may not approve need approval. `four_eyes`: all do, by
+    somebody else than who wrote them last. `not_needed`: none do."""
 
 
 class LabelOut(ApiModel):
@@ -78,6 +90,8 @@ class LabelOut(ApiModel):
     country: str
     timezone: str
     branding: Branding
+    publishing_approval: Approval
+    """Whether publications must be approved before they are scheduled."""
     role: Role | None
     """The caller's; null for API clients and our support."""
     status: Literal["active", "deleting"]
@@ -95,6 +109,7 @@ class LabelOut(ApiModel):
             country=label["country"],
             timezone=label["timezone"],
             branding=Branding(**label["branding"]),
+            publishing_approval=label.get("publishing_approval", DEFAULT_APPROVAL),
             role=role,
             status="deleting" if label.get("deletion_due_at") else "active",
             deletion_due_at=label.get("deletion_due_at"),

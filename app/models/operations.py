@@ -26,6 +26,8 @@ OperationKind = Literal[
     "check_comments",
     "read_insights",
     "publish",
+    "delete_post",
+    "read_quota",
     "send_mail",
     "delete_label",
     "check_asset",

@@ -51,7 +51,7 @@ CONTENT = (
 TIMING = ("scheduled_at", "timezone", "local_time", "time_rule")
 
 
-def _each_once(ids: list[str]) -> list[str]:
+def each_once(ids: list[str]) -> list[str]:
     if len(set(ids)) != len(ids):
         raise ValueError("must hold each only once")
     return ids
@@ -67,7 +67,7 @@ def _readable(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
     return _readable(text)
@@ -94,8 +94,8 @@ LocalTime = Annotated[
 ]
 """A day and time on the clocks of a zone."""
 ClockTime = Annotated[str, Field(pattern=r"^(?:[01]\d|2[0-3]):[0-5]\d$", examples=["18:30"])]
-Targets = Annotated[list[ConnectionId], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
-Assets = Annotated[list[AssetId], Field(max_length=20), AfterValidator(_each_once)]
+Targets = Annotated[list[ConnectionId], Field(min_length=1, max_length=20), AfterValidator(each_once)]
+Assets = Annotated[list[AssetId], Field(max_length=20), AfterValidator(each_once)]
 PlanId = Annotated[str, Field(min_length=1, max_length=64, examples=["rpl_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
 Link = Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s]+$", examples=["https://example.com/album"])]
 

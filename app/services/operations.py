@@ -224,6 +224,13 @@ async def decided(db: Database, operation: Doc, *, result: Doc, now: datetime, s
         raise Conflict("Only of what stays unknown can a person say that it happened")
 
 
+async def disproved(db: Database, operation: Doc, *, code: str, detail: str, now: datetime, session: Session) -> None:
+    """End badly what stayed unknown, as a person says who has looked. Raises `Conflict` for anything else."""
+    ended = {"state": "failed", "problem": {"code": code, "detail": detail}, "fence": operation["fence"] + 1}
+    if not is_open(operation) or not await _settle(db, operation, ended, due_at=None, now=now, session=session):
+        raise Conflict("Only of what stays unknown can a person say that it did not happen")
+
+
 async def retry(db: Database, operation: Doc, *, now: datetime, session: Session) -> None:
     """Begin it anew, as a person decided. Raises `Conflict` unless it failed or is in doubt with nobody asking."""
     check_retry(operation)

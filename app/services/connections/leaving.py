@@ -16,6 +16,7 @@ from app.services.connections import store
 from app.services.connections.reauth import mail_managers
 from app.services.events import Event, append
 from app.services.inbox import replies
+from app.services.publishing import ending as publications
 
 LIFE = timedelta(days=365)
 """How long a receipt can be had, and an ended connection is shown."""
@@ -122,6 +123,7 @@ async def _end_operations(db: Database, connection: Doc, *, but: str, now: datet
     )
     unsent = [one["target"] for one in ended if one["kind"] == "send_reply"]
     await replies.end_queued(db, connection["label_id"], unsent, problem="disconnected", session=session)
+    await publications.end_of_connection(db, connection["label_id"], connection["_id"], now=now, session=session)
 
 
 async def begin_all(db: Database, audit: Audit, label_id: str, *, reason: Reason, by: By, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from app.services.comments import log as actions_log
 from app.services.connections.beginning import check_features
 from app.services.events import Event, append
 from app.services.inbox import replies
+from app.services.publishing import ending as publications
 
 CALLS: dict[OperationKind, Feature] = {
     "send_reply": "messages",
@@ -25,6 +26,9 @@ CALLS: dict[OperationKind, Feature] = {
     "switch_comments": "comments",
     "check_comments": "comments",
     "read_insights": "insights",
+    "publish": "publishing",
+    "delete_post": "publishing",
+    "read_quota": "publishing",
 }
 """Which feature an operation needs that waits for its call."""
 
@@ -165,6 +169,8 @@ async def end_calls(
     await replies.end_queued(db, connection["label_id"], messages, problem="feature_off", session=session)
     actions = [operation["target"] for operation in ended if operation["kind"] in ("comment_action", "switch_comments")]
     await actions_log.end_queued(db, connection["label_id"], actions, problem="feature_off", now=now, session=session)
+    targets = [operation["target"] for operation in ended if operation["kind"] == "publish"]
+    await publications.end_waiting(db, connection["label_id"], targets, problem="feature_off", now=now, session=session)
     return ended
 
 

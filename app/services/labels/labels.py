@@ -7,6 +7,7 @@ from pymongo.errors import DuplicateKeyError
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.errors import NotFound, SlugTaken, StaleVersion
 from app.ids import new_id
+from app.models.labels import DEFAULT_APPROVAL, Approval
 from app.services.audit import Audit, By
 from app.services.labels import members
 
@@ -46,6 +47,12 @@ async def create_label(
     except DuplicateKeyError as exc:
         raise SlugTaken from exc
     return label
+
+
+def approval_of(label: Doc) -> Approval:
+    """Whether its publications must be approved; a label of an older release has the default."""
+    found: Approval = label.get("publishing_approval", DEFAULT_APPROVAL)
+    return found
 
 
 async def need_label(db: Database, label_id: str) -> Doc:

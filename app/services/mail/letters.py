@@ -64,6 +64,11 @@ LETTERS: dict[Template, Letter] = {
     "connection_expiring": Letter("The {account} must be connected anew by {on}", page=RECONNECT, action="Reconnect"),
     "connection_needs_login": Letter("The {account} must be connected anew", page=RECONNECT, action="Reconnect"),
     "connection_left": Letter("The {account} was disconnected by its owner"),
+    "publication_to_do": Letter(
+        "Now to be published on {network}",
+        page="publications/{publication_id}?label={label_id}",
+        action="Open the publication",
+    ),
 }
 """Every template that is sent to somebody."""
 

@@ -26,6 +26,7 @@ Template = Literal[
     "connection_expiring",
     "connection_needs_login",
     "connection_left",
+    "publication_to_do",
     "none",
 ]
 """`none` is sent to nobody: it makes an unknown address cost as much as a known one."""

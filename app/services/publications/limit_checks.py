@@ -102,7 +102,7 @@ def _cover_kind(asset: Doc, value: Any) -> Iterator[Any]:
 
 
 def _cover_bytes(asset: Doc, value: Any) -> Iterator[Any]:
-    picture = rendition_of("reel", asset)
+    picture = rendition_of("reel", asset) if asset["kind"] == "image" else None
     if picture is not None and picture["bytes"] > value:
         yield picture["bytes"]
 

@@ -15,7 +15,7 @@ def rendition_of(kind: Kind, asset: Doc) -> Doc | None:
     `{name, key, content_type, bytes, width, height, sha256}`. Pictures in the feed must have one of its ratios, all
     else goes out as it is.
     """
-    found = {one["name"]: one for one in asset.get("renditions") or ()}
+    found: dict[str, Doc] = {one["name"]: one for one in asset.get("renditions") or ()}
     original = found.get("original")
     if asset["kind"] == "video" or kind not in ("image", "carousel") or original is None or _fits(original):
         return original

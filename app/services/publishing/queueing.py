@@ -16,7 +16,7 @@ from app.services.connections import store
 SNAPSHOT = (
     *("kind", "mode", "assets", "caption", "alt_texts", "first_comment", "user_tags", "collaborators", "location_id"),
     *("cover", "share_to_feed", "audio_name", "link", "late_policy", "scheduled_at", "timezone", "plan_id", "offset"),
-    *("created_by", "approved_by", "approved_version"),
+    *("created_by", "approved_by", "approved_version", "content_version", "reveals_release"),
 )
 """What of a publication a target holds, as it was when it was scheduled."""
 LEAD, VIDEO_LEAD = timedelta(minutes=2), timedelta(minutes=15)
@@ -128,6 +128,8 @@ async def _queue(
         "started_at": None,
         "published_at": None,
         "watch_at": due_at + PATIENCE,
+        "publish_until": due_at + timedelta(minutes=publication["late_policy"]["publish_within_min"]),
+        "fence": 0,
         "created_at": now,
     }
     await db.open("publication_targets").insert_one(target, session=session)

@@ -10,12 +10,14 @@ from typing import Any, Literal
 from app.clients import answers
 from app.clients.credentials import Opened
 from app.clients.graph_call import GraphHost, need, once, retried
-from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Refused
+from app.clients.graph_errors import GraphError, OutcomeUnknown, Refused
 from app.models.features import UsedFor
 
 PUBLISHING: tuple[UsedFor, ...] = ("publishing",)
 Status = Literal["in_progress", "finished", "published", "error", "expired"]
-Meaning = Literal["again", "anew", "not_ready", "quota", "blocked", "restricted", "unfetchable", "fix", "duplicate", "none"]
+Meaning = Literal[
+    "again", "anew", "not_ready", "quota", "blocked", "restricted", "unfetchable", "fix", "duplicate", "none"
+]
 SUBCODES: dict[int, Meaning] = {
     2207001: "again",
     2207003: "again",
@@ -58,8 +60,6 @@ class At:
     host: GraphHost
     token: Opened
     account_id: str
-    upload_url: str = ""
-    """Where a Page's reels and video stories are given to Facebook."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,12 @@ async def own_comments(at: At, provider_id: str, *, words: str) -> list[tuple[st
     """Id and words of the newest comments below a post; `words` is what the network calls a comment's text."""
     body = await get(at, f"/{provider_id}/comments", fields=f"id,{words},from", limit="50")
     rows = need(answers.rows(body.get("data")))
-    mine = [row for row in rows if answers.identifier((answers.table(row.get("from")) or {}).get("id")) == at.account_id]
-    return [(need(answers.identifier(row.get("id"))), answers.text(row.get(words)) or "") for row in mine]
+    found = []
+    for row in rows:
+        author = answers.table(row.get("from")) or {}
+        if answers.identifier(author.get("id")) == at.account_id:
+            found.append((need(answers.identifier(row.get("id"))), answers.text(row.get(words)) or ""))
+    return found
 
 
 def id_of(body: dict[str, Any], name: str = "id") -> str:
@@ -163,8 +167,3 @@ def id_of(body: dict[str, Any], name: str = "id") -> str:
     if found is None:
         raise OutcomeUnknown
     return found
-
-
-def is_waiting(error: GraphError) -> bool:
-    """Whether Meta wants fewer calls, and nothing is wrong with this one."""
-    return isinstance(error, RateLimited) and meaning_of(error) == "none"

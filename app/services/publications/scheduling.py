@@ -1,0 +1,163 @@
+"""Scheduling: a publication that would go out gets its time and its targets, all in one transaction, or none of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from app.db import Doc, Session
+from app.errors import FieldError, InvalidInput, StaleVersion
+from app.publication_errors import NoFreeSlot
+from app.services.assets import reading
+from app.services.labels import labels
+from app.services.publications import checking, plans, slots
+from app.services.publications.review import approval_for
+from app.services.publications.timing import timing
+from app.services.publications.writing import OPEN, Hand, check, need, step, withdraw
+from app.services.publishing.queueing import queue_targets
+
+HORIZON = timedelta(days=366)
+TRIES = 5
+"""How often somebody else may change it between the check and the write, before the caller is told."""
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """What was scheduled, and what is odd about it."""
+
+    publication: Doc
+    warnings: list[checking.Warned]
+
+
+async def schedule(hand: Hand, publication_id: str, body: Mapping[str, Any]) -> Scheduled:
+    """Have it published at its time, or at the one that is given. One that is scheduled already gets the new time.
+
+    Raises `NotFound`, `StaleVersion`, `WrongState`, `AlreadyPublishing`, `ApprovalNeeded`, `PublicationInvalid`,
+    `Embargoed`, `ConnectionNotActive`, `InvalidInput` for a time that has passed or is too far ahead.
+    """
+    given = {name: value for name, value in body.items() if value is not None}
+
+    async def when(found: Doc, label: Doc) -> Doc:
+        if not given:
+            return {}
+        plan_id = found.get("plan_id")
+        plan = await plans.find(hand.db, hand.label_id, plan_id) if plan_id else None
+        fixed = {"scheduled_at", "local_time"} & given.keys()
+        asked = given | ({"offset": None} if fixed else {})
+        return timing(found, asked, plan=plan, timezone=label["timezone"]) | ({"offset": None} if fixed else {})
+
+    async def once(found: Doc, label: Doc) -> Scheduled:
+        timed = await when(found, label) | {"slot_key": None, "slot_id": None}
+        at = (found | timed).get("scheduled_at")
+        if at is None:
+            raise _refused("/scheduled_at", "is missing: it has no time yet")
+        check_time(at, now=hand.now, pointer="/scheduled_at" if "scheduled_at" in given else "/local_time")
+        return await _put(hand, found, label, timed, action="publication.scheduled")
+
+    return await _unless_changed(hand, publication_id, once)
+
+
+async def schedule_in_slot(hand: Hand, publication_id: str, slot_id: str | None) -> Scheduled:
+    """Have it published at the next free time of a slot that serves all its accounts, or of this one.
+
+    Raises as `schedule` does, and `NoFreeSlot`.
+    """
+
+    async def once(found: Doc, label: Doc) -> Scheduled:
+        asked: dict[str, Any] = {"targets": found["targets"], "slot_id": slot_id, "after": hand.now}
+        async for place in slots.free_for(hand.db, hand.label_id, **asked):
+            timed: Doc = {"scheduled_at": place.at, "timezone": place.slot["timezone"], "local_time": place.local_time}
+            timed |= {"time_rule": place.rule, "offset": None, "slot_id": place.slot["_id"], "slot_key": place.key}
+            try:
+                return await _put(hand, found, label, timed, action="publication.scheduled")
+            except DuplicateKeyError:
+                continue  # another publication was quicker to take it
+        raise NoFreeSlot
+
+    return await _unless_changed(hand, publication_id, once)
+
+
+async def publish_now(hand: Hand, publication_id: str) -> Scheduled:
+    """Have it published at once, whenever it was scheduled for. Raises as `schedule` does."""
+
+    async def once(found: Doc, label: Doc) -> Scheduled:
+        timed: Doc = {"slot_key": None, "slot_id": None, "offset": None}
+        timed |= timing(found, {"scheduled_at": hand.now, "offset": None}, plan=None, timezone=label["timezone"])
+        return await _put(hand, found, label, timed, action="publication.published_now")
+
+    return await _unless_changed(hand, publication_id, once)
+
+
+async def cancel(hand: Hand, publication_id: str) -> Doc:
+    """Have it not published. It can be changed or scheduled again.
+
+    Raises `NotFound`, `StaleVersion`, `WrongState`, `AlreadyPublishing`.
+    """
+
+    async def work(found: Doc, session: Session) -> Doc:
+        await withdraw(hand, found, session)
+        return {"state": "cancelled", "slot_key": None, "slot_id": None}
+
+    return await step(hand, publication_id, "publication.cancelled", states=OPEN - {"cancelled", "failed"}, work=work)
+
+
+def check_time(at: datetime, *, now: datetime, pointer: str) -> None:
+    """Raise `InvalidInput` for a time that has passed, or is more than a year ahead."""
+    if at <= now:
+        raise _refused(pointer, "must be in the future")
+    if at > now + HORIZON:
+        raise _refused(pointer, f"must be within {HORIZON.days} days")
+
+
+async def put_in_queue(hand: Hand, found: Doc, changes: Doc, session: Session) -> Doc:
+    """What `changes` become when a publication that was `found` is queued by them: with its targets withdrawn."""
+    await plans.hold(hand.db, found | changes, changes["scheduled_at"], session=session)
+    await withdraw(hand, found, session)
+    await reading.use(hand.db, hand.label_id, checking.asset_ids(found), now=hand.now, session=session)
+    return changes | {"state": "scheduled"}
+
+
+async def queue(hand: Hand, publication: Doc, session: Session) -> None:
+    """Write its targets and their operations, in the caller's transaction."""
+    due_at = publication["scheduled_at"]
+    await queue_targets(hand.db, publication, due_at=due_at, now=hand.now, session=session)
+
+
+async def _put(hand: Hand, found: Doc, label: Doc, timed: Doc, *, action: str) -> Scheduled:
+    """Check it as it was found, and queue it if it still is so. Raises `StaleVersion` if it is not."""
+    checked = await checking.check(hand.db, hand.label_id, found | timed, now=hand.now)
+    checked.need_valid()
+    seen = Hand(hand.db, hand.audit, hand.label_id, hand.by, hand.now, [found["version"]], hand.may_approve)
+
+    async def work(publication: Doc, session: Session) -> Doc:
+        times = {"scheduled_at": publication.get("scheduled_at")} | timed
+        return await put_in_queue(hand, publication, times | approval_for(hand, label, publication), session)
+
+    async def queued(changed: Doc, session: Session) -> None:
+        await queue(hand, changed, session)
+
+    scheduled = await step(seen, found["_id"], action, states=OPEN, work=work, after=queued)
+    return Scheduled(scheduled, checked.warnings)
+
+
+async def _unless_changed(
+    hand: Hand, publication_id: str, once: Callable[[Doc, Doc], Awaitable[Scheduled]]
+) -> Scheduled:
+    """Do it with the publication as it is; again, if it changes meanwhile and the caller has named no version."""
+    for left in reversed(range(TRIES)):
+        found = await need(hand.db, hand.label_id, publication_id)
+        check(found, OPEN, hand.versions)
+        label = await labels.need_label(hand.db, hand.label_id)
+        approval_for(hand, label, found)
+        try:
+            return await once(found, label)
+        except StaleVersion:
+            if hand.versions is not None or not left:
+                raise
+    raise StaleVersion
+
+
+def _refused(pointer: str, detail: str) -> InvalidInput:
+    return InvalidInput(errors=(FieldError(pointer, detail),))

@@ -1,0 +1,41 @@
+"""What becomes of posts whose account is disconnected, or may not be published on any more."""
+
+from datetime import datetime
+
+from app.db import Database, Doc, Session
+from app.services.publishing import states
+
+DETAILS = {
+    "disconnected": "The account was disconnected before it was published.",
+    "in_flight": "The account was disconnected while it was being published; Meta cannot be asked any more.",
+    "feature_off": "Publishing was switched off before it was published.",
+}
+
+
+async def end_waiting(
+    db: Database, label_id: str, target_ids: list[str], *, problem: str, now: datetime, session: Session
+) -> None:
+    """Say of targets whose operations were ended before they began that they are not published, and why."""
+    query: Doc = {"label_id": label_id, "_id": {"$in": target_ids}, "calling": {"$exists": False}}
+    await _end(db, query | {"state": {"$in": list(states.WAITING)}}, "failed", problem, now, session)
+
+
+async def end_of_connection(
+    db: Database, label_id: str, connection_id: str, *, now: datetime, session: Session
+) -> None:
+    """The same for all of a connection. Of one that may be published nothing more can be found out: it is `unknown`."""
+    query: Doc = {"label_id": label_id, "connection_id": connection_id}
+    waiting = [*states.WAITING, "needs_decision", "to_do"]
+    await _end(db, query | {"state": {"$in": waiting}}, "failed", "disconnected", now, session)
+    await _end(db, query | {"state": "publishing"}, "unknown", "in_flight", now, session)
+
+
+async def _end(db: Database, query: Doc, state: str, problem: str, now: datetime, session: Session) -> None:
+    targets = await db.open("publication_targets").find(query, session=session).to_list()
+    told = {"state": state, "problem": {"code": problem, "detail": DETAILS[problem]}}
+    step = {"step": "end", "at": now, "outcome": problem}
+    for target in targets:
+        key = {"_id": target["_id"], "label_id": target["label_id"]}
+        ended: Doc = {"$set": told, "$unset": {"watch_at": ""}, "$push": {"steps": step}}
+        await db.open("publication_targets").update_one(key, ended, session=session)
+        await states.follow_targets(db, target, now=now, session=session)

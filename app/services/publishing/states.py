@@ -1,0 +1,41 @@
+"""What a publication's state is, by those of its targets."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.db import Database, Doc, Session
+from app.services.publishing.queueing import newest
+
+RETRY = timedelta(seconds=10)
+WAITING = ("waiting", "containers", "processing", "ready")
+OURS = ("scheduled", "publishing", "published", "partly_published", "failed", "unknown", "needs_decision")
+"""The states that follow from targets; all others, people decide."""
+
+
+def state_of(targets: Sequence[str]) -> str | None:
+    """The state of a publication whose targets have these; none where none of them says anything."""
+    found = [state for state in targets if state != "cancelled"]
+    if not found:
+        return None
+    if any(state in WAITING for state in found) or "publishing" in found:
+        return "scheduled" if all(state in WAITING for state in found) else "publishing"
+    if "unknown" in found:
+        return "unknown"
+    if "needs_decision" in found or "to_do" in found:
+        return "needs_decision"
+    if len(set(found)) == 1:
+        return found[0]
+    return "partly_published"
+
+
+async def follow_targets(db: Database, target: Doc, *, now: datetime, session: Session) -> None:
+    """Bring the publication to the state that its targets say, in the transaction that has changed one of them."""
+    key = {"label_id": target["label_id"], "publication_id": target["publication_id"]}
+    targets = newest(await db.open("publication_targets").find(key, session=session).to_list())
+    state = state_of([one["state"] for one in targets])
+    if state is None:
+        return
+    place = {"_id": target["publication_id"], "label_id": target["label_id"]}
+    other = place | {"state": {"$in": [one for one in OURS if one != state]}}
+    changes: Doc = {"$set": {"state": state, "updated_at": now}, "$inc": {"version": 1}}
+    await db.open("publications").update_one(other, changes, session=session)

@@ -1,0 +1,78 @@
+"""Publishing one post on one account, by a worker: once, however often it dies on the way.
+
+Check, prepare, wait for the time, check again, write down that the call is made, make it, write down its answer, ask
+what was prepared whether it is shown. See docs/publishing-exactly-once.md.
+"""
+
+from app.db import Doc
+from app.services.connections import store
+from app.services.connections.hands import Hands
+from app.services.operations import WAITING, GiveUp, InDoubt, TryAgain
+from app.services.publishing import reminding
+from app.services.publishing.checking import check, check_quota
+from app.services.publishing.following import follow
+from app.services.publishing.preparing import prepare
+from app.services.publishing.showing import settle_later, show
+from app.services.publishing.states import RETRY
+from app.services.publishing.trouble import EXCEPTIONS, not_published, open_at
+from app.services.publishing.work import Work
+
+ENDED = ("failed", "needs_decision", "to_do")
+
+
+async def publish(hands: Hands, operation: Doc) -> Doc:
+    """Bring a target one step on. The result names the publication, and the post's id and address.
+
+    Raises `TryAgain`, `GiveUp`, `InDoubt`.
+    """
+    work = await _take(hands, operation)
+    if work.target["state"] in ENDED:  # who ended it died before he told of it
+        problem = work.target["problem"] or {"code": work.target["state"], "detail": "It is over."}
+        raise GiveUp(problem["code"], problem["detail"])
+    if work.target["state"] == "published":
+        return await _finish(work)
+    if work.target.get("calling"):
+        await settle_later(work)
+        return await _finish(work)
+    if work.snapshot["mode"] == "remind":
+        return await reminding.remind(work)
+    try:
+        await _go_on(work)
+    except EXCEPTIONS as failure:
+        if work.target.get("calling"):
+            raise InDoubt(work.now + RETRY, "Meta is asked what became of the call.") from failure
+        await not_published(work, failure)
+    return await _finish(work)
+
+
+async def _take(hands: Hands, operation: Doc) -> Work:
+    """The target, made this worker's. Raises `GiveUp` where there is nothing to do any more."""
+    place = {"_id": operation["target"], "label_id": operation["label_id"]}
+    earlier = place | {"fence": {"$lt": operation["fence"]}, "state": {"$ne": "cancelled"}}
+    taken: Doc = {"$set": {"fence": operation["fence"]}}
+    target = await hands.db.open("publication_targets").find_one_and_update(earlier, taken)
+    if target is None:
+        raise GiveUp("cancelled", "The publication was withdrawn, or its account was disconnected.")
+    target["fence"] = operation["fence"]
+    return Work(hands, operation, target, await store.need(hands.db, operation["label_id"], target["connection_id"]))
+
+
+async def _go_on(work: Work) -> None:
+    """Return once it is published."""
+    assets = await check(work)
+    at = await open_at(work.hands, work.connection, job=work.operation["_id"])
+    await prepare(work, at, assets)
+    if work.now < work.target["due_at"]:
+        raise TryAgain(work.target["due_at"], WAITING)
+    await check(work)
+    await check_quota(work, at)
+    await show(work, at)
+
+
+async def _finish(work: Work) -> Doc:
+    try:
+        at = await open_at(work.hands, work.connection, job=work.operation["_id"])
+    except (TryAgain, *EXCEPTIONS):
+        return work.result()
+    await follow(work, at)
+    return work.result()
