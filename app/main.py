@@ -32,6 +32,7 @@ from app.routers import (
     connections,
     conversations,
     health,
+    insight_campaigns,
     insights,
     labels,
     me,
@@ -126,7 +127,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions)
     of_publishing = (publications, publication_steps, publication_targets, calendar, slots, release_plans)
     of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
-    of_labels = (*of_label, rules, insights, numbers, operations, stream)
+    of_labels = (*of_label, rules, insights, insight_campaigns, numbers, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

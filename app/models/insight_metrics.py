@@ -10,8 +10,8 @@ from typing import Literal
 Subject = Literal["instagram_account", "page", "feed", "reels", "story", "page_post"]
 """What has figures: each has a table of its own, because a metric that is wrong for it fails the whole call."""
 Kind = Literal["count", "people", "level", "other"]
-"""`count`: what happened that day, which adds up over days. `people`: how many different ones, which does not.
-`level`: how it stands. `other`: an average, or parts alone."""
+"""`count`: what happened that day, which adds up over days. `people`: how many different ones, which adds up over
+nothing. `level`: how it stands; of media, it adds up over media. `other`: an average, or parts alone."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def _counts(*names: str) -> tuple[Metric, ...]:
 
 
 def _lifetime(*names: str, kind: Kind = "level") -> tuple[Metric, ...]:
-    return tuple(Metric(name, name, kind, "lifetime") for name in names)
+    kinds: dict[str, Kind] = {"reach": "people", "post_total_media_view_unique": "people"}
+    return tuple(Metric(name, name, kinds.get(name, kind), "lifetime") for name in names)
 
 
 def _shared(*names: str) -> tuple[Metric, ...]:

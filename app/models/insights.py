@@ -214,3 +214,38 @@ class BestTimesOut(ApiModel):
     """How many times of the week had posts enough to be looked at."""
     slots: list[SlotOut]
     """The surest first."""
+
+
+class CampaignTargetOut(ApiModel):
+    """Where a publication went out, and what came of it there."""
+
+    publication_id: Annotated[str, Field(examples=["pub_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
+    connection_id: str
+    provider_id: str | None
+    """The provider's id of what was published; null until it is."""
+    state: Annotated[str, Field(examples=["published"])]
+    media: InsightMediaOut | None
+    reason: Literal["not_published", "not_seen_yet"] | None
+    """Why there are no figures: it is not out, or no look at the account's media has found it."""
+
+
+class CampaignTotalOut(ApiModel):
+    """What a metric comes to over all that went out."""
+
+    metric: str
+    value: float | int | None
+    """Null of people: those whom two posts reached may be the same."""
+    media: int
+    """Of how many there is a figure."""
+    missing: int
+    reason: Literal["not_additive", "media_missing"] | None
+
+
+class CampaignInsights(ApiModel):
+    """What came of all that hangs on a release plan."""
+
+    plan_id: Annotated[str, Field(examples=["rpl_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
+    publications: int
+    targets: list[CampaignTargetOut]
+    totals: list[CampaignTotalOut]
+    """Of what is published, as it stands."""
