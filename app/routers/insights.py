@@ -168,7 +168,8 @@ async def list_insight_media(
     )
     flat = [doc | {f"ranked.{name}": value for name, value in doc["ranked"].items()} for doc in found]
     page, following = cursors.cut(parts.cursor_key, place, flat, [by, "_id"], limit=paging.limit)
-    return InsightMediaPage(data=[InsightMediaOut.of(media) for media in page], next_cursor=following)
+    shown = [InsightMediaOut.of(media) for media in page if media["expires_at"] > parts.clock()]
+    return InsightMediaPage(data=shown, next_cursor=following)
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """Every list of the inbox walks an index: what the routes ask the database is explained, filter by filter."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Set
 from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
@@ -35,15 +35,16 @@ FURTHER: list[tuple[str, dict[str, str]]] = [
 
 
 class Finds(CommandListener):
-    """Keeps the finds and aggregations on the inbox's collections, while it is told to."""
+    """Keeps the finds and aggregations on these collections, while it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched: Set[str] = WATCHED) -> None:
+        self.watched = watched
         self.kept: list[Doc] | None = None
 
     def started(self, event: CommandStartedEvent) -> None:
         """Look at one command."""
         name = event.command_name
-        if self.kept is None or name not in ("find", "aggregate") or event.command[name] not in WATCHED:
+        if self.kept is None or name not in ("find", "aggregate") or event.command[name] not in self.watched:
             return
         shown = ("find", "aggregate", "filter", "sort", "limit", "projection", "pipeline", "cursor")
         self.kept.append({part: event.command[part] for part in (name, *shown) if part in event.command})

@@ -159,13 +159,17 @@ async def page_of_media(
     now: datetime,
     limit: int,
 ) -> list[Doc]:
-    """Media sorted by this field, one more than `limit` if there are more. `after`: the last one's value and id."""
-    query: Doc = {"label_id": label_id} | narrowed
-    beyond = "$lte" if direction < 0 else "$gte"
+    """Media sorted by this field, one more than `limit` if there are more. `after`: the last one's value and id.
+
+    The sort key is bounded, so that its index is walked. Sorted by a figure, one that has just expired may be there.
+    """
+    bounds: Doc = {"$gt": now - INSIGHTS_LIFE} if by == "posted_at" else {"$gte": UNRANKED}
+    bounds |= narrowed.get(by, {})
+    query: Doc = {"label_id": label_id, by: bounds} | {name: one for name, one in narrowed.items() if name != by}
     if after is not None:
-        same = {by: after[0], "_id": {"$gte" if direction < 0 else "$lte": after[1]}}
-        query |= {by: (query.get(by) or {}) | {beyond: after[0]}, "$nor": [same]}
-    query |= {"expires_at": {"$gt": now}}
+        beyond, behind = ("$lte", "$gte") if direction < 0 else ("$gte", "$lte")
+        query["$nor"] = [{by: after[0], "_id": {behind: after[1]}}]
+        query[by] = bounds | {beyond: after[0]}
     found = db.open("media").find(query).sort([(by, direction), ("_id", direction)]).limit(limit + 1)
     return await found.to_list()
 
