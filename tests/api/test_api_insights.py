@@ -56,7 +56,7 @@ async def test_what_is_asked_for_must_be(house: House) -> None:
     """Periods that are none, too long or of another age, metrics and accounts that there are not."""
     owner = await house.person()
     label_id = await house.label(owner)
-    wrong: list[tuple[str, str, dict[str, str]]] = [
+    wrong: list[tuple[str, str, dict[str, Any]]] = [
         (path, pointer, params)
         for path in ("/account", "/export.csv")
         for pointer, params in (

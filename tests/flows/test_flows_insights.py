@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.services.connections import tending
 from tests.flows.flows_harness import Desk, Meta, places_of
 from tests.flows.insights_harness import (
     DAY,
@@ -147,11 +148,27 @@ async def test_stories_are_read_within_their_day(figures_desk: Desk, meta: Meta)
 
 async def test_a_lost_permission_is_no_small_audience(figures_desk: Desk, meta: Meta) -> None:
     """Code 10 of everything is the permission's; the operation says so, and no figure is marked."""
-    await meta.fault("error", "/insights", code=10, times=60)
+    await meta.fault("error", "/insights", code=10, times=None)
     operation = await look(figures_desk)
     assert (operation["state"], operation["problem"]["code"]) == ("failed", "permission_lost")
     assert await figures_desk.stored("account_days") == []
+    house = figures_desk.house
+    await tending.tend(house.db, house.api.audit, clock=house.clock)
+    await house.work()
+    connection = await figures_desk.get(f"/connections/{figures_desk.connection_id}")
+    assert (connection["status"], connection["features"], connection["active_features"]) == ("active", ["insights"], [])
     await meta.control("DELETE", "/faults")
+
+
+async def test_many_media_are_read_in_steps(figures_desk: Desk, meta: Meta) -> None:
+    """More than one step's budget: the look goes on where it was, and ends when all is read."""
+    now = figures_desk.house.clock()
+    for n in range(70):
+        await post_by_hand(meta, now - timedelta(days=1, minutes=n))
+    operation = await look(figures_desk)
+    assert (operation["state"], operation["result"]["outcome"]) == ("succeeded", "done")
+    assert operation["attempts"] > 1 and len(await figures_desk.stored("media_days")) == 73
+    assert all(one["read_at"] for one in await figures_desk.all("/insights/media"))
 
 
 @pytest.mark.parametrize(

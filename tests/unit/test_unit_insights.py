@@ -5,6 +5,7 @@ import io
 import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from app.clients.graph_insights import Figure, Part, begin_of, day_of, today
 from app.db import Database, Doc, create_indexes
+from app.models.insight_metrics import ACCOUNT_METRICS, MEDIA_METRICS
 from app.services.insights import store
 from app.services.insights.best_times import FEWEST_POSTS, Post, best_times
 from app.services.insights.charts import line_chart
@@ -220,6 +222,14 @@ def test_a_sheet_computes_nothing() -> None:
         "not_read",
     )
     assert found[2][COLUMNS.index("part")] == '\'=HYPERLINK("http://x")'
+
+
+def test_every_metric_is_documented() -> None:
+    """Whoever asks for a metric by its name finds the name."""
+    text = (Path(__file__).parents[2] / "docs" / "insights.md").read_text()
+    shortened = re.compile("(follower|engaged_audience)_demographics_by_")
+    names = {name for name in (ACCOUNT_METRICS | MEDIA_METRICS) if not shortened.match(name)}
+    assert {name for name in names if f"`{name}`" not in text} == set()
 
 
 def test_a_chart_is_only_a_picture() -> None:
