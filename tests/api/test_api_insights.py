@@ -94,7 +94,7 @@ async def test_a_series_and_its_comparison(house: House) -> None:
     label_id = await house.label(owner)
     await figures_of(house, label_id)
     last = today(house.clock()) - DAY
-    period = {"from": str(last - 2 * DAY), "to": str(last), "compare": "previous_period"}
+    period: Any = {"from": str(last - 2 * DAY), "to": str(last), "compare": "previous_period"}
     found = await ask(owner, label_id, "/account", metrics="reach,views,likes", **period)
     assert (found["from"], found["to"], found["timezone"]) == (period["from"], period["to"], "America/Los_Angeles")
     [account] = found["data"]
