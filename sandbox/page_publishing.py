@@ -145,8 +145,8 @@ def _in_phases(call: FacebookCall, page: Page, form: Form) -> dict[str, Any]:
 def _create(call: FacebookCall, page: Page, form: Form, item_id: str, **told: Any) -> str:
     box = call.box
     published = form in ("post", "photo", "video") and call.text("published").lower() != "false"
-    counts = not (form == "photo" and not published)
-    usual = behaviour(box, is_video=form in ("video", "reel", "story"), counts=counts)
+    is_video = form in ("video", "reel", "story")
+    usual = behaviour(box, is_video=is_video, counts=is_video)
     details: dict[str, Any] = {"account_id": page.id, "item_id": item_id, "form": form, "published": published}
     box.record("page_item_created", **details, **told, **usual)
     if published:

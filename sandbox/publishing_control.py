@@ -11,7 +11,7 @@ from sandbox.state import ControlModel
 
 
 class Order(ControlModel):
-    """How the next containers, and the next posts and videos of Pages, behave; items of carousels are not meant."""
+    """How the next containers, and the next videos of Pages, behave; items of carousels are not meant."""
 
     behaviour: Literal["error", "never", "expired", "slow"]
     seconds: float = Field(default=30, ge=0, le=86_400)

@@ -69,14 +69,20 @@ def port_trouble(host: str, port: int) -> str | None:
 
 
 def mongodb_child(
-    data: Path, port: int | None = None, *, ttl_sweep_s: float = 5, database: str = "soundops", log: Path | None = None
+    data: Path,
+    port: int | None = None,
+    *,
+    ttl_sweep_s: float = 5,
+    transaction_s: float = 60,
+    database: str = "soundops",
+    log: Path | None = None,
 ) -> Child:
     """The MongoDB stand-in on this folder."""
     port = port or free_port()
     command = [sys.executable, "-m", "tools.mongod", "--port", str(port), "--data", str(data.absolute())]
     return Child(
         "the database",
-        [*command, "--ttl-sweep-s", str(ttl_sweep_s)],
+        [*command, "--ttl-sweep-s", str(ttl_sweep_s), "--transaction-s", str(transaction_s)],
         log=_log(log, data, "mongod"),
         port=port,
         url=mongodb_url(port, database),

@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
             sync_on_commit=True,  # w=majority on Atlas is journaled; without this, kill -9 loses acknowledged writes
             enable_test_commands=False,
         )
+        server.transactions._lifetime = args.transaction_s  # the server takes no such argument
         server.start()
     except Exception as exc:
         print(f"mongod: cannot serve {args.data} on {args.host}:{args.port}: {exc}", file=sys.stderr)
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _end_left_transactions(server: SecantusDBServer) -> None:
-    """End what a dead client left open for a minute, as MongoDB does; SecantusDB looks only when another begins."""
+    """End what a dead client left open, as MongoDB does; SecantusDB looks only when another begins."""
     while True:
         time.sleep(1)
         server.transactions.prune_expired()
@@ -63,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=27117)
     parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the data")
     parser.add_argument("--ttl-sweep-s", type=float, default=60, help="seconds between deletions of what has expired")
+    help_ = "seconds until what a dead client left open is ended (mongod's transactionLifetimeLimitSeconds)"
+    parser.add_argument("--transaction-s", type=float, default=60, help=help_)
     return parser
 
 

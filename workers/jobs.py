@@ -42,6 +42,7 @@ from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.publishing.deletion_working import delete_post
+from app.services.publishing.ending import given_up
 from app.services.publishing.quota_reading import read_quota
 from app.services.publishing.working import publish
 from app.services.vault.private_ring import PrivateRing
@@ -202,7 +203,7 @@ async def _broken_off(parts: Parts, operation: Doc) -> None:
         return
     log.error("operation given up", operation=operation["_id"], kind=operation["kind"], crashes=crashes)
     detail = "It met an error of ours again and again. It can be retried once that is mended."
-    if operation["state"] == "unknown":
+    if operation["state"] == "unknown" or await given_up(parts.db, operation, detail=detail, now=parts.clock()):
         await operations.leave_in_doubt(parts.db, operation, reason=detail, look_at=None, now=parts.clock())
         return
     await operations.fail(parts.db, operation, code="internal_error", detail=detail, now=parts.clock())

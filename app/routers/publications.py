@@ -55,7 +55,7 @@ async def list_publications(
     parts: PartsDep,
     access: Reader,
     paging: PagingDep,
-    state: Annotated[State | None, Query()] = None,
+    state: Annotated[State | None, Query(description="Only what is in this state")] = None,
     connection_id: Annotated[str | None, Query(max_length=64, description="Only what goes to this account")] = None,
     plan_id: Annotated[str | None, Query(max_length=64, description="Only what hangs on this release plan")] = None,
 ) -> PublicationPage:
@@ -212,7 +212,7 @@ async def create_publication_comment(
 async def delete_publication_comment(
     parts: PartsDep, access: Writer, publication_id: str, publication_comment_id: str
 ) -> None:
-    """Take back a comment of one's own. What was said with a decision stays."""
+    """Take a comment away: they are the team's. What was said with a decision stays."""
     await comments.delete(hand_of(parts, access), publication_id, publication_comment_id)
 
 

@@ -62,7 +62,7 @@ async def add(
     """Write down work to do, at once or at `due_at`. Raises `DuplicateKeyError` when the same intent (`key`) is there.
 
     `label_id` is none for what concerns an account alone. Operations of one `queue` begin in the order they were added.
-    What needs a connection names it, and ends with it. It is shown for `life`.
+    What needs a connection names it, and ends with it. It is shown for `life` after it was due first.
     """
     operation: Doc = {
         "_id": new_id("op"),
@@ -79,7 +79,7 @@ async def add(
         "problem": None,
         "created_at": now,
         "updated_at": now,
-        "expires_at": now + life,
+        "expires_at": max(now, due_at or now) + life,
     }
     operation |= {"queue": queue} if queue else {}
     operation |= {"connection_id": connection_id} if connection_id else {}

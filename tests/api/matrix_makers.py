@@ -21,6 +21,7 @@ from app.services import operations as work
 from app.services.insights import store as insights
 from app.services.insights.merging import known
 from tests.api.matrix_contract import Operation
+from tests.api.matrix_targets import STATES, make_targets
 from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
@@ -294,6 +295,62 @@ async def make_connection_lists(house: House, side: Side) -> list[str]:
     return side.ids["connection_id"][:1]
 
 
+async def make_press(house: House, side: Side) -> list[str]:
+    """A Page on which the label may publish."""
+    on: Doc = {"provider": "facebook", "network": "facebook", "_id": new_id("con")}
+    on |= {"features": ["publishing"], "active_features": ["publishing"]}
+    return [(await house.connection(side.label_id, f"3000000000000{side.account[-2:]}", **on))["_id"]]
+
+
+def a_post(side: Side) -> Doc:
+    """A text on that Page."""
+    return {
+        "kind": "page_post",
+        "targets": side.ids["targets"],
+        "caption": "On Friday.",
+        "local_time": "2027-02-26T18:30",
+    }
+
+
+async def make_posts(house: House, side: Side) -> list[str]:
+    """Two that are approved; one that is a draft, and one that waits to be approved."""
+    made = [await side.owner.post(f"{side.path}/publications", json=a_post(side)) for _ in range(4)]
+    approved, again, draft, asked = [answer.raise_for_status().json()["id"] for answer in made]
+    (await side.owner.patch(f"{side.path}/publications/{approved}", json={"caption": "Friday!"})).raise_for_status()
+    for one, steps in ((approved, ("submit", "approve")), (again, ("submit", "approve")), (asked, ("submit",))):
+        for step in steps:
+            (await side.owner.post(f"{side.path}/publications/{one}/{step}")).raise_for_status()
+    side.ids["submitPublication.publication_id"] = [draft]
+    side.ids["approvePublication.publication_id"] = side.ids["rejectPublication.publication_id"] = [asked]
+    return [approved, again]
+
+
+async def make_post_targets(house: House, side: Side) -> list[str]:
+    """Of publications that have been scheduled."""
+    return await make_targets(house, side, a_post(side))
+
+
+async def make_post_comments(house: House, side: Side) -> list[str]:
+    """Two of the team's comments on the first publication."""
+    path = f"{side.path}/publications/{side.ids['publication_id'][0]}/comments"
+    made = [await side.owner.post(path, json={"text": f"comment {n}"}) for n in range(2)]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
+async def make_slots(house: House, side: Side) -> list[str]:
+    """Two times of the week."""
+    wish = {"name": "Evening", "connection_ids": side.ids["targets"], "days": ["fri"], "time": "18:30"}
+    made = [await side.owner.post(f"{side.path}/slots", json=wish) for _ in range(2)]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
+async def make_plans(house: House, side: Side) -> list[str]:
+    """Two releases."""
+    wish = {"title": "Night Swim", "release_date": "2027-02-26"}
+    made = [await side.owner.post(f"{side.path}/release-plans", json=wish) for _ in range(2)]
+    return [answer.raise_for_status().json()["id"] for answer in made]
+
+
 Maker = Callable[[House, Side], Awaitable[list[str]]]
 MAKERS: dict[str, Maker] = {
     "label_id": make_labels,
@@ -325,6 +382,14 @@ MAKERS: dict[str, Maker] = {
     "rule_id": make_rules,
     "getInsightMedia.media_id": make_insight_media,
     "connection_ids": make_connection_lists,
+    "targets": make_press,
+    "plan_id": make_plans,
+    "publication_id": make_posts,
+    **dict.fromkeys((f"{name}Publication.publication_id" for name in ("submit", "approve", "reject")), made_before),
+    "publication_comment_id": make_post_comments,
+    "target_id": make_post_targets,
+    **dict.fromkeys((f"{name}.{part}" for name in STATES for part in ("publication_id", "target_id")), made_before),
+    "slot_id": make_slots,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }
@@ -340,6 +405,11 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("token", "code"), "a secret that a mail, an app or Instagram gave to whom it is for"),
     **dict.fromkeys(("reason", "action", "grant_type", "scope", "token_type_hint"), "words about what is done"),
     **dict.fromkeys(("title", "payload", "emoji"), "words of the caller's own, or one emoji"),
+    **dict.fromkeys(("caption", "alt_text", "first_comment", "comment", "csv"), "words of the caller's own"),
+    **dict.fromkeys(("username", "collaborators", "location_id", "audio_name"), "what Meta knows by these words"),
+    **dict.fromkeys(("local_time", "time", "timezones", "link"), "a time, a zone or an address"),
+    "assets": "files of the label: tests/api/test_api_publications.py refuses others",
+    "permalink": "an address, shown as it is",
     "url": "an address that Meta fetches: tests/unit/test_unit_outgoing.py",
     "asset_id": "there are no assets yet: every one is refused alike",
     "q": "words that are looked for",

@@ -25,7 +25,8 @@ from app.services import single_use
 from app.services.audit import SYSTEM
 from app.services.connections import leaving
 from tests.api.matrix_contract import Operation, Place, example_of, put
-from tests.api.matrix_makers import Side, make_side
+from tests.api.matrix_makers import Side, a_post, make_side
+from tests.api.matrix_targets import STATES
 from tests.house import APP_SECRET, PASSWORD, House, signed_request
 
 Dump = dict[tuple[str, Any], bytes]
@@ -161,6 +162,7 @@ GIVEN = {
     "current_password": PASSWORD,
     "role": "agent",
     "token": "sot_none",
+    "version": "1",
 }
 """What goes into bodies by its field's name, where the contract has no example or one that would not do."""
 
@@ -304,6 +306,33 @@ async def tried_rule(world: World, side: Side, call: Call) -> Call:
     return replace(call, body={"rule_id": side.ids["rule_id"][0], "rule": a_rule(side)})
 
 
+async def own_publication(world: World, side: Side, call: Call) -> Call:
+    """About one with which it can be done."""
+    return replace(call, path=call.path | {"publication_id": side.ids[f"{call.operation.name}.publication_id"][0]})
+
+
+async def own_target(world: World, side: Side, call: Call) -> Call:
+    """About one with which it can be done, or all of its publication."""
+    own = {name: side.ids[f"{call.operation.name}.{name}"][0] for name in ("publication_id", "target_id")}
+    return replace(call, path=call.path | {name: value for name, value in own.items() if name in call.path})
+
+
+async def a_publication(world: World, side: Side, call: Call) -> Call:
+    """One that names a plan, too."""
+    return replace(call, body=a_post(side) | {"plan_id": side.ids["plan_id"][0]})
+
+
+async def of_a_slot(world: World, side: Side, call: Call) -> Call:
+    """At the next time of one that is there."""
+    return replace(call, body={"next_free_slot": True, "slot_id": side.ids["slot_id"][0]})
+
+
+async def a_slot(world: World, side: Side, call: Call) -> Call:
+    """For an account of the label's."""
+    days = {"name": "Morning", "days": ["mon"], "time": "08:00"}
+    return replace(call, body=days | {"connection_ids": side.ids["connection_ids"]})
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -333,6 +362,11 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createRule": whole_rule,
     "changeRule": whole_rule,
     "testRule": tried_rule,
+    **dict.fromkeys(STATES, own_target),
+    **dict.fromkeys(("submitPublication", "approvePublication", "rejectPublication"), own_publication),
+    **dict.fromkeys(("createPublication", "validatePublication"), a_publication),
+    "schedulePublication": of_a_slot,
+    "createSlot": a_slot,
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

@@ -272,13 +272,16 @@ async def test_delete(desk: Desk) -> None:
         assert await desk.house.db.open(name).count_documents({"label_id": desk.label_id}) == 0, name
 
 
-async def test_comments_are_ones_own(desk: Desk) -> None:
-    """Who wrote one takes it back; nobody else, and no decision."""
+async def test_comments_are_the_teams(desk: Desk) -> None:
+    """Whoever may write takes one away; what was said with a decision stays."""
     draft = await desk.draft()
     path = f"{desk.path}/{draft['id']}/comments"
     said = (await desk.editor.post(path, json={"text": "Is the date right?"})).raise_for_status().json()
-    assert (await desk.owner.delete(f"{path}/{said['id']}")).status_code == 404
-    assert (await desk.editor.delete(f"{path}/{said['id']}")).status_code == 204
+    assert (await desk.owner.delete(f"{path}/{said['id']}")).status_code == 204
+    await desk.step(draft, "submit")
+    await desk.step(draft, "reject", {"comment": "No."})
+    (decided,) = (await desk.owner.get(path)).json()["data"]
+    assert (await desk.owner.delete(f"{path}/{decided['id']}")).status_code == 404
     assert (await desk.editor.post(path, json={"text": "  "})).status_code == 422
 
 

@@ -79,9 +79,12 @@ class Plant:
 
 
 @contextmanager
-def plant(folder: Path, *, bug: str | None = None, **settings: str) -> Iterator[Plant]:
-    """Run everything, with a connected account. `settings` are more `SOUNDOPS_…`; `bug` is one of `planted.py`."""
-    database = embedded.mongodb_child(folder / "mongodb", ttl_sweep_s=TTL_SWEEP_S)
+def plant(folder: Path, *, bug: str | None = None, transaction_s: str = "60", **settings: str) -> Iterator[Plant]:
+    """Run everything, with a connected account. `settings` are more `SOUNDOPS_…`; `bug` is one of `planted.py`.
+
+    What a dead worker leaves open in the database is ended after `transaction_s`.
+    """
+    database = embedded.mongodb_child(folder / "mongodb", ttl_sweep_s=TTL_SWEEP_S, transaction_s=float(transaction_s))
     redis = embedded.valkey_child(folder / "valkey")
     api_port = embedded.free_port()
     api_url = f"http://{embedded.HERE}:{api_port}"

@@ -1,4 +1,4 @@
-"""What the flows of publishing share: files that Meta can fetch, publications that are scheduled, and time that passes."""
+"""What the flows of publishing share: files that Meta can fetch, scheduled publications, and time that passes."""
 
 import io
 import threading

@@ -47,8 +47,17 @@ FACTS: dict[str, dict[str, str]] = {
     "connection_expiring": CONNECTION | {"left": "7 days", "on": "2026-12-02"},
     "connection_needs_login": CONNECTION,
     "connection_left": {name: CONNECTION[name] for name in ("name", "label", "account", "provider")},
+    "publication_to_do": {
+        "name": "Mara",
+        "label": "Nightjar",
+        "account": "nightjar",
+        "network": "Instagram",
+        "publication_id": "pub_1",
+        "label_id": "lbl_1",
+    },
 }
 RECONNECT = "connections/con_1/reconnect?label=lbl_1"
+TO_DO = "publications/pub_1?label=lbl_1"
 LINKS: dict[str, tuple[Purpose, str]] = {
     "verify_email": ("verify_email", "verify-email"),
     "reset_password": ("reset_password", "reset-password"),
@@ -139,10 +148,10 @@ async def test_a_mail_arrives_and_its_link_works(house: House, template: Templat
     assert "<img" not in mail["html"] and mail["html"].startswith("<!DOCTYPE html>")
     if template not in LINKS:
         assert mail["token"] is None and "sot_" not in mail["text"] + mail["html"]
-        link = f"{house.api.settings.app_url}/{RECONNECT}"
+        link = f"{house.api.settings.app_url}/{TO_DO if template == 'publication_to_do' else RECONNECT}"
         shown_as_link = link in mail["text"].splitlines() and f'href="{link}"' in mail["html"]
         assert (
-            shown_as_link == (template in ("connection_expiring", "connection_needs_login"))
+            shown_as_link == (template in ("connection_expiring", "connection_needs_login", "publication_to_do"))
             and "paste this code" not in mail["text"]
         )
         return

@@ -1,6 +1,5 @@
 """Publishing against the sandbox: every kind, and once whatever Meta's answers are."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,10 +19,10 @@ def files() -> Files:
 
 
 @pytest.fixture
-async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> AsyncIterator[Press]:
+async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
     """A label that publishes on Instagram."""
     await meta.control("PUT", "/publishing", video_s=1)
-    yield await on_instagram(live_house, meta, files, tmp_path)
+    return await on_instagram(live_house, meta, files, tmp_path)
 
 
 @pytest.fixture

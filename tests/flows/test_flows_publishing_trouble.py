@@ -1,6 +1,5 @@
 """What does not go as planned, and what people decide then."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,10 @@ def files() -> Files:
 
 
 @pytest.fixture
-async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> AsyncIterator[Press]:
+async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
     """A label that publishes on Instagram."""
     await meta.control("PUT", "/publishing", video_s=1)
-    yield await on_instagram(live_house, meta, files, tmp_path)
+    return await on_instagram(live_house, meta, files, tmp_path)
 
 
 async def withdraw(press: Press, publication: Doc) -> None:
@@ -180,7 +179,8 @@ async def test_nobody_can_tell_and_somebody_decides(press: Press) -> None:
     link = "https://www.instagram.com/p/abc/"
     told = await press.post(f"{path}/targets/{target['_id']}/decide", outcome="published", permalink=link)
     assert (told["state"], told["permalink"]) == ("published", link)
-    assert await press.state(publication) == "published" and (await press.operation(publication))["state"] == "succeeded"
+    assert await press.state(publication) == "published"
+    assert (await press.operation(publication))["state"] == "succeeded"
     await press.post(f"{path}/targets/{target['_id']}/decide", 409, outcome="not_published")
 
 

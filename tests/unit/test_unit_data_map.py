@@ -36,6 +36,7 @@ ACROSS_LABELS = {
 """Indexes of label-owned collections that do not begin with `label_id`, and why."""
 FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
 FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads", "saved_replies", "publication_targets"}
+FOREVER |= {"publications", "publication_versions", "publication_comments", "slots", "release_plans"}
 """What lasts as long as the account, the label or the connection, or the service itself."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""

@@ -31,7 +31,7 @@ COLLECTIONS = (
         retention="as long as the publication",
         ground=CONTRACT,
         export=("version", "content", "by", "at"),
-        indexes=(Index(up("label_id", "publication_id", "version"), unique=True),),
+        indexes=(Index((("label_id", 1), ("publication_id", 1), ("version", -1)), unique=True),),
     ),
     Collection(
         name="publication_comments",

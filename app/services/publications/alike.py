@@ -42,7 +42,7 @@ async def alike(db: Database, label_id: str, publication: Mapping[str, Any], *, 
     near = {"$gte": at - LATELY, "$lte": at + LATELY}
     query: Doc = {"label_id": label_id, "same": {"$in": sorted(mine)}, "scheduled_at": near}
     query |= {"state": {"$in": list(COUNTS)}, "_id": {"$ne": publication.get("_id")}}
-    found = await db.open("publications").find(query).sort("scheduled_at", -1).limit(MOST).to_list()
+    found = await db.open("publications").find(query).limit(MOST).to_list()
     return [
         Alike(connection_id, "/caption" if shown.startswith("words:") else "/assets", other["_id"])
         for other in found

@@ -1,6 +1,6 @@
 """What the team writes to itself about a publication. They stay as they were written, and go with it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from app.db import Database, Doc, Session
 from app.errors import Conflict, NotFound
@@ -41,8 +41,13 @@ async def insert(hand: Hand, publication: Doc, text: str, *, about: About, sessi
 
 
 async def delete(hand: Hand, publication_id: str, comment_id: str) -> None:
-    """Take back one's own. Raises `NotFound`, also for what others have written or decided."""
-    mine = {"_id": comment_id, "label_id": hand.label_id, "publication_id": publication_id, "about": "comment"}
-    mine |= {f"author.{name}": value for name, value in actor(hand.by).items()}
-    if (await hand.db.open("publication_comments").delete_one(mine)).deleted_count == 0:
-        raise NotFound
+    """Take one away: they are the team's. What was said with a decision stays. Raises `NotFound`."""
+    key = {"_id": comment_id, "label_id": hand.label_id, "publication_id": publication_id, "about": "comment"}
+
+    async def all_of_it(session: Session) -> None:
+        if (await hand.db.open("publication_comments").delete_one(key, session=session)).deleted_count == 0:
+            raise NotFound
+        told: dict[str, Any] = {"label_id": hand.label_id, "target": comment_id, "now": hand.now, "session": session}
+        await hand.audit.record(hand.by, "publication.comment_deleted", **told)
+
+    await hand.db.in_transaction(all_of_it)

@@ -13,6 +13,7 @@ from app.errors import FieldError, InvalidInput
 from app.models.publications import PublicationCreate
 from app.services.events import Event, append
 from app.services.publications import checking
+from app.services.publications.checking import NETWORKS
 from app.services.publications.drafts import assemble, kept_version, new_draft, stored_body
 from app.services.publications.limits import Broken
 from app.services.publications.writing import Hand
@@ -112,7 +113,7 @@ async def _row(
 
 async def _accounts(hand: Hand) -> dict[str, str]:
     """The label's connected accounts, by username; one that two of them share names none."""
-    query = {"label_id": hand.label_id, "status": {"$in": ["active", "needs_reauth"]}}
+    query = {"label_id": hand.label_id, "network": {"$in": list(NETWORKS)}, "active_account_id": {"$gt": ""}}
     found: dict[str, set[str]] = {}
     async for one in hand.db.open("connections").find(query, {"account": 1}):
         name = (one.get("account") or {}).get("username")

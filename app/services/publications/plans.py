@@ -96,7 +96,8 @@ async def delete_plan(hand: Hand, plan_id: str) -> None:
 async def publications_of(db: Database, label_id: str, plan_id: str, *, session: Session | None = None) -> list[Doc]:
     """What hangs on the plan, oldest first."""
     query = {"label_id": label_id, "plan_id": plan_id}
-    return await db.open("publications").find(query, session=session).sort("_id", 1).to_list()
+    found = await db.open("publications").find(query, session=session).sort("_id", -1).to_list()
+    return found[::-1]
 
 
 async def hold(db: Database, publication: Doc, at: datetime, *, session: Session) -> None:

@@ -49,6 +49,7 @@ async def retry(db: Database, audit: Audit, label_id: str, publication_id: str, 
         raise NotRetryable
 
     async def all_of_it(session: Session) -> None:
+        await _hold(db, label_id, publication_id, now=now, session=session)
         for target in found:
             await _begin_anew(db, target, now=now, session=session)
         await states.follow_targets(db, found[0], now=now, session=session)
@@ -149,6 +150,14 @@ async def _change(
     if found is None:
         raise NotFound
     return found
+
+
+async def _hold(db: Database, label_id: str, publication_id: str, *, now: datetime, session: Session) -> None:
+    """Have nobody change the publication beside this. Raises `NotRetryable` for what waits for none."""
+    place = {"_id": publication_id, "label_id": label_id, "state": {"$in": list(states.OURS)}}
+    held = await db.open("publications").update_one(place, {"$set": {"updated_at": now}}, session=session)
+    if held.matched_count == 0:
+        raise NotRetryable
 
 
 async def _begin_anew(db: Database, target: Doc, *, now: datetime, session: Session) -> None:

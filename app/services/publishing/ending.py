@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.db import Database, Doc, Session
 from app.services.publishing import states
+from app.services.publishing.states import WHAT_TO_DO
 
 DETAILS = {
     "disconnected": "The account was disconnected before it was published.",
@@ -28,6 +29,29 @@ async def end_of_connection(
     waiting = [*states.WAITING, "needs_decision", "to_do"]
     await _end(db, query | {"state": {"$in": waiting}}, "failed", "disconnected", now, session)
     await _end(db, query | {"state": "publishing"}, "unknown", "in_flight", now, session)
+
+
+async def given_up(db: Database, operation: Doc, *, detail: str, now: datetime) -> bool:
+    """Say of the target of an operation that is tried no more how it stands; whether it may have been published."""
+    if operation["kind"] != "publish":
+        return False
+    place = {"_id": operation["target"], "label_id": operation["label_id"]}
+
+    async def all_of_it(session: Session) -> bool:
+        target = await db.open("publication_targets").find_one(place, session=session)
+        if target is None or target["state"] not in (*states.WAITING, "publishing"):
+            return False
+        in_doubt = "calling" in target
+        problem = {"code": "internal_error", "detail": WHAT_TO_DO if in_doubt else detail}
+        told = {"state": "unknown" if in_doubt else "failed", "problem": problem}
+        step = {"step": "end", "at": now, "outcome": "internal_error"}
+        await db.open("publication_targets").update_one(
+            place, {"$set": told, "$push": {"steps": step}}, session=session
+        )
+        await states.follow_targets(db, target, now=now, session=session)
+        return in_doubt
+
+    return await db.in_transaction(all_of_it)
 
 
 async def _end(db: Database, query: Doc, state: str, problem: str, now: datetime, session: Session) -> None:

@@ -17,7 +17,7 @@ from app.services import faults
 from app.services.operations import InDoubt, TryAgain
 from app.services.publishing.finding import find_media
 from app.services.publishing.preparing import look
-from app.services.publishing.states import RETRY
+from app.services.publishing.states import RETRY, WHAT_TO_DO
 from app.services.publishing.trouble import EXCEPTIONS, FAILURES, NOT_CONNECTED, PERMISSION, QUOTA_RETRY, open_at
 from app.services.publishing.work import Work
 from app.services.vault.opening import NotAllowed
@@ -29,10 +29,6 @@ SAID_SOON = 3
 MOST_CALLS = 6
 SETTLED = timedelta(seconds=2)
 """So long after the call `not shown` is believed: it may have been on its way."""
-WHAT_TO_DO = (
-    "It may have been published: Meta does not tell. Look at the account; then say whether it is there "
-    "(decide: published), or not (decide: not_published). Only then can it be tried again."
-)
 
 
 async def show(work: Work, at: At) -> None:

@@ -7,6 +7,10 @@ from app.db import Database, Doc, Session
 from app.services.publishing.queueing import newest
 
 RETRY = timedelta(seconds=10)
+WHAT_TO_DO = (
+    "It may have been published: Meta does not tell. Look at the account; then say whether it is there "
+    "(decide: published), or not (decide: not_published). Only then can it be tried again."
+)
 WAITING = ("waiting", "containers", "processing", "ready")
 OURS = ("scheduled", "publishing", "published", "partly_published", "failed", "unknown", "needs_decision")
 """The states that follow from targets; all others, people decide."""
