@@ -241,6 +241,10 @@ TAGS = [
         "name": "publishing",
         "description": "What a label publishes: planned, checked against what Meta takes, approved, scheduled.",
     },
+    {
+        "name": "insights",
+        "description": "What Meta tells of accounts and of what they post, day by day, with sources and gaps.",
+    },
     {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
     {"name": "rules", "description": "What is done by itself with what fans write; a dry run shows it beforehand."},
     {"name": "assets", "description": "The label's images and videos: uploaded, looked at, cut to shape."},

@@ -33,6 +33,8 @@ from app.routers import (
     connections,
     conversations,
     health,
+    insight_campaigns,
+    insights,
     labels,
     me,
     members,
@@ -126,7 +128,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions, rules, numbers)
     of_publishing = (assets, publications, publication_steps, publication_targets, calendar, slots, release_plans)
     of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
-    of_labels = (*of_label, operations, stream)
+    of_labels = (*of_label, insights, insight_campaigns, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -6,6 +6,7 @@ OLDER_USERS = {"password_changed_at": {"$exists": False}}
 OLDER_SESSIONS = {"authenticated_at": {"$exists": False}}
 OLDER_CONNECTIONS = {"network": {"$exists": False}}
 NEVER_LOOKED = {"check_at": {"$exists": True}, "comments_at": {"$exists": False}}
+NEVER_READ = {"check_at": {"$exists": True}, "insights_at": {"$exists": False}}
 OLDER_CONVERSATIONS = {"network": {"$exists": False}}
 OLDER_COMMENTS = {"kind": {"$exists": False}, "sent_at": {"$exists": True}}
 
@@ -40,6 +41,7 @@ async def _upgrade_connections(db: Database) -> None:
         changes |= {"refresh_at": found["created_at"]} if found["token_expires_at"] else {}
         key = {"_id": found["_id"], "label_id": found["label_id"]}
         await db.open("connections").update_one(key, {"$set": changes})
+    await db.open("connections").update_many(NEVER_READ, [{"$set": {"insights_at": "$check_at"}}], comment=why)
 
 
 async def _upgrade_conversations(db: Database) -> None:

@@ -23,6 +23,7 @@ from sandbox.errors import ControlError
 from sandbox.facebook import facebook_routes
 from sandbox.facebook_login import facebook_dialog_routes
 from sandbox.graph import graph_routes
+from sandbox.insights_plan import insights_routes
 from sandbox.journal import JournalError
 from sandbox.oauth import dialog_routes
 from sandbox.publishing_control import publishing_routes
@@ -93,6 +94,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(control.storm_routes(box, storm))
     app.include_router(control.fault_routes(box, deliverer))
     app.include_router(publishing_routes(box))
+    app.include_router(insights_routes(box))
     app.include_router(control_callbacks.callback_routes(box, http))
     app.include_router(facebook_control.people_routes(box))
     app.include_router(facebook_control.page_routes(box))

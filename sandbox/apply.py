@@ -9,7 +9,20 @@ from sandbox.facebook_apply import FACEBOOK_CHANGES
 from sandbox.journal import Row
 from sandbox.posted_apply import POSTED_CHANGES, POSTED_LEDGER_KINDS
 from sandbox.spotify_apply import SPOTIFY_CHANGES, SPOTIFY_LEDGER_KINDS
-from sandbox.state import Code, Comment, DeliveryPlan, Fault, Mention, Message, Options, Thread, Token, Webhook, World
+from sandbox.state import (
+    Code,
+    Comment,
+    DeliveryPlan,
+    Fault,
+    InsightsPlan,
+    Mention,
+    Message,
+    Options,
+    Thread,
+    Token,
+    Webhook,
+    World,
+)
 
 LEDGER_KINDS = frozenset(
     (
@@ -229,6 +242,10 @@ def _options_set(world: World, row: Row) -> None:
     world.options = Options.model_validate(row["options"])
 
 
+def _insights_set(world: World, row: Row) -> None:
+    world.insights = InsightsPlan(**row["plan"])
+
+
 def _usage_set(world: World, row: Row) -> None:
     world.usage_headers = row["headers"]
 
@@ -272,6 +289,7 @@ CHANGES: dict[str, Callable[[World, Row], None]] = {
     "delivery_set": _plan_set,
     "options_set": _options_set,
     "usage_set": _usage_set,
+    "insights_set": _insights_set,
     **SPOTIFY_CHANGES,
     **POSTED_CHANGES,
 } | FACEBOOK_CHANGES

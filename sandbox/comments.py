@@ -31,7 +31,9 @@ def need_comment(call: Call, comment_id: str) -> Comment:
 
 def list_media(call: Call, node: str) -> dict[str, Any]:
     """The account's media, newest first."""
-    ids = [media.id for media in reversed(call.box.world.posted.media_of(call.own(node)))]
+    posted = call.box.world.posted.media_of(call.own(node))
+    newest = sorted((one for one in posted if one.product_type != "STORY"), key=lambda one: (one.posted_ms, one.id))
+    ids = [media.id for media in reversed(newest)]
     shown, paging = page(ids, call.paging_params(), call.url, 100)
     wanted = parse_fields(call.text("fields") or "id")
     data = [project(media_node(call, need_media(call, key)), wanted, "IGMedia") for key in shown]

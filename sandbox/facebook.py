@@ -15,6 +15,7 @@ from sandbox import (
     facebook_tokens,
     insights,
     mentions,
+    page_insights,
     page_publishing,
     publishing,
 )
@@ -45,7 +46,8 @@ PAGE_EDGES: Mapping[tuple[str, str], Callable[[FacebookCall, Page], Answer]] = {
     ("POST", "photo_stories"): page_publishing.publish_photo_story,
     ("POST", "video_stories"): page_publishing.video_story,
     ("GET", "stories"): page_publishing.list_stories,
-    ("GET", "insights"): facebook_pages.page_insights,
+    ("GET", "posts"): facebook_pages.list_posts,
+    ("GET", "insights"): page_insights.page_insights,
 }
 INSTAGRAM_EDGES: Mapping[tuple[str, str], tuple[str | None, Callable[[Call, str], Answer]]] = {
     ("GET", "media"): (None, comments.list_media),
@@ -53,6 +55,7 @@ INSTAGRAM_EDGES: Mapping[tuple[str, str], tuple[str | None, Callable[[Call, str]
     ("POST", "media_publish"): ("CREATE_CONTENT", publishing.publish),
     ("GET", "content_publishing_limit"): ("CREATE_CONTENT", publishing.publishing_limit),
     ("GET", "insights"): ("ANALYZE", insights.account_insights),
+    ("GET", "stories"): (None, insights.list_stories),
     ("GET", "comments"): ("MODERATE", comments.list_comments),
     ("POST", "comments"): ("MODERATE", comments.comment_on_media),
     ("GET", "replies"): ("MODERATE", comments.list_replies),
@@ -145,6 +148,8 @@ def answer_edge(call: FacebookCall, node: str, edge: str) -> Answer:
     is_post = facebook_comments.page_of_post(call.box, node) is not None
     if edge == "comments" and (is_post or facebook_comments.comment_of_page(call.box, node)):
         return (facebook_comments.write if call.method == "POST" else facebook_comments.list_below)(call, node)
+    if key == ("GET", "insights") and is_post:
+        return page_insights.post_insights(call, node)
     if key in INSTAGRAM_EDGES:
         task, handler = INSTAGRAM_EDGES[key]
         on_instagram, page = call.instagram(node)

@@ -10,7 +10,6 @@ from sandbox.facebook_seed import POSTS, Page, fan_of_page
 from sandbox.facebook_tokens import page_token
 from sandbox.facebook_world import granted, linked_account, pages_of, tasks_of
 from sandbox.fields import Field, page, parse_fields, project, time_text
-from sandbox.insights import asked_metrics, metric
 from sandbox.page_publishing import item_node
 from sandbox.profile import account_fields, asked_fields
 from sandbox.seed import Account
@@ -32,13 +31,6 @@ MESSAGING_FIELDS = (
 )
 PAGE_FIELDS = (*MESSAGING_FIELDS, "feed", "mention", "ratings", "leadgen", "live_videos", "videos")
 """Source: section 2.1. `messaging_seen` is refused on a Page."""
-PAGE_METRICS = (
-    "page_media_view",
-    "page_total_media_view_unique",
-    "page_follows",
-    "page_daily_follows",
-    "page_post_engagements",
-)
 FREE_FIELDS = frozenset({"id", "name"})
 """What a Page's own token may always read."""
 
@@ -178,15 +170,6 @@ def list_posts(call: FacebookCall, page: Page) -> dict[str, Any]:
     posts = call.box.world.posted.items.values()
     own = [item_node(call, one) for one in reversed(posts) if one.account_id == page.id and one.published]
     return {"data": [project(node, wanted, "Post") for node in [*own[:100], *seeded]]}
-
-
-def page_insights(call: FacebookCall, page: Page) -> dict[str, Any]:
-    """The figures of a Page."""
-    call.need_page_token(page)
-    call.need("read_insights", "pages_read_engagement")
-    call.need_task(page, "ANALYZE")
-    names = asked_metrics(call.text("metric"), PAGE_METRICS)
-    return {"data": [metric(page.id, name, call.box.now_ms(), series=True) for name in names], "paging": {}}
 
 
 def show_account(call: FacebookCall, node: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ EDGES: Mapping[tuple[str, str], Callable[[Call, str], dict[str, Any]]] = {
     ("POST", "media_publish"): publishing.publish,
     ("GET", "content_publishing_limit"): publishing.publishing_limit,
     ("GET", "insights"): insights.account_insights,
+    ("GET", "stories"): insights.list_stories,
     ("GET", "comments"): comments.list_comments,
     ("POST", "comments"): comments.comment_on_media,
     ("GET", "replies"): comments.list_replies,

@@ -57,6 +57,11 @@ def _rules_set(world: World, row: Row) -> None:
     world.posted.rules = Rules(**row["rules"])
 
 
+def _posted_by_hand(world: World, row: Row) -> None:
+    media = Media(row["media_id"], row["account_id"], "", row["product_type"], row["posted_ms"])
+    world.posted.media[media.id] = media
+
+
 def _take_order(world: World, row: Row) -> None:
     """One of the first order's `times` is used up, where the row says that it was met."""
     if not row.get("by_order"):
@@ -78,4 +83,5 @@ POSTED_CHANGES: dict[str, Callable[[World, Row], None]] = {
     "publishing_ordered": _order_added,
     "publishing_orders_cleared": _orders_cleared,
     "publishing_rules_set": _rules_set,
+    "media_posted_by_hand": _posted_by_hand,
 }

@@ -194,6 +194,25 @@ class Options(ControlModel):
     """How the end of permissions is answered: bare `true`, or `{"success":true}`."""
 
 
+class InsightsPlan(ControlModel):
+    """How insights behave."""
+
+    retired: list[str] = []
+    """Metrics that Meta has withdrawn: a call that names one is refused whole."""
+    lag_h: float = Field(default=0, ge=0, le=100)
+    """How many hours after its end a day has figures."""
+    missing_days: list[str] = []
+    """Days of which there are none."""
+    small: list[str] = []
+    """Accounts, by name, with fewer than 100 followers and engagements."""
+    few_viewers: list[str] = []
+    """Media that fewer than five have seen."""
+    before_professional: list[str] = []
+    """Media from before their account was professional."""
+    on_facebook: list[str] = []
+    """Media that were shared to Facebook too."""
+
+
 class FaultMatch(ControlModel):
     """Which calls a fault hits; what is left out matches all."""
 
@@ -263,4 +282,5 @@ class World:
     plan: DeliveryPlan = field(default_factory=DeliveryPlan)
     options: Options = field(default_factory=Options)
     posted: Posted = field(default_factory=Posted)
+    insights: InsightsPlan = field(default_factory=InsightsPlan)
     spotify: SpotifyWorld = field(default_factory=SpotifyWorld)

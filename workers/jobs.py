@@ -39,6 +39,7 @@ from app.services.inbox.drain import drain_batch
 from app.services.inbox.profiles import fetch_profile
 from app.services.inbox.reacting import SIGNS, react, show_sign
 from app.services.inbox.sending import send_reply
+from app.services.insights.looking import read_insights
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
@@ -68,6 +69,7 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "comment_action": act,
     "switch_comments": switch_comments,
     "check_comments": check_comments,
+    "read_insights": read_insights,
     "publish": publish,
     "delete_post": delete_post,
     "read_quota": read_quota,

@@ -40,3 +40,10 @@ async def try_conversations(host: GraphHost, token: Opened, *, account_id: str) 
     params = {"platform": "instagram", "limit": "1", "fields": "id"}
     url = host.address("/me/conversations")
     await retried(host, "GET", url, token=token, used_for=("check",), account_id=account_id, params=params)
+
+
+async def try_insights(host: GraphHost, token: Opened, *, account_id: str) -> None:
+    """Ask for the account's reach, as a look at whether insights may be read; what comes back is dropped."""
+    params = {"metric": "reach", "period": "day", "metric_type": "total_value"}
+    url = host.address(f"/{account_id}/insights")
+    await retried(host, "GET", url, token=token, used_for=("check",), account_id=account_id, params=params)

@@ -25,6 +25,7 @@ Permission = Literal[
     "comments:write",
     "rules:read",
     "rules:write",
+    "insights:read",
     "operations:read",
     "operations:write",
     "stream:read",
@@ -44,6 +45,7 @@ Scope = Literal[
     "inbox:write",
     "comments:read",
     "comments:write",
+    "insights:read",
     "operations:read",
     "stream:read",
     "publishing:read",
@@ -53,7 +55,13 @@ Scope = Literal[
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal[
-    "members:invite", "connections:read", "inbox:read", "inbox:write", "comments:read", "comments:write"
+    "members:invite",
+    "connections:read",
+    "inbox:read",
+    "inbox:write",
+    "comments:read",
+    "comments:write",
+    "insights:read",
 ]
 """Those of them that need the owner's decision: `META_SCOPES`."""
 
@@ -100,6 +108,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "inbox:write": Rule(_DESK, partner=True, meta=True),
     "comments:read": Rule(_DESK | {"editor"}, partner=True, meta=True),
     "comments:write": Rule(_DESK, partner=True, meta=True),
+    "insights:read": Rule(_ADMINS | {"editor", "analyst"}, partner=True, meta=True),
     "rules:read": Rule(_DESK | {"editor"}),
     "rules:write": Rule(_ADMINS),
     "operations:read": Rule(_ALL, partner=True, support=True, while_deleting=True),

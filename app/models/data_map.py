@@ -9,17 +9,20 @@ from datetime import timedelta
 from app.models.collection import EXPIRES
 from app.models.collection import Collection as Collection
 from app.models.collection import Index as Index
-from app.models.mapped import assets, connections, inbox, people, publications, publishing, rules, work
+from app.models.mapped import assets, connections, inbox, insights, people, publications, publishing, rules, work
 
 CONTENT_LIFE = timedelta(days=30)
 """Messages and comments are kept this long after Meta's own time (privacy policy, sections 5 and 6)."""
 DEDUPE_LIFE = timedelta(days=36)
 """Longer than `CONTENT_LIFE`: a replayed webhook is recognised until its content could not be stored any more."""
+INSIGHTS_LIFE = timedelta(days=730)
+"""Figures are kept so long after their day: 24 months at most (privacy policy, section 6)."""
 _COLLECTIONS = (
     *people.COLLECTIONS,
     *connections.COLLECTIONS,
     *inbox.COLLECTIONS,
     *rules.COLLECTIONS,
+    *insights.COLLECTIONS,
     *assets.COLLECTIONS,
     *publications.COLLECTIONS,
     *publishing.COLLECTIONS,

@@ -24,6 +24,7 @@ OperationKind = Literal[
     "comment_action",
     "switch_comments",
     "check_comments",
+    "read_insights",
     "publish",
     "delete_post",
     "read_quota",

@@ -45,7 +45,7 @@ TOLD = (
 """What a row holds beside its MAC, and the MAC covers."""
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 """What was done, as `noun.verb`: `member.removed`, `session.started`."""
-CODE = re.compile(r"[A-Za-z0-9_:.,/ +-]{0,200}")
+CODE = re.compile(r"[A-Za-z0-9_:.,/ +-]{0,400}")
 """Ids, codes and lists of them; an address or a text of several lines is none."""
 Kind = Literal["person", "client", "rule", "support", "system"]
 

@@ -13,10 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from ulid import ULID
 
+from app.clients.graph_insights import Figure, Remote, today
 from app.db import Doc
 from app.ids import Prefix, new_id
 from app.models.access import META_SCOPES, Role, Scope
 from app.services import operations as work
+from app.services.insights import store as insights
+from app.services.insights.merging import known
 from tests.api.matrix_contract import Operation
 from tests.api.matrix_targets import STATES, make_targets
 from tests.api.partners_harness import another_client
@@ -283,6 +286,23 @@ async def make_assets(house: House, side: Side) -> list[str]:
     return [one["id"] for one in made]
 
 
+async def make_insight_media(house: House, side: Side) -> list[str]:
+    """Two media with figures of a day."""
+    connection = await house.db.open("connections").find_one(
+        {"_id": side.ids["connection_id"][0], "label_id": side.label_id}
+    )
+    assert connection is not None
+    now = house.clock()
+    posted = [Remote(f"1810000000{side.name}{n}", "FEED", "IMAGE", None, now - timedelta(days=n + 1)) for n in range(2)]
+    await insights.record_media(house.db, connection, posted, now=now)
+    told = known(Figure(7), as_of=now, source="instagram_media_insights", api_version="v26.0", settled=True)
+    due = await insights.due_media(house.db, connection, product=None, now=now, limit=9)
+    for media in due:
+        await insights.record_figures(house.db, media, today(now), {"reach": told}, due_at=now, now=now)
+    await insights.record_day(house.db, connection, today(now), {"reach": told}, settled=True, now=now)
+    return [media["_id"] for media in due]
+
+
 async def make_connection_lists(house: House, side: Side) -> list[str]:
     """Ids of connections, where several may stand."""
     return side.ids["connection_id"][:1]
@@ -374,6 +394,7 @@ MAKERS: dict[str, Maker] = {
     "unhideComment.comment_id": made_before,
     "rule_id": make_rules,
     "asset_id": make_assets,
+    "getInsightMedia.media_id": make_insight_media,
     "connection_ids": make_connection_lists,
     "targets": make_press,
     "plan_id": make_plans,
@@ -389,7 +410,7 @@ MAKERS: dict[str, Maker] = {
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {
     **dict.fromkeys(
-        ("name", "text", "alt_text", "tags", "tag", "q", "timezone", "country", "policy_version"),
+        ("name", "text", "alt_text", "tags", "tag", "q", "timezone", "country", "policy_version", "metrics"),
         "words of the caller's own",
     ),
     **dict.fromkeys(("words", "pattern", "hosts", "handles", "languages", "starts", "ends"), "what a rule looks for"),

@@ -279,6 +279,11 @@ async def hidden_comment(world: World, side: Side, call: Call) -> Call:
     return replace(call, path=call.path | {"comment_id": side.ids["unhideComment.comment_id"][0]})
 
 
+async def own_media(world: World, side: Side, call: Call) -> Call:
+    """About a media that has figures."""
+    return replace(call, path=call.path | {"media_id": side.ids["getInsightMedia.media_id"][0]})
+
+
 async def many_comments(world: World, side: Side, call: Call) -> Call:
     """A list of them."""
     return replace(call, body=call.body | {"ids": side.ids["comment_id"]})
@@ -353,6 +358,7 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "receiveMetaDeauthorization": signed_by_meta,
     "receiveMetaDataDeletion": signed_by_meta,
     "unhideComment": hidden_comment,
+    "getInsightMedia": own_media,
     "actOnComments": many_comments,
     "createRule": whole_rule,
     "changeRule": whole_rule,

@@ -186,8 +186,8 @@ def test_every_permission_is_used_and_has_a_rule() -> None:
 def test_scopes_are_the_partners_part_of_the_table() -> None:
     """A scope is a permission that partners can have; those that reach data from Meta are among them."""
     assert set(get_args(Scope)) == {name for name, rule in PERMISSIONS.items() if rule.partner}
-    of_fans = {"inbox:read", "inbox:write", "comments:read", "comments:write"}
-    assert of_fans | {"members:invite", "connections:read"} == META_SCOPES
+    from_meta = {"inbox:read", "inbox:write", "comments:read", "comments:write", "insights:read"}
+    assert from_meta | {"members:invite", "connections:read"} == META_SCOPES
     assert META_SCOPES == {name for name, rule in PERMISSIONS.items() if rule.meta} <= set(get_args(Scope))
 
 

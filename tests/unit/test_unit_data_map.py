@@ -19,6 +19,7 @@ ACROSS_LABELS = {
     ("connections", "former_person_ids_1"): "whose former log-ins a person's leaving is about",
     ("connections", "repair_at_1"): "whose gaps are due to be looked for",
     ("connections", "comments_at_1"): "whose comments are due to be looked at again",
+    ("connections", "insights_at_1"): "whose insights are due to be read",
     ("connections", "abandon_at_1"): "which log-ins nobody finished",
     ("conversations", "recount_at_1"): "which unread counts are due, whoever's",
     ("conversations", "wake_at_1"): "which snoozed conversations are due, whoever's",

@@ -26,6 +26,7 @@ COLLECTIONS = (
             Index(up("check_at"), present="check_at"),
             Index(up("repair_at"), present="repair_at"),
             Index(up("comments_at"), present="comments_at"),
+            Index(up("insights_at"), present="insights_at"),
             Index(up("abandon_at"), present="abandon_at"),
             EXPIRES,
         ),

@@ -2,7 +2,7 @@
 
 from app.clients import graph as meta
 from app.clients.credentials import Opened
-from app.clients.graph_checks import publishing_quota, try_conversations
+from app.clients.graph_checks import publishing_quota, try_conversations, try_insights
 from app.clients.graph_errors import Refused, TokenDead
 from app.db import Doc
 from app.models.features import NEEDS, Feature, granted_features
@@ -69,6 +69,8 @@ async def _permissions(
                 quota = Quota(found.used, found.total, found.window_s) if found else None
             elif feature == "messages":
                 await try_conversations(hands.graph, token, account_id=account_id)
+            elif feature == "insights":
+                await try_insights(hands.graph, token, account_id=account_id)
         except Refused as exc:
             withdrawn |= {feature} if exc.reason == "permission_lost" else set()
         except TokenDead:

@@ -31,7 +31,10 @@ STUMP = frozenset(
     )
 )
 """What an ended connection still has; of these, those that name an account or a person are empty."""
-SCHEDULES = ("active_account_id", "refresh_at", "warn_at", "check_at", "repair_at", "comments_at", "abandon_at")
+SCHEDULES = (
+    *("active_account_id", "refresh_at", "warn_at", "check_at", "repair_at"),
+    *("comments_at", "insights_at", "abandon_at"),
+)
 """Without these the account can be connected anew, and no schedule finds the connection."""
 
 

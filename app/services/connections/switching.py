@@ -25,6 +25,7 @@ CALLS: dict[OperationKind, Feature] = {
     "comment_action": "comments",
     "switch_comments": "comments",
     "check_comments": "comments",
+    "read_insights": "insights",
     "publish": "publishing",
     "delete_post": "publishing",
     "read_quota": "publishing",
@@ -80,6 +81,7 @@ async def switch(
             return _Change(found, None, [])
         changed |= {"active_features": active_of(changed), "version": found["version"] + 1}
         fields = {name: changed[name] for name in ("features", "active_features", "version")}
+        fields |= {"insights_at": now} if "insights" in fields["active_features"] else {}
         same = key | {"version": found["version"]}
         if (await db.open("connections").update_one(same, {"$set": fields}, session=session)).matched_count == 0:
             raise TryTransactionAgain

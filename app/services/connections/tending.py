@@ -17,6 +17,7 @@ from app.services.connections.reauth import mail_managers, require_login
 from app.services.connections.refreshing import ask
 from app.services.connections.schedule import next_warning, warning_due
 from app.services.events import Event, append
+from app.services.insights import planning as insights_planning
 
 AT_ONCE = 200
 ASKED_AGAIN = timedelta(hours=6)
@@ -51,6 +52,11 @@ async def tend(db: Database, audit: Audit, *, clock: Clock) -> None:
     await _each_due(db, "check_at", store.CONNECTED, check, now=clock())
     await _each_due(db, "repair_at", ("active",), repair, now=clock())
     await _each_due(db, "comments_at", store.CONNECTED, look_at_comments, now=clock())
+
+    async def read_insights(connection: Doc) -> None:
+        await insights_planning.plan(db, connection, now=clock())
+
+    await _each_due(db, "insights_at", store.CONNECTED, read_insights, now=clock())
 
 
 async def _each_due(
