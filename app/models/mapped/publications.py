@@ -20,6 +20,7 @@ COLLECTIONS = (
             Index(up("label_id", "slot_key"), unique=True, present="slot_key"),
             Index(up("label_id", "same", "scheduled_at"), present="same"),
             Index(up("label_id", "assets", "_id")),
+            Index(up("label_id", "cover.asset_id", "_id"), present="cover.asset_id"),
         ),
     ),
     Collection(

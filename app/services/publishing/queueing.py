@@ -11,6 +11,7 @@ from app.errors import ConnectionNotActive
 from app.ids import new_id
 from app.publishing_errors import AlreadyPublishing
 from app.services import operations
+from app.services.assets import reading as assets
 from app.services.connections import store
 
 SNAPSHOT = (
@@ -33,8 +34,12 @@ async def queue_targets(
     """Write a target for each connection of the publication, and its operation; the operations' ids.
 
     In the caller's transaction, which must be one of `Database.in_transaction`. The same version is queued once: a
-    second time raises `DuplicateKeyError`. Raises `ConnectionNotActive`.
+    second time raises `DuplicateKeyError`. Its files are held: none can be deleted beside it. Raises
+    `ConnectionNotActive`, `AssetNotFound`, `AssetNotReady`.
     """
+    cover = (publication.get("cover") or {}).get("asset_id")
+    files = [*publication["assets"], *([cover] if cover else [])]
+    await assets.use(db, publication["label_id"], files, now=now, session=session)
     ids = []
     for connection_id in publication["targets"]:
         key = {"_id": connection_id, "label_id": publication["label_id"]}
