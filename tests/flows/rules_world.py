@@ -32,6 +32,13 @@ CONDITIONS: tuple[Doc, ...] = (
     {"kind": "spam", "score": 35},
     {"kind": "spam", "score": 60, "negated": True},
 )
+RARE: tuple[Doc, ...] = (
+    *({"kind": "words", "words": [word]} for word in ("vinyl", "platte", "oslo", "presale", "tema", "5", "17", "33")),
+    *({"kind": "pattern", "pattern": rf"greet [{n}]\d?\?"} for n in range(1, 5)),
+    {"kind": "links", "hosts": ["bandcamp.com"], "hosts_are": "denied"},
+    {"kind": "author", "handles": [f"fan.{n}" for n in range(7, 60)]},
+)
+"""One of them in each rule, so that most rules match, and few comments each: as rules are."""
 ACTIONS = ("hide", "delete", "flag", "notify", "notify", "reply", "private_reply")
 
 
@@ -61,8 +68,8 @@ def _body(rng: random.Random, number: int) -> Doc:
         actions.append({"kind": kind} | ({"text": "Thank you"} if "reply" in kind else {}))
     groups = [{"match": "any", "negated": rng.random() < 0.3, "of": rng.sample(CONDITIONS, 2)}]
     conditions = {
-        "match": rng.choice(("all", "all", "all", "any")),
-        "of": rng.sample(CONDITIONS, 2),
+        "match": "any" if rng.random() < 0.05 else "all",
+        "of": [rng.choice(RARE), *rng.sample(CONDITIONS, rng.randint(0, 1))],
         "groups": groups if rng.random() < 0.5 else [],
     }
     more: Doc = {"position": rng.randrange(10), "stop": rng.random() < 0.05, "cool_down_hours": 0}
