@@ -28,7 +28,7 @@ NOT_IN_IT = {"/openapi.json", "/docs", "/docs/{name}"}
 """The contract itself, and its manual."""
 NO_KEY = {"receiveMetaWebhook"}
 """Meta sends no `Idempotency-Key`: a delivery is known by what is in it."""
-NOTHING_TO_WAIT_FOR = {"createPasswordReset", "changeEmail", "deleteLabel", "actOnComments"}
+NOTHING_TO_WAIT_FOR = {"createPasswordReset", "changeEmail", "deleteLabel", "actOnComments", "retryPublication"}
 """Their answer tells nothing of a mail, the work begins in days, or there are many works at once."""
 SHOWN = {("SessionOut", "access_token"), ("TokenOut", "access_token")}
 SHOWN |= {("ClientMade", "client_secret"), ("SecretMade", "client_secret")}

@@ -119,22 +119,29 @@ class Press:
             time.sleep(0.2)
         raise TimeoutError(f"{name} is not connected")
 
-    def schedule(self, mark: str, count: int, rng: random.Random, *, within_s: float = 0.0) -> list[str]:
+    def schedule(
+        self, mark: str, count: int, rng: random.Random, *, from_s: float = 0.0, within_s: float = 0.0
+    ) -> list[str]:
         """Schedule so many publications of all kinds, due now or within so many seconds; their ids."""
-        return asyncio.run(self._schedule(mark, count, rng, within_s))
+        return asyncio.run(self._schedule(mark, count, rng, (from_s, from_s + within_s)))
 
-    async def _schedule(self, mark: str, count: int, rng: random.Random, within_s: float) -> list[str]:
+    async def _schedule(self, mark: str, count: int, rng: random.Random, due_in: tuple[float, float]) -> list[str]:
         db = Database(self.plant.database.url)
         try:
             made = []
             for number in range(count):
-                made.append(await self._one(db, f"{mark} {number}", KINDS[number % len(KINDS)], rng, within_s))
+                made.append(await self._one(db, f"{mark} {number}", KINDS[number % len(KINDS)], rng, due_in))
             return made
         finally:
             db.close()
 
     async def _one(
-        self, db: Database, words: str, what: tuple[str, str, tuple[str, ...]], rng: random.Random, within_s: float
+        self,
+        db: Database,
+        words: str,
+        what: tuple[str, str, tuple[str, ...]],
+        rng: random.Random,
+        due_in: tuple[float, float],
     ) -> str:
         (network, kind, kinds), now, label_id = what, utc_now(), self.plant.label_id
         assets = [asset_of(label_id, one, number, now) for number, one in enumerate(kinds)]
@@ -144,7 +151,7 @@ class Press:
         told: Doc = {"caption": "" if kind == "story" else words, "first_comment": comment}
         targets, ids = [self.connections[network]], [asset["_id"] for asset in assets]
         publication = publication_of(label_id, kind, targets, ids, now, **told)
-        publication["scheduled_at"] = now + timedelta(seconds=rng.uniform(0, within_s))
+        publication["scheduled_at"] = now + timedelta(seconds=rng.uniform(*due_in))
         await db.in_transaction(partial(_queue, db, publication))
         self.words[publication["_id"]] = self.files.sha256_of(assets[0]) if kind == "story" else words
         return str(publication["_id"])

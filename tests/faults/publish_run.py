@@ -29,8 +29,10 @@ SETTINGS = {"SOUNDOPS_LEASE_S": "5", "SOUNDOPS_GRAPH_TIMEOUT_S": "2", "SOUNDOPS_
 """What a dead worker had is taken over five seconds later."""
 TRANSACTION_S = "4"
 WITHIN_S = 1200.0
-KILLED_AMONG = 40
-"""The worker dies at one of so many next passings."""
+A_KILL_EACH = 6
+"""The worker dies once among so many publications, as they pass the point."""
+STARTED_S = 15.0
+"""So long after its start a worker surely works."""
 RESOLVED = 0.95
 LATE_S = 10.0
 """So late 99 of 100 posts may begin."""
@@ -75,7 +77,7 @@ class Outcome:
         return self.states["published"]
 
 
-def publish_at(press: Press, point: PublishPoint, *, count: int, rng: random.Random, among: int) -> Outcome:
+def publish_at(press: Press, point: PublishPoint, *, count: int, rng: random.Random) -> Outcome:
     """Publish so many while the worker dies at this point again and again; what became of them."""
     running, outcome = press.plant, Outcome(point)
     running.worker.end()
@@ -85,7 +87,10 @@ def publish_at(press: Press, point: PublishPoint, *, count: int, rng: random.Ran
     while _unsettled(running, ids) and time.monotonic() - began < WITHIN_S:
         if not running.worker.alive:
             outcome.kills += running.worker.process.returncode == -9
-            drill = {"SOUNDOPS_KILL_AT": point, "SOUNDOPS_KILL_AFTER": str(rng.randint(1, among))}
+            drill = {
+                "SOUNDOPS_KILL_AT": point,
+                "SOUNDOPS_KILL_AFTER": str(rng.randint(1, max(1, count // A_KILL_EACH))),
+            }
             running.worker.env = {**running.worker.env, **drill}
             running.worker.start()
         time.sleep(0.1)
@@ -173,8 +178,7 @@ def lateness_s(press: Press, *, count: int, within_s: float, rng: random.Random)
     running.worker.end()
     running.worker.env = {name: value for name, value in running.worker.env.items() if "KILL" not in name}
     running.worker.start()
-    running.worker.wait_ready(60)
-    ids = press.schedule("on time", count, rng, within_s=within_s)
+    ids = press.schedule("on time", count, rng, from_s=STARTED_S, within_s=within_s)
     deadline = time.monotonic() + within_s + WITHIN_S
     while _unsettled(running, ids) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -205,14 +209,13 @@ def publish_run(
     *,
     publications: int,
     rng: random.Random,
-    among: int = KILLED_AMONG,
     points: Sequence[PublishPoint] = POINTS,
 ) -> list[Outcome]:
     """Publish so many, as many at each of these points."""
     shares = [publications // len(points) + (n < publications % len(points)) for n in range(len(points))]
     found = []
     for point, count in zip(points, shares, strict=True):
-        found.append(publish_at(press, point, count=count, rng=rng, among=among))
+        found.append(publish_at(press, point, count=count, rng=rng))
         print(table(found[-1:]), flush=True)
     return found
 

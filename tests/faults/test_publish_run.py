@@ -8,7 +8,7 @@ import pytest
 from app.models.drills import PublishPoint
 from tests.faults.publish_run import LATE_S, a_plant, is_good, lateness_s, open_press, p99, publish_run, table
 
-EACH, AMONG = 7, 2
+EACH = 7
 POINTS: tuple[PublishPoint, ...] = ("publish_after_container", "publish_before_call", "publish_after_call")
 
 
@@ -18,7 +18,7 @@ def test_each_post_is_there_once_wherever_the_worker_dies(tmp_path: Path) -> Non
     count = EACH * len(POINTS)
     with a_plant(tmp_path) as running:
         rng, press = random.Random(5), open_press(running)
-        outcomes = publish_run(press, publications=count, rng=rng, among=AMONG, points=POINTS)
+        outcomes = publish_run(press, publications=count, rng=rng, points=POINTS)
         late = lateness_s(press, count=21, within_s=10.0, rng=rng)
     assert is_good(outcomes, count), table(outcomes)
     assert len(late) == 21 and p99(late) <= LATE_S, late
