@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.db import Database
+from tests.api.matrix_dump import Written
 from tests.api.matrix_world import AHEAD, World, make_world
 from tests.house import open_house, settings_env
 
@@ -18,8 +19,9 @@ async def kept_world(mongodb_server: str, redis_url: str, key_folder: Path) -> A
     """Two labels with one of everything in each, in a database of their own; and when they were made."""
     head, _, options = mongodb_server.partition("?")
     url = f"{head.rsplit('/', 1)[0]}/test_{secrets.token_hex(6)}?{options}"
-    async with open_house(settings_env(key_folder, mongodb_url=url, redis_url=redis_url)) as house:
-        yield await make_world(house), time.monotonic()
+    env, written = settings_env(key_folder, mongodb_url=url, redis_url=redis_url), Written()
+    async with open_house(env, listeners=(written,)) as house:
+        yield await make_world(house, written), time.monotonic()
     db = Database(url)
     await db.client.drop_database(db.raw.name)
     db.close()

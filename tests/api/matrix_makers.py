@@ -222,6 +222,12 @@ async def make_doubtful(house: House, side: Side) -> list[str]:
     return [sent["id"]]
 
 
+async def make_waiting(house: House, side: Side) -> list[str]:
+    """The operation of a reply that nobody has begun to send."""
+    path = f"{side.path}/conversations/{side.ids['conversation_id'][0]}/messages"
+    return [(await side.owner.post(path, json={"text": "On Saturday."})).raise_for_status().json()["operation_id"]]
+
+
 async def make_reply_targets(house: House, side: Side) -> list[str]:
     """The provider's id of what a fan wrote."""
     found = await side.listed(f"/conversations/{side.ids['conversation_id'][0]}/messages")
@@ -404,6 +410,7 @@ MAKERS: dict[str, Maker] = {
     "target_id": make_post_targets,
     **dict.fromkeys((f"{name}.{part}" for name in STATES for part in ("publication_id", "target_id")), made_before),
     "slot_id": make_slots,
+    "cancelOperation.operation_id": make_waiting,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }

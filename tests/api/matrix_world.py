@@ -1,6 +1,5 @@
 """Two labels with one of everything in each, the calls that do good work in them, and the way back after each."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -12,31 +11,25 @@ from typing import Any, get_args
 import bson
 import httpx
 import pyotp
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 
 from app.db import Doc
 from app.deps import REFRESH_COOKIE
 from app.ids import Prefix
-from app.models.data_map import DATA_MAP
 from app.models.receipts import Step
 from app.services import single_use
 from app.services.audit import SYSTEM
 from app.services.connections import leaving
 from tests.api.matrix_contract import Operation, Place, example_of, put
+from tests.api.matrix_dump import SPANS, Dump, Written, dump_of
 from tests.api.matrix_makers import Side, a_post, make_side
 from tests.api.matrix_targets import STATES
 from tests.house import APP_SECRET, PASSWORD, House, signed_request
 
-Dump = dict[tuple[str, Any], bytes]
-"""Every stored document, by its collection and id."""
 Shape = tuple[int, list[tuple[str, str]], str]
 """A status, headers and a text."""
 AHEAD = timedelta(hours=1)
 """So far the world's clock is ahead: the store, whose clock is the real one, deletes nothing while the tests run."""
-AS_STORED: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-SPANS = "all-labels: a test looks at everything"
 _ID = re.compile(rf"\b(?:{'|'.join(get_args(Prefix))})_[0-9a-z]{{26}}\b")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _FRESH = re.compile(
@@ -90,19 +83,6 @@ def shape(answer: httpx.Response, *given: str) -> Shape:
     return answer.status_code, sorted((n, length if n == "content-length" else v) for n, v in headers), text
 
 
-async def dump_of(house: House) -> Dump:
-    """Everything that is stored."""
-    found: Dump = {}
-    stored: Any = house.db.raw.with_options(codec_options=AS_STORED)
-
-    async def look(name: str) -> None:
-        for document in await stored[name].find({}, comment=SPANS).to_list():
-            found[name, document["_id"]] = document.raw
-
-    await asyncio.gather(*(look(name) for name in DATA_MAP))
-    return found
-
-
 @dataclass
 class World:
     """A house with the labels `a` and `b`, as it was when it was made."""
@@ -113,10 +93,14 @@ class World:
     base: Dump = field(repr=False)
     of_a: set[tuple[str, Any]] = field(repr=False)
     """What there was before `b` was."""
+    written: Written = field(repr=False)
+    known: Dump = field(repr=False)
+    """All that was stored when somebody looked last."""
 
     async def dump(self) -> Dump:
         """Everything that is stored."""
-        return await dump_of(self.house)
+        self.known = await dump_of(self.house.db, self.known, self.written)
+        return self.known
 
     async def restore(self, to: Dump) -> None:
         """Put back everything that has changed since."""
@@ -375,13 +359,14 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
 """What an operation needs beside real ids and the contract's examples."""
 
 
-async def make_world(house: House) -> World:
-    """Label A with everything, and then label B."""
+async def make_world(house: House, written: Written) -> World:
+    """Label A with everything, and then label B. `written` hears of the house's writes."""
     house.clock.offset = AHEAD
     a = await make_side(house, "a", "17841400000000001")
-    of_a = set(await dump_of(house))
+    first = await dump_of(house.db, {}, written)
     b = await make_side(house, "b", "17841400000000002")
-    return World(house, a, b, await dump_of(house), of_a)
+    both = await dump_of(house.db, first, written)
+    return World(house, a, b, both, set(first), written, both)
 
 
 def differences(before: Dump, after: Dump) -> str:

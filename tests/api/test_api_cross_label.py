@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from tests.api.matrix_contract import CONTRACT, Operation, Place, operations, row_of, unclassified
+from tests.api.matrix_dump import Dump
 from tests.api.matrix_makers import MAKERS, OF_CLIENTS, PLAIN, Side, never
-from tests.api.matrix_world import Call, Dump, Shape, World, differences, outcome, shape
+from tests.api.matrix_world import Call, Shape, World, differences, outcome, shape
 from tests.api.partners_harness import bearer
 
 STALE = [{"If-Match": '"1"'}, {"If-Match": '"999"'}, {"If-Match": "*"}]

@@ -7,7 +7,8 @@ from typing import Any
 import bson
 
 from tests.api.matrix_contract import CONTRACT, NOT_OURS, Operation, objects, operations, put
-from tests.api.matrix_world import Dump, World, differences
+from tests.api.matrix_dump import Dump
+from tests.api.matrix_world import World, differences
 
 FEARED: dict[str, Any] = {
     **dict.fromkeys(("id", "_id", "label_id", "user_id", "member_id", "session_id", "client_id"), "usr_me"),
