@@ -18,7 +18,7 @@ def test_each_post_is_there_once_wherever_the_worker_dies(tmp_path: Path) -> Non
     count = EACH * len(POINTS)
     with a_plant(tmp_path) as running:
         rng, press = random.Random(5), open_press(running)
-        outcomes = publish_run(press, publications=count, rng=rng, points=POINTS)
+        outcomes = publish_run(press, publications=count, rng=rng, points=POINTS, most_kills=1)
         late = lateness_s(press, count=21, within_s=10.0, rng=rng)
     assert is_good(outcomes, count), table(outcomes)
     assert len(late) == 21 and p99(late) <= LATE_S, late
