@@ -303,8 +303,25 @@ async def own_target(world: World, side: Side, call: Call) -> Call:
 
 
 async def a_publication(world: World, side: Side, call: Call) -> Call:
-    """One that names a plan, too."""
-    return replace(call, body=a_post(side) | {"plan_id": side.ids["plan_id"][0]})
+    """One that names a plan and files, too."""
+    return replace(call, body=a_post(side) | files_of(side) | {"plan_id": side.ids["plan_id"][0]})
+
+
+async def its_files(world: World, side: Side, call: Call) -> Call:
+    """Other files, and what is said of them."""
+    return replace(call, body=files_of(side))
+
+
+def files_of(side: Side) -> Doc:
+    """A file of a publication, and what is said of it."""
+    one = {"asset_id": side.ids["asset_id"][0]}
+    tag = one | {"username": "mara", "x": 0.5, "y": 0.5}
+    return {"assets": [one["asset_id"]], "alt_texts": [one | {"text": "A sleeve."}], "user_tags": [tag]}
+
+
+async def own_operation(world: World, side: Side, call: Call) -> Call:
+    """One that nobody has begun."""
+    return replace(call, path=call.path | {"operation_id": side.ids["cancelOperation.operation_id"][0]})
 
 
 async def of_a_slot(world: World, side: Side, call: Call) -> Call:
@@ -350,6 +367,8 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     **dict.fromkeys(STATES, own_target),
     **dict.fromkeys(("submitPublication", "approvePublication", "rejectPublication"), own_publication),
     **dict.fromkeys(("createPublication", "validatePublication"), a_publication),
+    "changePublication": its_files,
+    "cancelOperation": own_operation,
     "schedulePublication": of_a_slot,
     "createSlot": a_slot,
     "createOauthToken": client_proof,
