@@ -11,7 +11,7 @@ from tests.flows.flows_harness import Desk, expected, moment
 from tests.house import ACCOUNT, FAN, House, delivery, message_change
 
 TYPES = ("image", "video", "audio", "file", "ephemeral", "unsupported_type", "share", "reel", "like_heart", "new_type")
-NAMELESS = {"url": None, "title": None, "provider_id": None}
+NAMELESS = {"url": None, "title": None, "provider_id": None, "asset_id": None}
 
 
 def by_fan(ms: int, **content: Any) -> Doc:
