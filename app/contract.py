@@ -1,6 +1,7 @@
 """The contract: `openapi.json`, generated from the code."""
 
 import json
+from copy import deepcopy
 from functools import cache
 from typing import Any, cast, get_args
 
@@ -149,13 +150,23 @@ def generate(app: FastAPI) -> dict[str, Any]:
     found["components"]["securitySchemes"] |= CLIENT_SCHEMES
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    found["paths"].setdefault(meta_webhook.PATH, {})["post"] = DELIVERY
+    found["paths"].setdefault(meta_webhook.PATH, {})["post"] = delivery = deepcopy(DELIVERY)
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
-            if operation is not DELIVERY:
+            if operation is not delivery:
                 _complete(path, method, operation)
                 _tell_access(operation, app.state.access[path, method])
+            _share_examples(operation, found["components"].setdefault("examples", {}))
     return found
+
+
+def _share_examples(operation: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Have the example of each problem stand in the contract once: in every operation, they would be most of it."""
+    for answer in operation["responses"].values():
+        examples = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        for code in examples:
+            shared.setdefault(code, examples[code])
+            examples[code] = {"$ref": f"#/components/examples/{code}"}
 
 
 def _problem_table() -> str:

@@ -73,7 +73,8 @@ def subclasses(kind: type[T]) -> set[type[T]]:
 def named_in(part: Any) -> set[str]:
     """The schemas that this part of the contract refers to."""
     if isinstance(part, dict):
-        own = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+        at = part.get("$ref")
+        own = {at.rpartition("/")[2]} if isinstance(at, str) and "/schemas/" in at else set()
         return own | named_in(list(part.values()))
     return {name for item in part for name in named_in(item)} if isinstance(part, list) else set()
 
@@ -150,7 +151,8 @@ def test_every_refusal_is_a_problem(contract: Doc) -> None:
             body = answer["content"][MEDIA_TYPE]
             assert body["schema"] == {"$ref": "#/components/schemas/ProblemOut"}
             for code, example in body["examples"].items():
-                problem = ProblemOut.model_validate(example["value"])
+                assert example == {"$ref": f"#/components/examples/{code}"}
+                problem = ProblemOut.model_validate(contract["components"]["examples"][code]["value"])
                 assert (problem.code, problem.status, known[code]) == (code, int(status), int(status))
                 shown.add(code)
     of_storage = {"invalid_upload", "upload_refused", "upload_size_refused"}

@@ -37,7 +37,7 @@ async def rules_run(folder: Path, *, comments: int, rules: int, breaks: int, see
 
 async def _in(house: House, *, comments: int, rules: int, breaks: int, rng: random.Random) -> list[str]:
     desk = await sit_down(house)
-    made = await make_rules(desk, rule_bodies(rng, rules))
+    made = await make_rules(desk, rule_bodies(rng, rules, rare=True))
     begun = time.monotonic()
     await deliver(desk, comment_changes(rng, comments))
     await jobs.drain_waiting(house.worker)

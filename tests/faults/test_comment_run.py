@@ -78,7 +78,7 @@ def settled(running: Plant) -> list[Doc]:
 
 def test_everything_is_done_once_wherever_the_worker_dies(tmp_path: Path) -> None:
     """Hidden, deleted and answered in private all the same; of replies one may stay in doubt that was never called."""
-    with plant(tmp_path, **SETTINGS) as running:
+    with plant(tmp_path, transaction_s="4", **SETTINGS) as running:
         comments = comments_of(running)
         running.worker.end()
         ask_for_all(running, comments)

@@ -38,7 +38,7 @@ RARE: tuple[Doc, ...] = (
     {"kind": "links", "hosts": ["bandcamp.com"], "hosts_are": "denied"},
     {"kind": "author", "handles": [f"fan.{n}" for n in range(7, 60)]},
 )
-"""One of them in each rule, so that most rules match, and few comments each: as rules are."""
+"""One of them in each rule, so that most rules match, and few comments each: as rules do."""
 ACTIONS = ("hide", "delete", "flag", "notify", "notify", "reply", "private_reply")
 
 
@@ -52,12 +52,12 @@ def comment_changes(rng: random.Random, count: int) -> list[Doc]:
     return found
 
 
-def rule_bodies(rng: random.Random, count: int) -> list[Doc]:
-    """So many rules, whose budgets and cool-downs are no matter."""
-    return [_body(rng, number) for number in range(count)]
+def rule_bodies(rng: random.Random, count: int, *, rare: bool = False) -> list[Doc]:
+    """So many rules, whose budgets and cool-downs are no matter; `rare` ones match few comments each."""
+    return [_body(rng, number, rare=rare) for number in range(count)]
 
 
-def _body(rng: random.Random, number: int) -> Doc:
+def _body(rng: random.Random, number: int, *, rare: bool) -> Doc:
     kinds = rng.sample(ACTIONS, rng.randint(1, 3))
     actions: list[Doc] = []
     for kind in dict.fromkeys(kinds):
@@ -68,8 +68,8 @@ def _body(rng: random.Random, number: int) -> Doc:
         actions.append({"kind": kind} | ({"text": "Thank you"} if "reply" in kind else {}))
     groups = [{"match": "any", "negated": rng.random() < 0.3, "of": rng.sample(CONDITIONS, 2)}]
     conditions = {
-        "match": "any" if rng.random() < 0.05 else "all",
-        "of": [rng.choice(RARE), *rng.sample(CONDITIONS, rng.randint(0, 1))],
+        "match": "all" if rare else rng.choice(("all", "any")),
+        "of": [rng.choice(RARE)] if rare else rng.sample(CONDITIONS, rng.randint(1, 2)),
         "groups": groups if rng.random() < 0.5 else [],
     }
     more: Doc = {"position": rng.randrange(10), "stop": rng.random() < 0.05, "cool_down_hours": 0}

@@ -26,7 +26,7 @@ VECTOR = "sha256=0bd8d96ee49a00ad5972528c27d06b51acd899d18b249f8f44354ab92c71ae7
 
 def attached(kind: str, asset: str, title: str | None = None, provider_id: str | None = None) -> Doc:
     url = f"{CDN}?asset_id={asset[:-3]}&signature={asset[-3:]}"
-    return {"type": kind, "url": url, "title": title, "provider_id": provider_id}
+    return {"type": kind, "url": url, "title": title, "provider_id": provider_id, "asset_id": None}
 
 
 STORY = {
