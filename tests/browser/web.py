@@ -13,7 +13,7 @@ from app.models.data_map import DATA_MAP
 from tests.browser.front import API, APP, Front
 from tests.house import PASSWORD
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 40_000
 """For how long a page may take to be as expected: on a busy machine, but not for ever."""
 expect.set_options(timeout=PATIENCE_MS)
 
