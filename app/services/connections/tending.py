@@ -11,13 +11,11 @@ from app.clock import Clock
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.models.base import rfc3339
 from app.services.audit import SYSTEM, Audit
-from app.services.comments import planning as comments_planning
-from app.services.connections import backfill, planning, store
+from app.services.connections import backfill, looks, planning, store
 from app.services.connections.reauth import mail_managers, require_login
 from app.services.connections.refreshing import ask
 from app.services.connections.schedule import next_warning, warning_due
 from app.services.events import Event, append
-from app.services.insights import planning as insights_planning
 
 AT_ONCE = 200
 ASKED_AGAIN = timedelta(hours=6)
@@ -47,14 +45,14 @@ async def tend(db: Database, audit: Audit, *, clock: Clock) -> None:
     await _each_due(db, "abandon_at", ("pending",), abandon, now=clock())
 
     async def look_at_comments(connection: Doc) -> None:
-        await comments_planning.plan(db, connection, now=clock())
+        await looks.plan(db, connection, looks.COMMENTS, now=clock())
 
     await _each_due(db, "check_at", store.CONNECTED, check, now=clock())
     await _each_due(db, "repair_at", ("active",), repair, now=clock())
     await _each_due(db, "comments_at", store.CONNECTED, look_at_comments, now=clock())
 
     async def read_insights(connection: Doc) -> None:
-        await insights_planning.plan(db, connection, now=clock())
+        await looks.plan(db, connection, looks.INSIGHTS, now=clock())
 
     await _each_due(db, "insights_at", store.CONNECTED, read_insights, now=clock())
 

@@ -66,8 +66,7 @@ async def queue_reply(
     """Write down a reply and the intent to send it, both or neither. The same `intent` twice is the same reply.
 
     `human_agent` says that the person stands for it, so that Meta takes it for 7 days; of nobody else it is taken.
-    Raises `NotFound`, `InvalidInput`, `HumanAgentNotAllowed`, `AssetNotFound`, `AssetNotReady`, and what `REFUSED`
-    names.
+    Raises `NotFound`, `InvalidInput`, `HumanAgentNotAllowed`, `AssetNotFound`, `AssetNotReady`, and those of `REFUSED`.
     """
     if human_agent and by.kind != "person":
         raise HumanAgentNotAllowed
@@ -81,17 +80,9 @@ async def queue_reply(
     key = f"send_reply:{intent or message['_id']}"
 
     async def both(session: Session) -> None:
-        operation = await operations.add(
-            db,
-            label_id=label_id,
-            kind="send_reply",
-            target=message["_id"],
-            key=key,
-            queue=conversation_id,
-            connection_id=connection["_id"],
-            now=now,
-            session=session,
-        )
+        what: Doc = {"kind": "send_reply", "target": message["_id"], "key": key, "queue": conversation_id}
+        what |= {"label_id": label_id, "connection_id": connection["_id"]}
+        operation = await operations.add(db, **what, now=now, session=session)
         message["operation_id"] = operation["_id"]
         if content.file:
             await assets.use(db, label_id, [content.file.asset_id], now=now, session=session)
