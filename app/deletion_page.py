@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.accepting import wishes
 from app.db import Doc
 from app.models.base import rfc3339
 from app.models.deletion import DeletionStatus
@@ -79,23 +80,8 @@ def page_of(status: DeletionStatus | None) -> str:
 
 def wants_json(accept: str) -> bool:
     """Whether an `Accept` header prefers JSON to a page; who has no wish gets the page."""
-    best = {"text/html": 0.0, "application/json": 0.0}
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if kind in best:
-            best[kind] = max(best[kind], _quality(parameters))
-    return best["application/json"] > best["text/html"]
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0
-    return 1
+    wanted = wishes(accept, "application/json", "text/html")
+    return wanted["application/json"] > wanted["text/html"]
 
 
 def _summary(status: DeletionStatus) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 
@@ -20,6 +20,7 @@ from app.models.features import UsedFor
 ANSWER_BYTES = 5 * 1024 * 1024
 SLOW_AT_PERCENT = 95
 T = TypeVar("T")
+Network = Literal["instagram", "facebook"]
 DEFAULT_PAUSE_S, LONGEST_PAUSE_S = 300, 24 * 3600
 
 
@@ -61,6 +62,16 @@ class GraphHost:
     def address(self, path: str) -> str:
         """The address of a versioned path."""
         return f"{self.graph_url}/{self.version}{path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class At:
+    """Where to call, and as whom: an account's host and token."""
+
+    host: GraphHost
+    token: Opened
+    network: Network
+    account_id: str
 
 
 USAGE_HEADERS = ("x-app-usage", "x-page-usage", "x-business-use-case-usage")

@@ -8,29 +8,17 @@ refused the second time; everything else here may be repeated. Source: Meta, com
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from app.clients.credentials import Opened
-from app.clients.graph_call import GraphHost, once, retried
+from app.clients.graph_call import At, once, retried
 from app.clients.graph_errors import OutcomeUnknown, Unavailable
 from app.models.features import UsedFor
 
-Network = Literal["instagram", "facebook"]
 COMMENTS: tuple[UsedFor, ...] = ("comments",)
 AT_ONCE = 50
 """Meta shows no more of them at once."""
 _OF_INSTAGRAM = "id,text,timestamp,username,from,hidden,parent_id,media{id,media_product_type}"
 _OF_PAGES = "id,message,created_time,from,is_hidden,parent{id}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class At:
-    """Where to call, and as whom: an account's host and token."""
-
-    host: GraphHost
-    token: Opened
-    network: Network
-    account_id: str
 
 
 @dataclass(frozen=True)

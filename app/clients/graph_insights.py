@@ -13,8 +13,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from app.clients import answers
-from app.clients.credentials import Opened
-from app.clients.graph_call import GraphHost, need, retried
+from app.clients.graph_call import At, need, retried
 from app.clients.graph_errors import GraphError, Refused, Unavailable
 from app.models.features import UsedFor
 from app.models.insight_metrics import Metric
@@ -35,15 +34,6 @@ _POST_FIELDS = "id,permalink_url,created_time"
 Lack = Literal["no_data", "refused", "too_few_viewers", "before_professional", "malformed", "provider_error"]
 """Why there is no figure. `no_data`: Meta answered without it. `refused`: it does not take this metric here: it was
 retired, or is not for this. `provider_error`: nothing is known, and it is asked for again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class At:
-    """Where to call, and as whom: an account's host and token."""
-
-    host: GraphHost
-    token: Opened
-    account_id: str
 
 
 @dataclass(frozen=True)

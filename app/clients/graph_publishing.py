@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.clients import answers
-from app.clients.credentials import Opened
-from app.clients.graph_call import GraphHost, need, once, retried
+from app.clients.graph_call import At, need, once, retried
 from app.clients.graph_errors import GraphError, OutcomeUnknown, Refused
 from app.models.features import UsedFor
 
@@ -51,15 +50,6 @@ CODES: dict[int, Meaning] = {
     24: "anew",
 }
 """The same by code alone, of Pages above all (section 5.8)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class At:
-    """Where to call, and as whom: an account's host and token."""
-
-    host: GraphHost
-    token: Opened
-    account_id: str
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import json
 
 from app.clients import answers
-from app.clients.graph_call import need, only_row
+from app.clients.graph_call import At, need, only_row
 from app.clients.graph_errors import Malformed
-from app.clients.graph_publishing import At, Part, Prepared, Quota, Shown, Status, Words, get, id_of, post
+from app.clients.graph_publishing import Part, Prepared, Quota, Shown, Status, Words, get, id_of, post
 
 STATUSES: dict[str, Status] = {
     "IN_PROGRESS": "in_progress",

@@ -7,16 +7,14 @@ KmsError
 Credentials come as AWS's libraries find them (environment, instance or pod role). Source: other-services.md, section 2.
 """
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from typing import Any
 
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
-CONNECT_S, READ_S, ATTEMPTS = 2, 3, 3
+from app.clients.aws import Opening
+
+READ_S = 3
 NEVER_OPENS = ("InvalidCiphertextException", "IncorrectKeyException", "NotFoundException")
 """A disabled key, or one whose deletion is pending, can still be brought back: that is not among these."""
 
@@ -37,10 +35,7 @@ class Kms:
     """One region's KMS; the connection is made with the first call."""
 
     def __init__(self, *, region: str, endpoint_url: str | None) -> None:
-        self._where = {"region_name": region, "endpoint_url": endpoint_url}
-        self._opened = AsyncExitStack()
-        self._opening = asyncio.Lock()
-        self._client: Any = None
+        self._aws = Opening("kms", read_s=READ_S, where={"region_name": region, "endpoint_url": endpoint_url})
 
     async def encrypt(self, key_id: str, data_key: bytes, *, context: Mapping[str, str]) -> bytes:
         """The wrapped data key. Raises `KmsError`."""
@@ -54,27 +49,14 @@ class Kms:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._opened.aclose()
+        await self._aws.close()
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            client = await self._get_client()
+            client = await self._aws.client()
             return await getattr(client, operation)(**arguments)
         except ClientError as exc:
             code = str(exc.response.get("Error", {}).get("Code", "unknown"))
             raise (KmsRefused if code in NEVER_OPENS else KmsUnavailable)(code) from None
         except (BotoCoreError, OSError, TimeoutError) as exc:
             raise KmsUnavailable(type(exc).__name__) from None
-
-    async def _get_client(self) -> Any:
-        async with self._opening:
-            if self._client is None:
-                config = AioConfig(
-                    connect_timeout=CONNECT_S,
-                    read_timeout=READ_S,
-                    max_pool_connections=20,
-                    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},  # with jitter, and a budget
-                )
-                making = get_session().create_client("kms", config=config, **self._where)
-                self._client = await self._opened.enter_async_context(making)
-            return self._client

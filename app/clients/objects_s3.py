@@ -3,15 +3,14 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from app.clients.aws import Opening
 from app.clients.objects import (
     CHUNK,
     Limits,
@@ -23,7 +22,7 @@ from app.clients.objects import (
     write_down,
 )
 
-CONNECT_S, READ_S, ATTEMPTS = 2, 20, 3
+READ_S = 20
 MISSING = ("404", "NoSuchKey", "NotFound")
 TAKEN = ("412", "PreconditionFailed", "ConditionalRequestConflict")
 DIGEST = "sha256"
@@ -37,20 +36,25 @@ class S3:
         self, *, bucket: str, region: str, access_key_id: str, secret: str, endpoint_url: str | None, style: str
     ) -> None:
         self._bucket = bucket
-        self._where = {
+        where = {
             "region_name": region,
             "endpoint_url": endpoint_url,
             "aws_access_key_id": access_key_id,
             "aws_secret_access_key": secret,
         }
-        self._style = style
-        self._opened = AsyncExitStack()
-        self._opening = asyncio.Lock()
-        self._client: Any = None
+        self._aws = Opening(
+            "s3",
+            read_s=READ_S,
+            where=where,
+            signature_version="s3v4",  # without it, links come in the old style
+            s3={"addressing_style": style},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
 
     async def presign_upload(self, key: str, limits: Limits, *, now: datetime) -> Upload:
         """Sign a POST policy: exact key, exact type, a range of sizes, an end."""
-        client = await self._get_client()
+        client = await self._aws.client()
         signed = await client.generate_presigned_post(
             Bucket=self._bucket,
             Key=key,
@@ -66,7 +70,7 @@ class S3:
 
     async def link(self, key: str, *, content_type: str, filename: str, lasts: timedelta, now: datetime) -> str:
         """Sign a GET; the type and the name are signed in."""
-        client = await self._get_client()
+        client = await self._aws.client()
         asked = {
             "Bucket": self._bucket,
             "Key": key,
@@ -134,13 +138,13 @@ class S3:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._opened.aclose()
+        await self._aws.close()
 
     @asynccontextmanager
     async def _answers(self) -> AsyncIterator[Any]:
         """The client; what it raises, as one of ours."""
         try:
-            yield await self._get_client()
+            yield await self._aws.client()
         except ClientError as exc:
             code = str(exc.response.get("Error", {}).get("Code", "unknown"))
             if code in MISSING:
@@ -148,23 +152,6 @@ class S3:
             raise (ObjectTaken if code in TAKEN else StorageUnavailable)(code) from None
         except (BotoCoreError, OSError, TimeoutError) as exc:
             raise StorageUnavailable(type(exc).__name__) from None
-
-    async def _get_client(self) -> Any:
-        async with self._opening:
-            if self._client is None:
-                config = AioConfig(
-                    connect_timeout=CONNECT_S,
-                    read_timeout=READ_S,
-                    max_pool_connections=20,
-                    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-                    signature_version="s3v4",  # without it, links come in the old style
-                    s3={"addressing_style": self._style},
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                )
-                making = get_session().create_client("s3", config=config, **self._where)
-                self._client = await self._opened.enter_async_context(making)
-            return self._client
 
 
 async def _pieces(body: Any) -> AsyncIterator[bytes]:

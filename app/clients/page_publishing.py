@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from app.clients import answers
-from app.clients.graph_call import need
+from app.clients.graph_call import At, need
 from app.clients.graph_errors import Malformed
-from app.clients.graph_publishing import At, Part, Prepared, Shown, Status, Words, get, id_of, post
+from app.clients.graph_publishing import Part, Prepared, Shown, Status, Words, get, id_of, post
 
 VIDEO_STATUSES: dict[str, Status] = {"ready": "finished", "error": "error", "expired": "expired"}
 HIDDEN = {"published": "false"}

@@ -22,7 +22,9 @@ from app.services.audit import SYSTEM
 from app.services.connections import leaving
 from tests.api.matrix_contract import Operation, Place, example_of, put
 from tests.api.matrix_dump import SPANS, Dump, Written, dump_of
-from tests.api.matrix_makers import Side, a_post, make_side
+from tests.api.matrix_makers import make_side
+from tests.api.matrix_press import a_post
+from tests.api.matrix_side import Side
 from tests.api.matrix_targets import STATES
 from tests.house import APP_SECRET, PASSWORD, House, signed_request
 

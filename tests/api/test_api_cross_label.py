@@ -14,7 +14,8 @@ import pytest
 
 from tests.api.matrix_contract import CONTRACT, Operation, Place, operations, row_of, unclassified
 from tests.api.matrix_dump import Dump
-from tests.api.matrix_makers import MAKERS, OF_CLIENTS, PLAIN, Side, never
+from tests.api.matrix_makers import MAKERS, PLAIN, never
+from tests.api.matrix_side import OF_CLIENTS, Side
 from tests.api.matrix_world import Call, Shape, World, differences, outcome, shape
 from tests.api.partners_harness import bearer
 

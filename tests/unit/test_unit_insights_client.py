@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from app.clients import graph_insights as meta
 from app.clients.credentials import Opened
 from app.clients.graph import Graph
+from app.clients.graph_call import At
 from app.clients.graph_errors import GraphError, RateLimited, Refused, TokenDead, Unavailable
-from app.clients.graph_insights import At, Told
+from app.clients.graph_insights import Told
 from app.models import insight_metrics
 from app.models.insight_metrics import MEDIA, Table
 from tests.unit.test_unit_answers import ANYTHING, places, replaced
@@ -49,7 +50,7 @@ def at_of(answer: Any) -> At:
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     hosts: Any = {"graph_url": "https://graph.example", "www_url": "", "api_url": ""}
     graph = Graph(http=http, version="v26.0", app_id="1", app_secret="x", **hosts)
-    return At(host=graph, token=Opened(TOKEN, "insights"), account_id="17841400000000001")
+    return At(host=graph, token=Opened(TOKEN, "insights"), network="instagram", account_id="17841400000000001")
 
 
 def table_of(golden: dict[str, Any]) -> Table:

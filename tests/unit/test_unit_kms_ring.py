@@ -13,7 +13,8 @@ import pytest
 from aiobotocore.session import get_session
 
 from app import keys
-from app.clients.kms import ATTEMPTS, Kms
+from app.clients.aws import ATTEMPTS
+from app.clients.kms import Kms
 from app.services.vault.data_keys import DataKeys
 from app.services.vault.envelope import Binding, SealBroken, seal, unseal
 from app.services.vault.kms_private_ring import KmsPrivateRing

@@ -9,7 +9,8 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from app.clients import graph_comments as meta
-from app.clients.graph_comments import At, RemoteComment
+from app.clients.graph_call import At
+from app.clients.graph_comments import RemoteComment
 from app.clients.graph_errors import OutcomeUnknown, Refused
 from app.clock import to_ms
 from app.db import Doc
@@ -20,17 +21,9 @@ from app.services.comments.actions import without_claim
 from app.services.comments.deeds import Deed, Lost
 from app.services.comments.endings import mark_gone
 from app.services.comments.finding import find_reply
-from app.services.comments.trouble import (
-    EXCEPTIONS,
-    NOT_CONNECTED,
-    PRIVATE_REPLY_SPENT,
-    can_read,
-    mention_ids,
-    open_at,
-    read_mentioned,
-    why,
-)
+from app.services.comments.trouble import NOT_CONNECTED, PRIVATE_REPLY_SPENT, can_read, mention_ids, read_mentioned, why
 from app.services.connections import store
+from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.bulk import write_all
@@ -90,7 +83,7 @@ async def _try(deed: Deed) -> Doc:
     try:
         if not begun and (done := await _hindered(deed)):
             return done
-        at = await open_at(deed.hands, deed.connection, job=deed.operation["_id"])
+        at = await open_at(deed.hands, deed.connection, used_for="comments", job=deed.operation["_id"])
         if begun:
             return await (_what_happened(deed, at) if deed.name == "reply" else _ask_once_more(deed, at))
         remote = await _look(deed, at)
@@ -169,7 +162,8 @@ async def _look(deed: Deed, at: At) -> RemoteComment | None:
 async def _is_gone(deed: Deed) -> bool:
     """Whether Meta does not know the comment: a call that was refused as if it were so is no proof yet."""
     try:
-        return await _look(deed, await open_at(deed.hands, deed.connection, job=deed.operation["_id"])) is None
+        at = await open_at(deed.hands, deed.connection, used_for="comments", job=deed.operation["_id"])
+        return await _look(deed, at) is None
     except (TryAgain, *EXCEPTIONS):
         return False
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.clients import graph_comments as meta
-from app.clients.graph_comments import At, RemoteComment
+from app.clients.graph_call import At
+from app.clients.graph_comments import RemoteComment
 from app.clients.graph_errors import Refused
 from app.clock import to_ms
 from app.db import Database, Doc
@@ -18,7 +19,8 @@ from app.models.data_map import CONTENT_LIFE
 from app.services.comments import readback, writes
 from app.services.comments.answers import note_answers
 from app.services.comments.endings import mark_gone
-from app.services.comments.trouble import open_at, read_mentioned
+from app.services.comments.trouble import read_mentioned
+from app.services.connections.calling import open_at
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.bulk import write_all
@@ -66,7 +68,7 @@ async def backfill_comments(hands: Hands, connection: Doc, *, since: datetime, j
     Raises `TryAgain`, and `trouble.EXCEPTIONS`.
     """
     now = hands.clock()
-    at = await open_at(hands, connection, job=job)
+    at = await open_at(hands, connection, used_for="comments", job=job)
     look = Look(hands.db, connection, at, now, max(since, now - CONTENT_LIFE))
     if look.may_call():
         newest = await meta.newest_media(at, limit=NEWEST_MEDIA)

@@ -3,8 +3,9 @@
 from app.db import Doc
 from app.models.data_map import CONTENT_LIFE
 from app.services.comments.backfill import backfill_comments
-from app.services.comments.trouble import EXCEPTIONS, NOT_CONNECTED, why
+from app.services.comments.trouble import NOT_CONNECTED, why
 from app.services.connections import store
+from app.services.connections.calling import EXCEPTIONS
 from app.services.connections.hands import Hands
 from app.services.operations import GiveUp
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.clients import graph_comments as meta
-from app.clients.graph_comments import At
+from app.clients.graph_call import At
 from app.services.comments.deeds import Deed
 
 EARLIER, LATER = timedelta(seconds=5), timedelta(minutes=10)

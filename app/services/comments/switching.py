@@ -2,8 +2,9 @@
 
 from app.clients import graph_comments as meta
 from app.db import Doc
-from app.services.comments.trouble import EXCEPTIONS, open_at, why
+from app.services.comments.trouble import why
 from app.services.connections import store
+from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.connections.hands import Hands
 from app.services.operations import GiveUp
 
@@ -17,7 +18,7 @@ async def switch_comments(hands: Hands, operation: Doc) -> Doc:
         raise GiveUp("disconnected", "The account was disconnected, and what came from it erased.")
     connection = await store.need(hands.db, operation["label_id"], action["connection_id"])
     try:
-        at = await open_at(hands, connection, job=operation["_id"])
+        at = await open_at(hands, connection, used_for="comments", job=operation["_id"])
         await meta.set_enabled(at, action["provider_id"], enabled=action["action"] == "enable_comments")
     except EXCEPTIONS as exc:
         code, detail = await why(hands, operation, connection, exc)

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from app.clients import graph_comments as meta
-from app.clients.graph_comments import At, RemoteComment
-from app.clients.graph_errors import GraphError, RateLimited, Reason, Refused, TokenDead, Unavailable
+from app.clients.graph_call import At
+from app.clients.graph_comments import RemoteComment
+from app.clients.graph_errors import RateLimited, Reason, Refused, TokenDead, Unavailable
 from app.db import Doc
 from app.services.connections import store
 from app.services.connections.hands import Hands
@@ -32,18 +33,6 @@ REFUSALS: dict[Reason, Ending] = {
 REFUSED: Ending = ("refused_by_provider", "Meta refused it.")
 NOT_CONNECTED: Ending = ("connection_not_active", "The account is not connected any more, or comments are off.")
 NEEDS_LOGIN: Ending = ("needs_reauth", "The account must be connected again.")
-EXCEPTIONS = (GraphError, NotAllowed, NoSecret, SealBroken)
-"""What `open_at` and the calls of `graph_comments` raise."""
-
-
-async def open_at(hands: Hands, connection: Doc, *, job: str) -> At:
-    """Where to call for this connection. Raises `TryAgain` while Meta wants no calls, and what opening a token does."""
-    host = hands.facebook if connection["provider"] == "facebook" else hands.graph
-    account_id = str(connection["account"]["provider_id"])
-    if pause_s := host.pause_left_s(account_id):
-        raise TryAgain(hands.clock() + timedelta(seconds=pause_s), "rate_limited")
-    token = await hands.open(connection, "access_token", used_for="comments", job=job)
-    return At(host=host, token=token, network=connection["network"], account_id=account_id)
 
 
 async def can_read(at: At, comment: Doc) -> bool:

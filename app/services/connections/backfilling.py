@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from app.clients.graph_errors import GraphError, RateLimited, TokenDead, Unavailable
 from app.db import Doc
 from app.services.connections import store
+from app.services.connections.calling import host_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import give_up_dead
 from app.services.inbox import repair
-from app.services.inbox.senders import host_of
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed

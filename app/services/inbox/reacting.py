@@ -13,6 +13,7 @@ from app.db import Doc
 from app.errors import NotFound
 from app.services import faults
 from app.services.connections import store
+from app.services.connections.calling import host_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import give_up_dead
 from app.services.events import Event, append
@@ -20,7 +21,7 @@ from app.services.inbox.conversations import need_conversation
 from app.services.inbox.eligibility import decide, facts_of, our_apps
 from app.services.inbox.reactions import HEARTS
 from app.services.inbox.refusals import BLOCKED, REFUSALS, note_refusal
-from app.services.inbox.senders import host_of, open_sender
+from app.services.inbox.senders import open_sender
 from app.services.operations import GiveUp, TryAgain
 from app.services.vault.envelope import SealBroken
 from app.services.vault.opening import NoSecret, NotAllowed

@@ -1,14 +1,9 @@
 """Who calls Meta's messages for a connection: its token, the host where that is worth something, and the platform."""
 
-from app.clients.graph_call import GraphHost
 from app.clients.graph_messages import Platform, Sender
 from app.db import Doc
+from app.services.connections.calling import host_of
 from app.services.connections.hands import Hands
-
-
-def host_of(hands: Hands, connection: Doc) -> GraphHost:
-    """Meta's host where the account's owner logs in: a token of one is worth nothing at the other."""
-    return hands.facebook if connection["provider"] == "facebook" else hands.graph
 
 
 def platform_of(connection: Doc) -> Platform:

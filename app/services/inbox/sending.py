@@ -16,6 +16,7 @@ from app.services import faults
 from app.services.assets import links
 from app.services.assets import reading as assets
 from app.services.connections import store
+from app.services.connections.calling import host_of
 from app.services.connections.hands import Hands
 from app.services.connections.reauth import believe, problem_of, require_login
 from app.services.inbox import outcomes, outgoing
@@ -24,7 +25,7 @@ from app.services.inbox.eligibility import Eligibility, decide, facts_of, our_ap
 from app.services.inbox.reconcile import adopt, find_sent
 from app.services.inbox.refusals import BLOCKED, note_refusal, refusal_of
 from app.services.inbox.replies import is_persons
-from app.services.inbox.senders import host_of, open_sender
+from app.services.inbox.senders import open_sender
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.standing import why_stopped
 from app.services.vault.envelope import SealBroken

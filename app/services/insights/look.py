@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from app.clients import graph_insights as meta
-from app.clients.graph_insights import At, Figure, Told
+from app.clients.graph_call import At
+from app.clients.graph_insights import Figure, Told
 from app.db import Database, Doc
 from app.models.insight_metrics import DAILY, Metric, Table
 from app.services.insights.merging import known, lacking

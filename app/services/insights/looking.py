@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from app.db import Doc
 from app.services.connections import store as connections
+from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.connections.hands import Hands
 from app.services.insights import account_reading, media_reading
 from app.services.insights.look import Look
-from app.services.insights.trouble import EXCEPTIONS, end, open_at
+from app.services.insights.trouble import end
 from app.services.operations import WAITING, TryAgain
 
 GOES_ON = timedelta(seconds=2)
@@ -23,7 +24,7 @@ async def read_insights(hands: Hands, operation: Doc) -> Doc:
     """
     connection = await connections.need(hands.db, operation["label_id"], operation["target"])
     try:
-        at = await open_at(hands, connection, job=operation["_id"])
+        at = await open_at(hands, connection, used_for="insights", job=operation["_id"])
         look = Look(hands.db, connection, at, hands.clock())
         whole = not look.is_quiet() and await _all(look)
     except EXCEPTIONS as exc:

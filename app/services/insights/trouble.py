@@ -3,9 +3,7 @@
 from datetime import timedelta
 from typing import NoReturn
 
-from app.clients.graph_call import GraphHost
-from app.clients.graph_errors import GraphError, RateLimited, Refused, TokenDead, Unavailable
-from app.clients.graph_insights import At
+from app.clients.graph_errors import RateLimited, Refused, TokenDead, Unavailable
 from app.db import Doc
 from app.services.connections import store
 from app.services.connections.hands import Hands
@@ -16,26 +14,12 @@ from app.services.vault.opening import NoSecret, NotAllowed
 
 RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
 MOST_ATTEMPTS = 30
-EXCEPTIONS = (GraphError, NotAllowed, NoSecret, SealBroken)
-"""What `open_at` and the calls of `graph_insights` raise."""
 
 
 class PermissionLost(Refused):
     """The account itself shows no insights any more."""
 
     reason = "permission_lost"
-
-
-def host_of(hands: Hands, connection: Doc) -> GraphHost:
-    """Meta's host where the account's owner logs in."""
-    return hands.facebook if connection["provider"] == "facebook" else hands.graph
-
-
-async def open_at(hands: Hands, connection: Doc, *, job: str) -> At:
-    """Where to call for this connection. Raises what opening a token does."""
-    token = await hands.open(connection, "access_token", used_for="insights", job=job)
-    account_id = str(connection["account"]["provider_id"])
-    return At(host=host_of(hands, connection), token=token, account_id=account_id)
 
 
 async def end(hands: Hands, operation: Doc, connection: Doc, failure: Exception) -> NoReturn:

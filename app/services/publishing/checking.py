@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app.clients import instagram_publishing as instagram
-from app.clients.graph_publishing import At
+from app.clients.graph_call import At
 from app.db import Doc
 from app.services.operations import TryAgain
 from app.services.publications.embargo import embargo_problem

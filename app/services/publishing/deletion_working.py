@@ -6,10 +6,10 @@ from app.clients import graph_publishing as meta
 from app.clients.graph_errors import Refused
 from app.db import Doc
 from app.services.connections import store
+from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.operations import GiveUp, TryAgain
-from app.services.publishing.trouble import EXCEPTIONS, open_at
 
 MOST_ATTEMPTS = 10
 RETRY = timedelta(seconds=10)
@@ -23,7 +23,7 @@ async def delete_post(hands: Hands, operation: Doc) -> Doc:
         raise GiveUp("disconnected", "The account was disconnected.")
     connection = await store.need(hands.db, operation["label_id"], target["connection_id"])
     try:
-        at = await open_at(hands, connection, job=operation["_id"])
+        at = await open_at(hands, connection, used_for="publishing", job=operation["_id"])
         await meta.delete(at, str(target["provider_id"]))
     except Refused as failure:
         if failure.reason != "not_found":

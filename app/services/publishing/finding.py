@@ -7,8 +7,9 @@ and their time; only where exactly one of them fits, and it is no other post's o
 from datetime import datetime, timedelta
 
 from app.clients import instagram_publishing as instagram
+from app.clients.graph_call import At
 from app.clients.graph_errors import GraphError
-from app.clients.graph_publishing import At, Shown
+from app.clients.graph_publishing import Shown
 from app.services.publishing.work import Work
 
 EARLIER, LATER = timedelta(seconds=30), timedelta(minutes=5)

@@ -3,8 +3,8 @@
 from app.clients import graph_publishing as meta
 from app.clients import instagram_publishing as instagram
 from app.clients import page_publishing as page
+from app.clients.graph_call import At
 from app.clients.graph_errors import GraphError, OutcomeUnknown
-from app.clients.graph_publishing import At
 from app.services import faults
 from app.services.publishing.work import Work
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from app.clients import instagram_publishing as instagram
 from app.clients import page_publishing as page
-from app.clients.graph_publishing import At, Prepared
+from app.clients.graph_call import At
+from app.clients.graph_publishing import Prepared
 from app.db import Doc
 from app.services import faults
 from app.services.operations import WAITING, TryAgain

@@ -10,15 +10,17 @@ from datetime import timedelta
 
 from app.clients import instagram_publishing as instagram
 from app.clients import page_publishing as page
+from app.clients.graph_call import At
 from app.clients.graph_errors import GraphError
-from app.clients.graph_publishing import At, Prepared, meaning_of
+from app.clients.graph_publishing import Prepared, meaning_of
 from app.db import Doc
 from app.services import faults
+from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.operations import InDoubt, TryAgain
 from app.services.publishing.finding import find_media
 from app.services.publishing.preparing import look
 from app.services.publishing.states import RETRY, WHAT_TO_DO
-from app.services.publishing.trouble import EXCEPTIONS, FAILURES, NOT_CONNECTED, PERMISSION, QUOTA_RETRY, open_at
+from app.services.publishing.trouble import FAILURES, NOT_CONNECTED, PERMISSION, QUOTA_RETRY
 from app.services.publishing.work import Work
 from app.services.vault.opening import NotAllowed
 
@@ -59,7 +61,7 @@ async def settle_later(work: Work) -> None:
     """Find out what became of a call that this worker has not made, or whose answer was none. Returns once the post is
     known to be there. Raises `TryAgain` where it is known not to be, `InDoubt`, `GiveUp`."""
     try:
-        at = await open_at(work.hands, work.connection, job=work.operation["_id"])
+        at = await open_at(work.hands, work.connection, used_for="publishing", job=work.operation["_id"])
     except TryAgain as later:
         raise InDoubt(later.at, "Meta wants no calls now; it is asked then.") from later
     except EXCEPTIONS as failure:

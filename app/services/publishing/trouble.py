@@ -4,10 +4,9 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from app.clients.graph_errors import GraphError, RateLimited, Refused, TokenDead
-from app.clients.graph_publishing import At, meaning_of
+from app.clients.graph_publishing import meaning_of
 from app.db import Doc
 from app.services.connections import store
-from app.services.connections.hands import Hands
 from app.services.connections.reauth import believe, problem_of, require_login
 from app.services.operations import TryAgain
 from app.services.publishing.states import RETRY
@@ -17,8 +16,6 @@ from app.services.vault.opening import NoSecret, NotAllowed
 
 LONGEST_RETRY, QUOTA_RETRY = timedelta(minutes=5), timedelta(minutes=10)
 MOST_FETCHES, MOST_CONTAINERS = 2, 4
-EXCEPTIONS = (GraphError, NotAllowed, NoSecret, SealBroken)
-"""What opening a token and the calls raise."""
 FAILURES = {
     "blocked": ("action_blocked", "Meta lets this account publish nothing for a while."),
     "restricted": ("account_restricted", "Meta wants the account's owner to act in its own app first."),
@@ -31,16 +28,6 @@ NOT_CONNECTED = ("connection_not_active", "The account is not connected any more
 NEEDS_LOGIN = ("needs_reauth", "The account must be connected again.")
 PERMISSION = ("permission_lost", "The account's owner has withdrawn the permission to publish.")
 REFUSED = ("refused_by_provider", "Meta refused it.")
-
-
-async def open_at(hands: Hands, connection: Doc, *, job: str) -> At:
-    """Where to call for this connection. Raises `TryAgain` while Meta wants no calls, and what opening a token does."""
-    host = hands.facebook if connection["provider"] == "facebook" else hands.graph
-    account_id = str(connection["account"]["provider_id"])
-    if pause_s := host.pause_left_s(account_id):
-        raise TryAgain(hands.clock() + timedelta(seconds=pause_s), "rate_limited")
-    token = await hands.open(connection, "access_token", used_for="publishing", job=job)
-    return At(host=host, token=token, account_id=account_id)
 
 
 async def not_published(work: Work, failure: Exception) -> NoReturn:

@@ -6,6 +6,7 @@ what was prepared whether it is shown. See docs/publishing-exactly-once.md.
 
 from app.db import Doc
 from app.services.connections import store
+from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.connections.hands import Hands
 from app.services.operations import WAITING, GiveUp, InDoubt, TryAgain
 from app.services.publishing import reminding
@@ -14,7 +15,7 @@ from app.services.publishing.following import follow
 from app.services.publishing.preparing import prepare
 from app.services.publishing.showing import settle_later, show
 from app.services.publishing.states import RETRY
-from app.services.publishing.trouble import EXCEPTIONS, not_published, open_at
+from app.services.publishing.trouble import not_published
 from app.services.publishing.work import Work
 
 ENDED = ("failed", "needs_decision", "to_do")
@@ -60,7 +61,7 @@ async def _take(hands: Hands, operation: Doc) -> Work:
 async def _go_on(work: Work) -> None:
     """Return once it is published."""
     assets = await check(work)
-    at = await open_at(work.hands, work.connection, job=work.operation["_id"])
+    at = await open_at(work.hands, work.connection, used_for="publishing", job=work.operation["_id"])
     await prepare(work, at, assets)
     if work.now < work.target["due_at"]:
         raise TryAgain(work.target["due_at"], WAITING)
@@ -71,7 +72,7 @@ async def _go_on(work: Work) -> None:
 
 async def _finish(work: Work) -> Doc:
     try:
-        at = await open_at(work.hands, work.connection, job=work.operation["_id"])
+        at = await open_at(work.hands, work.connection, used_for="publishing", job=work.operation["_id"])
     except (TryAgain, *EXCEPTIONS):
         return work.result()
     await follow(work, at)
