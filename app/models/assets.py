@@ -13,7 +13,7 @@ ContentType = Literal["image/jpeg", "image/png", "image/webp", "video/mp4", "vid
 RenditionName = Literal["original", "4:5", "1:1", "1.91:1", "9:16", "cover"]
 LONGEST_NAME, LONGEST_ALT_TEXT = 200, 1000
 """An alternative text as long as Meta takes it."""
-IMAGE_BYTES, VIDEO_BYTES = 30 * 1024 * 1024, 300 * 1024 * 1024
+IMAGE_BYTES, VIDEO_BYTES = 30_000_000, 300_000_000
 """The largest uploads. Of a video Meta takes no more (meta-platform.md, section 5.3); an image is made smaller here."""
 LARGEST: dict[AssetKind, int] = {"image": IMAGE_BYTES, "video": VIDEO_BYTES}
 EXAMPLE_ID = "ast_01k9zv3t5w8x2m4c6d7f9g1h3j"
