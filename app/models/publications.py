@@ -190,7 +190,8 @@ class PublicationCreate(ApiModel):
     offset: Offset | None = None
     """Instead of a time of its own: it moves with its plan's release date."""
     reveals_release: Flag = False
-    """It shows what nobody may know before the release: it cannot be published before the plan's first midnight."""
+    """It shows what nobody may know before the release: it cannot be published before the first midnight of its plan,
+    nor without one."""
 
 
 class PublicationChange(ApiModel):

@@ -232,6 +232,14 @@ async def test_an_embargo_holds(desk: Desk) -> None:
     assert (await desk.owner.delete(path)).json()["code"] == "conflict"
 
 
+async def test_what_reveals_a_release_names_its_plan(desk: Desk) -> None:
+    """Without one nobody knows until when it may not go out: it does not go out."""
+    draft = await desk.draft(reveals_release=True, scheduled_at=await later(desk, 12))
+    refused = await desk.step(draft, "schedule")
+    assert (refused.status_code, [one["pointer"] for one in refused.json()["errors"]]) == (422, ["/plan_id"])
+    assert "plan_missing" in refused.json()["errors"][0]["detail"]
+
+
 async def test_a_move_and_a_schedule_meet(desk: Desk) -> None:
     """Whoever comes first: what reveals the release is never scheduled before the midnight that the plan then has."""
     today = desk.house.clock().date()

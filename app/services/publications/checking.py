@@ -72,7 +72,7 @@ async def check(db: Database, label_id: str, publication: Mapping[str, Any], *, 
     connections = {one["_id"]: one async for one in db.open("connections").find(query)}
     others = await alike(db, label_id, publication, at=publication.get("scheduled_at") or now)
     ready = {key: asset for key, asset in assets.items() if asset["state"] == "ready"}
-    of_all = list(_asset_troubles(publication, assets))
+    of_all = [*_asset_troubles(publication, assets), *_plan_troubles(publication)]
     found = []
     for place, connection_id in enumerate(publication["targets"]):
         connection = connections.get(connection_id)
@@ -152,6 +152,11 @@ def _asset_troubles(publication: Mapping[str, Any], assets: Mapping[str, Doc]) -
             yield _ours(pointer, "asset_not_found", "the label has no such asset")
         elif assets[asset_id]["state"] != "ready":
             yield _ours(pointer, "asset_not_ready", f"the asset is {assets[asset_id]['state']}")
+
+
+def _plan_troubles(publication: Mapping[str, Any]) -> Iterator[Broken]:
+    if publication["reveals_release"] and not publication["plan_id"]:
+        yield _ours("/plan_id", "plan_missing", "it reveals a release, and no plan says until when it may not")
 
 
 def _connection_troubles(connection: Doc | None, pointer: str) -> Iterator[Broken]:
