@@ -43,7 +43,7 @@ from app.services.insights.looking import read_insights
 from app.services.labels import deletion
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
-from app.services.publishing.deletion_working import delete_post
+from app.services.publishing.deletion_working import clear_prepared, delete_post
 from app.services.publishing.ending import given_up
 from app.services.publishing.quota_reading import read_quota
 from app.services.publishing.working import publish
@@ -72,6 +72,7 @@ OF_CONNECTIONS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "read_insights": read_insights,
     "publish": publish,
     "delete_post": delete_post,
+    "clear_prepared": clear_prepared,
     "read_quota": read_quota,
 }
 """What is done with connections' tokens, by the kind of operation."""

@@ -58,6 +58,11 @@ async def show(at: At, post_id: str) -> Shown:
     return Shown(need(answers.identifier(body.get("id"))), answers.https_address(body.get("permalink_url")))
 
 
+def own_id(prepared_id: str) -> str:
+    """The network's own id of something prepared. Raises `Malformed`."""
+    return _split(prepared_id)[1]
+
+
 def _split(prepared_id: str) -> tuple[str, str]:
     form, _, own_id = prepared_id.partition(":")
     if not own_id:

@@ -27,6 +27,7 @@ OperationKind = Literal[
     "read_insights",
     "publish",
     "delete_post",
+    "clear_prepared",
     "read_quota",
     "send_mail",
     "delete_label",

@@ -16,6 +16,7 @@ from tests.flows.flows_harness import (
     sit_down,
 )
 from tests.flows.keeping_harness import spotify_env
+from tests.flows.publishing_harness import Files, Press, on_a_page, on_instagram
 from tests.house import House, make_keys, open_house, settings_env
 
 
@@ -83,3 +84,22 @@ async def vault_house(
     env = settings_env(make_keys(tmp_path / "keys"), mongodb_url=mongodb_url, redis_url=redis_url)
     async with open_house(env) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
+    """Where Meta fetches."""
+    return Files()
+
+
+@pytest.fixture
+async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
+    """A label that publishes on Instagram."""
+    await meta.control("PUT", "/publishing", video_s=1)
+    return await on_instagram(live_house, meta, files, tmp_path)
+
+
+@pytest.fixture
+async def page(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
+    """A label that publishes on a Page."""
+    return await on_a_page(live_house, meta, files, tmp_path)

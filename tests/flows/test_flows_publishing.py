@@ -1,34 +1,12 @@
 """Publishing against the sandbox: every kind, and once whatever Meta's answers are."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.flows.flows_harness import Meta
-from tests.flows.publishing_harness import Files, Press, on_a_page, on_instagram
-from tests.house import House
+from tests.flows.publishing_harness import Press
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-def files() -> Files:
-    """Where Meta fetches."""
-    return Files()
-
-
-@pytest.fixture
-async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
-    """A label that publishes on Instagram."""
-    await meta.control("PUT", "/publishing", video_s=1)
-    return await on_instagram(live_house, meta, files, tmp_path)
-
-
-@pytest.fixture
-async def page(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
-    """A label that publishes on a Page."""
-    return await on_a_page(live_house, meta, files, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["image", "carousel", "reel", "story"])

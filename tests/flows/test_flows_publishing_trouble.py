@@ -2,32 +2,18 @@
 
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 
+from app.clients import page_publishing
 from app.db import Doc, Session
 from app.publishing_errors import AlreadyPublishing
+from app.services.connections.calling import open_at
 from app.services.publishing import watching
 from app.services.publishing.queueing import withdraw_targets
-from tests.flows.flows_harness import Meta
-from tests.flows.publishing_harness import Files, Press, on_a_page, on_instagram
-from tests.house import House
+from tests.flows.publishing_harness import Press
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def files() -> Files:
-    """Where Meta fetches."""
-    return Files()
-
-
-@pytest.fixture
-async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
-    """A label that publishes on Instagram."""
-    await meta.control("PUT", "/publishing", video_s=1)
-    return await on_instagram(live_house, meta, files, tmp_path)
 
 
 async def withdraw(press: Press, publication: Doc) -> None:
@@ -153,6 +139,25 @@ async def test_withdrawn_before_and_after_the_call(press: Press) -> None:
     assert (await press.settle(late))["state"] == "published"
     with pytest.raises(AlreadyPublishing):
         await withdraw(press, late)
+
+
+async def test_what_was_hidden_on_a_page_is_deleted(page: Press) -> None:
+    """When it is withdrawn: the post and its photos; what somebody has shown by hand stays."""
+    for shown in (False, True):
+        publication = await page.schedule("page_post", after=MINUTE, files=["image", "image"])
+        while (await page.target(publication))["state"] != "ready":
+            await page.house.work()
+        target = await page.target(publication)
+        post_id = target["container"]["provider_id"].partition(":")[2]
+        if shown:
+            (connection,) = await page.desk.stored("connections")
+            at = await open_at(page.house.worker.hands, connection, used_for="publishing", job="somebody at Facebook")
+            await page_publishing.publish(at, target["container"]["provider_id"])
+        await withdraw(page, publication)
+        await page.house.work()
+        gone = {row["media_id"] for row in await page.meta.ledger("page_item_deleted")}
+        assert (post_id in gone) is not shown
+        assert {item["provider_id"] for item in target["containers"]} <= gone or shown
 
 
 async def test_what_changed_does_not_go_out(press: Press) -> None:
@@ -283,9 +288,8 @@ async def test_a_first_comment_that_fails(press: Press) -> None:
     assert len(await press.shown()) == 1
 
 
-async def test_deleting_there(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> None:
+async def test_deleting_there(page: Press) -> None:
     """A Page's post is deleted at Facebook, however often that is asked."""
-    page = await on_a_page(live_house, meta, files, tmp_path)
     publication = await page.schedule("page_post")
     target = await page.settle(publication)
     path = f"/v1/labels/{page.desk.label_id}/publications/{publication['_id']}/targets/{target['_id']}/post"

@@ -28,6 +28,7 @@ CALLS: dict[OperationKind, Feature] = {
     "read_insights": "insights",
     "publish": "publishing",
     "delete_post": "publishing",
+    "clear_prepared": "publishing",
     "read_quota": "publishing",
 }
 """Which feature an operation needs that waits for its call."""

@@ -62,9 +62,18 @@ async def withdraw_targets(db: Database, publication: Doc, *, now: datetime, ses
         step = {"step": "withdraw", "at": now, "outcome": "done"}
         ended: Doc = {"$set": {"state": "cancelled"}, "$unset": {"watch_at": ""}, "$push": {"steps": step}}
         await db.open("publication_targets").update_one(key, ended, session=session)
+        if target["network"] == "facebook" and (target["container"] or target["containers"]):
+            await _have_cleared(db, target, now=now, session=session)
     await operations.withdraw(
         db, label_id, kind="publish", ids=[one["operation_id"] for one in found], now=now, session=session
     )
+
+
+async def _have_cleared(db: Database, target: Doc, *, now: datetime, session: Session) -> None:
+    """A Page keeps what was prepared until somebody deletes it; Instagram's containers end by themselves."""
+    told = {"kind": "clear_prepared", "target": target["_id"], "connection_id": target["connection_id"]}
+    key = f"clear_prepared:{target['_id']}:{target['attempt']}"
+    await operations.add(db, label_id=target["label_id"], **told, key=key, now=now, session=session)
 
 
 async def targets_of(db: Database, label_id: str, publication_ids: Sequence[str]) -> dict[str, list[Doc]]:
