@@ -225,8 +225,9 @@ class CampaignTargetOut(ApiModel):
     """The provider's id of what was published; null until it is."""
     state: Annotated[str, Field(examples=["published"])]
     media: InsightMediaOut | None
-    reason: Literal["not_published", "not_seen_yet"] | None
-    """Why there are no figures: it is not out, or no look at the account's media has found it."""
+    reason: Literal["not_published", "not_seen_yet", "id_unknown"] | None
+    """Why there are no figures: it is not out, no look at the account's media has found it, or nobody knows which of
+    them it is."""
 
 
 class CampaignTotalOut(ApiModel):

@@ -86,7 +86,10 @@ ConnectionId = Annotated[str, Field(min_length=1, max_length=64, examples=["con_
 AssetId = Annotated[str, Field(max_length=64, pattern=r"^ast_[0-9a-z]+$", examples=["ast_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT, examples=["Out on Friday."]), AfterValidator(_readable)]
 ShortText = Annotated[str, Field(max_length=5_000), AfterValidator(_readable)]
-Username = Annotated[str, Field(min_length=1, max_length=64, examples=["nightjar.records"]), AfterValidator(_username)]
+Username = Annotated[
+    str, Field(pattern=r"^@?[A-Za-z0-9._]{1,30}$", examples=["nightjar.records"]), AfterValidator(_username)
+]
+"""As Instagram has them."""
 LocalTime = Annotated[
     str,
     Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(?::00)?$", examples=["2027-02-26T18:30"]),
@@ -135,7 +138,7 @@ class Cover(ApiModel):
 class LatePolicy(ApiModel):
     """What happens when it could not be published in time."""
 
-    publish_within_min: Annotated[int, Field(ge=0, le=10_080, strict=True, examples=[60])] = 60
+    publish_within_min: Annotated[int, Field(ge=1, le=10_080, strict=True, examples=[60])] = 60
     """So late it is still published by itself; later, somebody is asked (`needs_decision`)."""
 
 

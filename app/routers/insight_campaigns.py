@@ -1,11 +1,12 @@
 """Insights of a release plan: what came of everything that hangs on it."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Security
 
 from app.access import Access, PartsDep, label_access
+from app.db import Doc
 from app.errors import NotFound
 from app.models.insights import CampaignInsights, CampaignTargetOut, CampaignTotalOut, InsightMediaOut
 from app.problems import problems
@@ -26,9 +27,15 @@ async def get_campaign_insights(parts: PartsDep, access: Reader, plan_id: str) -
             provider_id=target.get("provider_id"),
             state=target["state"],
             media=InsightMediaOut.of(media) if media else None,
-            reason=None if media else "not_seen_yet" if target.get("provider_id") else "not_published",
+            reason=None if media else _why_none(target),
         )
         for target, media in found.targets
     ]
     totals = [CampaignTotalOut(**asdict(total)) for total in found.totals]
     return CampaignInsights(plan_id=plan_id, publications=found.publications, targets=targets, totals=totals)
+
+
+def _why_none(target: Doc) -> Literal["not_published", "not_seen_yet", "id_unknown"]:
+    if target["state"] != "published":
+        return "not_published"
+    return "not_seen_yet" if target.get("provider_id") else "id_unknown"

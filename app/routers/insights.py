@@ -329,15 +329,20 @@ def _account_chart(found: list[reading.Account], period: Period) -> Response:
         for one in found
         for series in one.series
     ]
-    days = [period.first + timedelta(days=n) for n in range((period.last - period.first).days + 1)]
+    days = _days(period)
     drawn = [(name, [told["value"] for _, told in series.points]) for name, series in lines]
     title = f"Insights from {period.first} to {period.last}"
     return Response(line_chart(title, days, drawn), media_type="image/svg+xml", headers=LIKE_AN_IMAGE)
 
 
 def _media_chart(media: dict[str, Any], found: list[reading.MediaSeries], period: Period) -> Response:
-    days = sorted({day for one in found for day, _ in one.points})
+    days = _days(period)
     known = [(one.metric, {day: told["value"] for day, told in one.points}) for one in found]
-    drawn = [(name, [values.get(day) for day in days]) for name, values in known if any(values.values())]
+    lines = [(name, [values.get(day) for day in days]) for name, values in known]
+    drawn = [(name, values) for name, values in lines if any(value is not None for value in values)]
     title = f"{media['product']} {media['provider_id']} from {period.first} to {period.last}"
     return Response(line_chart(title, days, drawn), media_type="image/svg+xml", headers=LIKE_AN_IMAGE)
+
+
+def _days(period: Period) -> list[date]:
+    return [period.first + timedelta(days=n) for n in range((period.last - period.first).days + 1)]

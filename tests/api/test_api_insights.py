@@ -132,6 +132,20 @@ async def test_a_sheet_over_http(house: House) -> None:
     assert sorted(int(row["value"]) for row in rows) == [0, 1, 2]
 
 
+async def test_a_medias_chart_shows_its_gaps(house: House) -> None:
+    """Days without a look are gaps, and a figure that is zero is drawn."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    _, media = await figures_of(house, label_id, count=1)
+    now = house.clock()
+    for back, value in ((9, 0), (2, 0)):
+        told = {"saved": known(Figure(value), as_of=now, **MEDIA, settled=True)}
+        await store.record_figures(house.db, media[0], today(now) - back * DAY, told, due_at=None, now=now)
+    url = f"/v1/labels/{label_id}/insights/media/{media[0]['_id']}"
+    drawn = await owner.get(url, headers={"Accept": "image/svg+xml"}, params={"metrics": "saved"})
+    assert "saved: from 0 to 0 a day, 26 days without a figure" in drawn.text
+
+
 async def test_a_chart_over_http(house: House) -> None:
     """With `Accept: image/svg+xml` a series is a picture that can do nothing; whoever may not see it gets a problem."""
     owner = await house.person()
@@ -244,15 +258,16 @@ async def test_every_query_walks_an_index(watched_house: tuple[House, Finds]) ->
 
 
 async def campaign_of(house: House, label_id: str, connection: Doc, ids: list[str | None], now: datetime) -> str:
-    """A release plan with a publication for each of these ids at Meta; none is one that is not out."""
+    """A release plan with a publication for each of these ids at Meta; none is one that is not out, and an empty one is
+    not known."""
     place = {"label_id": label_id}
     await house.db.open("release_plans").insert_one(place | {"_id": "rpl_x"})
     for n, provider_id in enumerate(ids):
         publication = place | {"_id": f"pub_{n}", "plan_id": "rpl_x", "created_at": now}
         await house.db.open("publications").insert_one(publication)
         target = place | {"_id": f"pbt_{n}", "publication_id": f"pub_{n}", "publication_version": 1}
-        target |= {"connection_id": connection["_id"], "provider_id": provider_id}
-        target |= {"state": "published" if provider_id else "waiting", "created_at": now}
+        target |= {"connection_id": connection["_id"], "provider_id": provider_id or None}
+        target |= {"state": "waiting" if provider_id is None else "published", "created_at": now}
         await house.db.open("publication_targets").insert_one(target)
     return "rpl_x"
 
@@ -266,18 +281,18 @@ async def test_what_came_of_a_plan(house: House) -> None:
     for one in media[:2]:
         told = {"likes": known(Figure(5), as_of=now, **MEDIA, settled=True)}
         await store.record_figures(house.db, one, today(now), told, due_at=None, now=now)
-    ids = [*(one["provider_id"] for one in media[:2]), "unseen", None]
+    ids = [*(one["provider_id"] for one in media[:2]), "unseen", None, ""]
     plan_id = await campaign_of(house, label_id, connection, ids, now)
     found = await ask(owner, label_id, f"/campaigns/{plan_id}")
-    assert found["publications"] == 4
-    assert [one["reason"] for one in found["targets"]] == [None, None, "not_seen_yet", "not_published"]
+    assert found["publications"] == 5
+    assert [one["reason"] for one in found["targets"]] == [None, None, "not_seen_yet", "not_published", "id_unknown"]
     assert [one["media"] and one["media"]["id"] for one in found["targets"]][:2] == [one["_id"] for one in media[:2]]
     totals = {one["metric"]: one for one in found["totals"]}
     assert totals["likes"] | {"metric": ""} == {
         "metric": "",
         "value": 10,
         "media": 2,
-        "missing": 1,
+        "missing": 2,
         "reason": "media_missing",
     }
     assert (totals["reach"]["value"], totals["reach"]["reason"]) == (None, "not_additive")

@@ -150,6 +150,10 @@ def test_comparisons_make_nothing_up() -> None:
     assert (people.total.value, people.total.reason, people.comparison.reason) == (None, "not_additive", "not_additive")
     level = compared({1: 4, 2: 8, 3: 9, 4: 10}, "page_follows")
     assert (level.total.value, level.comparison.ratio) == (10, 1.25)
+    level = compared({1: 4, 2: 8, 3: 9}, "page_follows")
+    assert (level.total.value, level.total.reason, level.comparison.ratio) == (9, "days_missing", None)
+    level = compared({1: 4, 3: 9, 4: 10}, "page_follows")
+    assert (level.total.reason, level.comparison.ratio, level.comparison.reason) == (None, None, "base_days_missing")
 
 
 def test_gaps_are_there() -> None:

@@ -43,7 +43,7 @@ async def campaign(db: Database, label_id: str, plan_id: str, *, now: datetime) 
         (one["connection_id"], one["provider_id"]): one for one in await store.of_provider(db, label_id, ids, now=now)
     }
     pairs = tuple((target, found.get((target["connection_id"], target.get("provider_id")))) for target in targets)
-    out = [media for target, media in pairs if target.get("provider_id")]
+    out = [media for target, media in pairs if target["state"] == "published"]
     return Campaign(len(publications), pairs, totals_of(out))
 
 

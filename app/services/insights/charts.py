@@ -27,14 +27,16 @@ STYLE = Style(
 
 
 def line_chart(title: str, days: Sequence[date], lines: Sequence[tuple[str, Sequence[int | float | None]]]) -> bytes:
-    """A line for each name, over these days: at most eight. A figure that is missing is a gap, and no zero."""
+    """A line for each name, over these days: at most eight. A figure that is missing is a gap, and no zero;
+    one alone between gaps is a dot."""
+    most_known = max((sum(value is not None for value in values) for _, values in lines), default=0)
     chart = pygal.Line(
         style=STYLE,
         js=(),
         title=title,
         width=900,
         height=420,
-        show_dots=len(days) <= 62,
+        show_dots=most_known <= 62,
         dots_size=2,
         legend_at_bottom=True,
         x_label_rotation=35,

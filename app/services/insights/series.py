@@ -91,7 +91,10 @@ def _points(
 
 
 def total_of(kind: Kind, told: Sequence[Doc]) -> Total:
-    """What these days come to: a sum of what adds up, the last of what is a level, and of people nothing."""
+    """What these days come to: a sum of what adds up, the last of what is a level, and of people nothing.
+
+    A level whose last day is not known is that of an earlier day, and says so.
+    """
     figures = [one for one in told if one["value"] is not None]
     missing, partial = len(told) - len(figures), any(one["status"] == "partial" for one in figures)
     if not figures:
@@ -100,7 +103,8 @@ def total_of(kind: Kind, told: Sequence[Doc]) -> Total:
         value = sum(one["value"] for one in figures)
         return Total(value, len(figures), missing, partial, "days_missing" if missing else None)
     if kind == "level":
-        return Total(figures[-1]["value"], len(figures), missing, partial, None)
+        stands = told[-1]["value"] is not None
+        return Total(figures[-1]["value"], len(figures), missing, partial, None if stands else "days_missing")
     return Total(None, len(figures), missing, partial, "not_additive")
 
 
