@@ -54,9 +54,19 @@ FACTS: dict[str, dict[str, str]] = {
         "network": "Instagram",
         "publication_id": "pub_1",
         "label_id": "lbl_1",
+        "words": "Out on Friday.",
+    },
+    "publication_stopped": {
+        "name": "Mara",
+        "label": "Nightjar",
+        "publication_id": "pub_1",
+        "label_id": "lbl_1",
+        "words": "Out on Friday.",
+        "what": "it was not published",
     },
 }
 RECONNECT = "connections/con_1/reconnect?label=lbl_1"
+SHOWN_AS_LINKS = ("connection_expiring", "connection_needs_login", "publication_to_do", "publication_stopped")
 TO_DO = "publications/pub_1?label=lbl_1"
 LINKS: dict[str, tuple[Purpose, str]] = {
     "verify_email": ("verify_email", "verify-email"),
@@ -148,12 +158,10 @@ async def test_a_mail_arrives_and_its_link_works(house: House, template: Templat
     assert "<img" not in mail["html"] and mail["html"].startswith("<!DOCTYPE html>")
     if template not in LINKS:
         assert mail["token"] is None and "sot_" not in mail["text"] + mail["html"]
-        link = f"{house.api.settings.app_url}/{TO_DO if template == 'publication_to_do' else RECONNECT}"
+        page = TO_DO if template.startswith("publication_") else RECONNECT
+        link = f"{house.api.settings.app_url}/{page}"
         shown_as_link = link in mail["text"].splitlines() and f'href="{link}"' in mail["html"]
-        assert (
-            shown_as_link == (template in ("connection_expiring", "connection_needs_login", "publication_to_do"))
-            and "paste this code" not in mail["text"]
-        )
+        assert shown_as_link == (template in SHOWN_AS_LINKS) and "paste this code" not in mail["text"]
         return
     purpose, page = LINKS[template]
     link = f"{house.api.settings.app_url}/{page}#token={mail['token']}"

@@ -207,11 +207,25 @@ async def test_somebody_says_that_it_is_not_there(press: Press) -> None:
     assert {step["attempt"] for step in shown[0]["steps"]} == {1, 2}
 
 
+async def author(press: Press) -> Doc:
+    """The label's owner, as whoever wrote a publication."""
+    (member,) = await press.desk.stored("memberships", label_id=press.desk.label_id)
+    return {"kind": "person", "id": member["user_id"]}
+
+
+async def test_trouble_is_told(press: Press) -> None:
+    """Nobody has to look for it: whoever wrote what is not published gets a mail, once."""
+    await press.fault("error", "/media$", code=36003, subcode=2207009, times=None)
+    publication = await press.schedule(created_by=await author(press), caption="Night Swim\nis out.")
+    assert (await press.settle(publication))["state"] == "failed"
+    await press.house.work()
+    (mail,) = [one for one in await press.house.mails("owner@example.com") if "needs you" in one["subject"]]
+    assert "(Night Swim): it was not published." in " ".join(mail["text"].split())
+
+
 async def test_by_hand(press: Press) -> None:
     """At its time it is said, with a mail to whoever planned it; nothing is called."""
-    (member,) = await press.desk.stored("memberships", label_id=press.desk.label_id)
-    by = {"kind": "person", "id": member["user_id"]}
-    publication = await press.schedule(after=20 * MINUTE, mode="remind", created_by=by)
+    publication = await press.schedule(after=20 * MINUTE, mode="remind", created_by=await author(press))
     await press.house.work()
     assert (await press.target(publication))["state"] == "waiting"
     target = await press.settle(publication)

@@ -69,6 +69,11 @@ LETTERS: dict[Template, Letter] = {
         page="publications/{publication_id}?label={label_id}",
         action="Open the publication",
     ),
+    "publication_stopped": Letter(
+        "A publication of {label} needs you",
+        page="publications/{publication_id}?label={label_id}",
+        action="Open the publication",
+    ),
 }
 """Every template that is sent to somebody."""
 

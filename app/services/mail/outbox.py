@@ -27,6 +27,7 @@ Template = Literal[
     "connection_needs_login",
     "connection_left",
     "publication_to_do",
+    "publication_stopped",
     "none",
 ]
 """`none` is sent to nobody: it makes an unknown address cost as much as a known one."""

@@ -3,11 +3,9 @@
 from app.clock import to_ms
 from app.db import Doc, Session
 from app.services.events import Event, append
-from app.services.labels import members
 from app.services.publishing import states
+from app.services.publishing.telling import tell_due
 from app.services.publishing.work import Work
-
-NAMES = {"instagram": "Instagram", "facebook": "Facebook"}
 
 
 async def remind(work: Work) -> Doc:
@@ -22,13 +20,7 @@ async def remind(work: Work) -> Doc:
         if moved.matched_count == 0:
             return
         await states.follow_targets(work.db, target, now=now, session=session)
-        label = await work.db.open("labels").find_one({"_id": label_id}, session=session)
-        asked = work.snapshot["created_by"]
-        if label and asked["kind"] == "person":
-            account = work.connection["account"]
-            told = {"account": account["name"] or account["username"], "network": NAMES[target["network"]]}
-            told |= {"publication_id": target["publication_id"], "label_id": label_id}
-            await members.tell(work.db, "publication_to_do", asked["id"], label, now=now, session=session, **told)
+        await tell_due(work.db, target, work.connection, now=now, session=session)
 
     await work.db.in_transaction(all_of_it)
     target["state"] = "to_do"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from app.db import Database, Doc, Session
 from app.services.publishing.queueing import newest
+from app.services.publishing.telling import TROUBLE, tell_trouble
 
 RETRY = timedelta(seconds=10)
 WHAT_TO_DO = (
@@ -42,4 +43,7 @@ async def follow_targets(db: Database, target: Doc, *, now: datetime, session: S
     place = {"_id": target["publication_id"], "label_id": target["label_id"]}
     other = place | {"state": {"$in": [one for one in OURS if one != state]}}
     changes: Doc = {"$set": {"state": state, "updated_at": now}, "$inc": {"version": 1}}
-    await db.open("publications").update_one(other, changes, session=session)
+    changed = await db.open("publications").update_one(other, changes, session=session)
+    by_hand = all(one["state"] != "needs_decision" for one in targets)  # they are told of each that is due
+    if changed.modified_count and state in TROUBLE and not (state == "needs_decision" and by_hand):
+        await tell_trouble(db, target, state, now=now, session=session)
