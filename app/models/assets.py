@@ -16,6 +16,8 @@ LONGEST_NAME, LONGEST_ALT_TEXT = 200, 1000
 IMAGE_BYTES, VIDEO_BYTES = 30_000_000, 300_000_000
 """The largest uploads. Of a video Meta takes no more (meta-platform.md, section 5.3); an image is made smaller here."""
 LARGEST: dict[AssetKind, int] = {"image": IMAGE_BYTES, "video": VIDEO_BYTES}
+UNSEEN: Doc = {"chroma": None, "interlaced": None}
+"""Of a video that was looked at before these were."""
 EXAMPLE_ID = "ast_01k9zv3t5w8x2m4c6d7f9g1h3j"
 
 
@@ -133,6 +135,10 @@ class VideoOut(ApiModel):
     fps: float
     bitrate: int
     """Bits a second, all told."""
+    chroma: str | None
+    """How its colours are stored, `4:2:0` as Meta takes it; null where it was not looked at."""
+    interlaced: bool | None
+    """Whether its pictures are halves, every other line; null where it was not looked at."""
     moov_first: bool
     """Whether it can be played before all of it is there, as Meta wants it."""
     audio_channels: int | None
@@ -197,7 +203,7 @@ class AssetOut(ApiModel):
             width=asset["width"],
             height=asset["height"],
             duration_ms=asset["duration_ms"],
-            video=VideoOut(**asset["video"]) if asset["video"] else None,
+            video=VideoOut(**UNSEEN | asset["video"]) if asset["video"] else None,
             focus=Focus(**asset["focus"]) if asset["focus"] else None,
             alt_text=asset["alt_text"],
             renditions=[_rendition(one, found[one["name"]]) for one in asset["renditions"] if one["name"] in found],

@@ -112,14 +112,15 @@ async def get_asset(parts: PartsDep, access: Reader, asset_id: str, response: Re
 @router.patch(
     "/{asset_id}",
     operation_id="changeAsset",
-    responses=problems(InvalidInput, NotFound, StaleVersion),
+    responses=problems(InvalidInput, NotFound, StaleVersion, Conflict, StorageFull),
 )
 async def change_asset(
     parts: PartsDep, access: Writer, asset_id: str, body: AssetChange, versions: VersionsDep, response: Response
 ) -> AssetOut:
     """Change what is said of a file; what is left out stays.
 
-    Of another `focus` the renditions are made anew: until `operation_id` has ended, the old ones are shown.
+    Of another `focus` the renditions are made anew: until `operation_id` has ended, the old ones are shown. They take
+    room for a day more, and so many may do so that the focus can be changed ten times a day.
     """
     before = await reading.need(parts.db, access.label_id, asset_id)
     asset = await store.change(
@@ -129,6 +130,7 @@ async def change_asset(
         asset_id,
         changes=body.stored(),
         versions=versions,
+        most_bytes=parts.settings.label_storage_bytes,
         by=access.by,
         now=parts.clock(),
     )

@@ -150,18 +150,20 @@ async def test_the_storages_own_addresses(shelf: Shelf) -> None:
     ],
 )
 async def test_a_refused_file_leaves_nothing(shelf: Shelf, content: bytes, content_type: str, code: str) -> None:
-    """It says why; storage and room are as before; it cannot be used, completed or changed into another."""
+    """It says why; storage and room are as before, once its form ends; it cannot be completed into another."""
     asset = await shelf.upload(content, content_type)
     assert (asset["state"], asset["problem"]["code"], asset["renditions"]) == ("refused", code, [])
-    assert (await shelf.stored(), await shelf.used_bytes()) == ([], 0)
+    assert await shelf.stored() == []
     await shelf.complete(asset, status=409)
+    await shelf.later(timedelta(hours=2, minutes=1))
+    assert await shelf.used_bytes() == 0
     events = await shelf.house.db.open("events").find({"label_id": shelf.label_id}).to_list()
     assert [(event["type"], event["target"]) for event in events] == [("asset.refused", asset["id"])]
     assert (await shelf.owner.delete(f"{shelf.path}/{asset['id']}")).status_code == 202
 
 
 async def test_there_is_only_so_much_room(mongodb_url: str, redis_url: str, key_folder: Path) -> None:
-    """What was said counts until it is known; then what is there. Over it, it is told what to do."""
+    """What was said counts as long as its form lasts, and what is there. Over it, it is told what to do."""
     more = {"SOUNDOPS_LABEL_STORAGE_BYTES": str(200 * KB)}
     env = settings_env(key_folder, mongodb_url=mongodb_url, redis_url=redis_url, **more)
     async with open_house(env) as house, shelf_of(house) as shelf:
@@ -173,10 +175,16 @@ async def test_there_is_only_so_much_room(mongodb_url: str, redis_url: str, key_
         await shelf.complete(first)
         await house.work()
         taken = sum(one["bytes"] for one in (await shelf.get(first["id"]))["renditions"])
-        assert taken < 100 * KB and await shelf.used_bytes() == taken
+        assert taken < 100 * KB and await shelf.used_bytes() == 150 * KB + taken
+        await shelf.later(timedelta(hours=2, minutes=1))
+        assert await shelf.used_bytes() == taken
         second = await shelf.begin(bytes=100 * KB)
         (await shelf.owner.delete(f"{shelf.path}/{second['id']}")).raise_for_status()
+        await shelf.later(timedelta(hours=2, minutes=1))
         assert await shelf.used_bytes() == taken
+        await house.db.open("asset_usage").update_one({"label_id": shelf.label_id}, {"$set": {"bytes": 200 * KB}})
+        turned = await shelf.owner.patch(f"{shelf.path}/{first['id']}", json={"focus": {"x": 0.1, "y": 0.1}})
+        assert (turned.status_code, turned.json()["code"]) == (409, "storage_full")
         shown = (await shelf.owner.get(shelf.path)).json()
         assert shown["most_bytes"] == 200 * KB
 

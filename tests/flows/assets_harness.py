@@ -55,14 +55,22 @@ def told_jpeg(orientation: int = 6) -> bytes:
 
 
 def video(
-    path: Path, *, seconds: int = 2, size: tuple[int, int] = (320, 568), codec: str = "libx264", sound: bool = True
+    path: Path,
+    *,
+    seconds: int = 2,
+    size: tuple[int, int] = (320, 568),
+    codec: str = "libx264",
+    sound: bool = True,
+    pixels: str = "yuv420p",
+    options: Doc | None = None,
 ) -> bytes:
     """An MP4 whose index is at its end, and that says where it was filmed."""
     with av.open(str(path), "w", format="mp4") as made:
         made.metadata.update({"location": "+52.5200+013.4050/", "comment": "SECRET-PLACE"})
         shown = made.add_stream(codec, rate=30)
         assert isinstance(shown, av.VideoStream)
-        shown.width, shown.height, shown.pix_fmt = *size, "yuv420p"
+        shown.width, shown.height, shown.pix_fmt = *size, pixels
+        shown.options = options or {}
         heard = made.add_stream("aac", rate=44100) if sound else None
         for number in range(seconds * 30):
             image = Image.new("RGB", size, (number * 4 % 256, 20, 20))

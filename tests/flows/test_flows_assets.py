@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app.models.assets import IMAGE_BYTES
 from tests.flows.assets_harness import (
     SECRETS,
     Shelf,
@@ -23,7 +24,8 @@ from tests.house import open_house, settings_env
 from tools.child import Child
 
 RATIOS = {"4:5": 0.8, "1:1": 1.0, "1.91:1": 1.91, "9:16": 0.5625}
-DAY = timedelta(days=1)
+DAY, HELD = timedelta(days=1), timedelta(hours=2, minutes=1)
+"""A form may fill the storage for two hours."""
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -64,12 +66,15 @@ async def test_an_image_from_upload_to_end(shelf: Shelf) -> None:
     stored = await shelf.stored()
     assert len([one for one in stored if not one.rpartition("/")[2].startswith(".")]) == 5
     assert not [one for one in stored if "quarantine" in one]
-    assert await shelf.used_bytes() == sum(one["bytes"] for one in ready["renditions"])
+    assert await shelf.used_bytes() == IMAGE_BYTES + sum(one["bytes"] for one in ready["renditions"])
     gone = await shelf.owner.delete(f"{shelf.path}/{asset['id']}")
     assert (gone.status_code, gone.json()["kind"]) == (202, "delete_asset")
     assert (await shelf.owner.get(f"{shelf.path}/{asset['id']}")).status_code == 404
     await shelf.house.work()
-    assert (await shelf.stored(), await shelf.used_bytes()) == ([], 0)
+    assert (await shelf.stored(), await shelf.used_bytes()) == ([], IMAGE_BYTES)
+    await shelf.later(HELD)
+    assert await shelf.used_bytes() == 0
+    assert await shelf.house.db.open("assets").find_one({"label_id": shelf.label_id}) is None
     events = await shelf.house.db.open("events").find({"label_id": shelf.label_id}).to_list()
     assert [event["type"] for event in events] == ["asset.ready"]
 
@@ -172,7 +177,80 @@ async def test_deleted_while_it_is_looked_at(shelf: Shelf) -> None:
     await shelf.complete(asset)
     (await shelf.owner.delete(f"{shelf.path}/{asset['id']}")).raise_for_status()
     await shelf.house.work()
+    await shelf.later(HELD)
     assert (await shelf.stored(), await shelf.used_bytes()) == ([], 0)
+
+
+async def test_a_form_that_is_used_again(shelf: Shelf) -> None:
+    """After a check, good or bad, and a deletion: what it brings takes room until it is swept, soon after its end."""
+    good, bad, gone = [await shelf.begin(bytes=100_000) for _ in range(3)]
+    for asset, content in ((good, jpeg()), (bad, b"junk"), (gone, jpeg())):
+        (await shelf.send(asset, content)).raise_for_status()
+        await shelf.complete(asset)
+    await shelf.house.work()
+    (await shelf.owner.delete(f"{shelf.path}/{gone['id']}")).raise_for_status()
+    await shelf.house.work()
+    shown = sum(one["bytes"] for one in (await shelf.get(good["id"]))["renditions"])
+    for asset in (good, bad, gone):
+        (await shelf.send(asset, bytes(100_000))).raise_for_status()
+    ids = (good["id"], bad["id"], gone["id"])
+    assert len([one for one in await shelf.stored() if one.endswith(ids)]) == 3
+    assert await shelf.used_bytes() == shown + 300_000
+    await shelf.later(HELD)
+    assert not [one for one in await shelf.stored() if "quarantine" in one]
+    assert await shelf.used_bytes() == shown
+    await shelf.later(DAY)
+    assert await shelf.used_bytes() == shown
+
+
+async def test_an_upload_that_waits_to_be_completed(shelf: Shelf) -> None:
+    """It is there for a day, and takes its room as long; completed then, it gives it back."""
+    asset = await shelf.begin()
+    (await shelf.send(asset, jpeg())).raise_for_status()
+    await shelf.later(HELD * 2)
+    assert await shelf.used_bytes() == IMAGE_BYTES
+    await shelf.complete(asset)
+    await shelf.house.work()
+    ready = await shelf.get(asset["id"])
+    await shelf.later(DAY)
+    assert ready["state"] == "ready"
+    assert await shelf.used_bytes() == sum(one["bytes"] for one in ready["renditions"])
+
+
+async def test_one_focus_after_the_other(shelf: Shelf) -> None:
+    """What is replaced takes room while it is there, and only so much of it may be; a day later all is as before."""
+    ready = await shelf.upload(jpeg(), bytes=100_000)
+    await shelf.later(HELD)
+    path = f"{shelf.path}/{ready['id']}"
+    for place in range(10):
+        (await shelf.owner.patch(path, json={"focus": {"x": place / 10, "y": 0.0}})).raise_for_status()
+        await shelf.house.work()
+    asset = await shelf.house.db.open("assets").find_one({"_id": ready["id"], "label_id": shelf.label_id})
+    assert asset is not None and len(asset["left_over"]) > 10
+    kept = sum(one["bytes"] for one in [*asset["renditions"], *asset["left_over"]])
+    assert await shelf.used_bytes() == asset["charged_bytes"] == kept
+    place_of = {"_id": ready["id"], "label_id": shelf.label_id}
+    many = [{"key": f"k{n}", "bytes": 1, "until": asset["left_over"][0]["until"]} for n in range(40)]
+    await shelf.house.db.open("assets").update_one(place_of, {"$set": {"left_over": [*asset["left_over"], *many]}})
+    refused = await shelf.owner.patch(path, json={"focus": {"x": 0.99, "y": 0.0}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    await shelf.house.db.open("assets").update_one(place_of, {"$set": {"left_over": asset["left_over"]}})
+    await shelf.later(DAY * 2)
+    now = await shelf.get(ready["id"])
+    assert await shelf.used_bytes() == sum(one["bytes"] for one in now["renditions"])
+
+
+async def test_a_check_that_was_given_up(shelf: Shelf) -> None:
+    """An error of ours ended it, and nobody has completed the file again: a day later it is gone."""
+    asset = await shelf.begin()
+    (await shelf.send(asset, jpeg())).raise_for_status()
+    operation = (await shelf.complete(asset))["operation_id"]
+    failed = {"state": "failed", "error": {"code": "internal_error", "detail": "An error of ours."}}
+    key = {"_id": operation, "label_id": shelf.label_id}
+    await shelf.house.db.open("operations").update_one(key, {"$set": failed, "$unset": {"due_at": ""}})
+    await shelf.later(DAY + timedelta(minutes=1))
+    assert (await shelf.stored(), await shelf.used_bytes()) == ([], 0)
+    assert (await shelf.owner.get(f"{shelf.path}/{asset['id']}")).status_code == 404
 
 
 async def test_a_label_takes_its_objects_along(shelf: Shelf) -> None:

@@ -13,8 +13,9 @@ from tools import embedded
 from tools.child import Child, running
 from tools.plan import api_env, worker_env
 
-MOST_MB = 300
-"""What a worker may take, whatever people upload."""
+MOST_MB = {"the worker": 120, "the API": 300}
+"""What a process may take, whatever people upload. A worker's child, which reads the file, takes 180 MB beside it
+(test_unit_asset_files.py)."""
 
 
 def peak_mb(child: Child) -> int:
@@ -35,7 +36,7 @@ async def upload(http: httpx.AsyncClient, label: str, content: bytes, content_ty
 
 
 async def test_a_worker_stays_small(tmp_path: Path, mongodb_url: str, redis_url: str, key_folder: Path) -> None:
-    """Bombs, the largest picture and a large video at once: never 300 MB, all settled, and nothing left of the bad."""
+    """Bombs, the largest picture and a large video at once: never 120 MB, all settled, and nothing left of the bad."""
     port = embedded.free_port()
     url = f"http://127.0.0.1:{port}"
     own = {"SOUNDOPS_PORT": str(port), "SOUNDOPS_PUBLIC_URL": url, "SOUNDOPS_STORAGE_FOLDER": str(tmp_path / "storage")}
@@ -43,7 +44,7 @@ async def test_a_worker_stays_small(tmp_path: Path, mongodb_url: str, redis_url:
     api = embedded.api_child(api_env(env), log=tmp_path / "api.log")
     worker = embedded.worker_child(worker_env(env), log=tmp_path / "worker.log")
     good = {
-        "largest": (encoded(Image.new("RGBA", (8000, 6200), (9, 9, 9, 128)), "PNG"), "image/png"),
+        "largest": (encoded(Image.new("RGBA", (5000, 5000), (9, 9, 9, 128)), "PNG"), "image/png"),
         "video": (video(tmp_path / "made.mp4") + b"\0\0\0\x08free" * 4_000_000, "video/mp4"),
     }
     bad = {
@@ -66,7 +67,7 @@ async def test_a_worker_stays_small(tmp_path: Path, mongodb_url: str, redis_url:
             states = await eventually(settled, timeout_s=90)
             assert states == dict.fromkeys(good, "ready") | dict.fromkeys(bad, "refused")
             for child in (worker, api):
-                assert peak_mb(child) < MOST_MB, (child.name, peak_mb(child))
+                assert peak_mb(child) < MOST_MB[child.name], (child.name, peak_mb(child))
 
             async def tidy() -> bool:
                 kept = [path for path in (tmp_path / "storage").rglob("*") if path.is_file()]

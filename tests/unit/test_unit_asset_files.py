@@ -7,7 +7,8 @@ import os
 import resource
 import struct
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.db import Doc
 from app.services.assets import decoding, images
 from app.services.assets.refusal import DETAILS, Refused
 from tests.flows.assets_harness import encoded, jpeg, lying, picture, png_bomb, text_bomb, told_jpeg, video
@@ -123,6 +125,13 @@ HOSTILE = {
     "a gigapixel": (png_bomb(), "image/png", "too_many_pixels"),
     "a very long line": (png_bomb(2**31 - 1, 1), "image/png", "too_many_pixels"),
     "51 megapixels": (encoded(Image.new("1", (10_000, 5_100)), "PNG"), "image/png", "too_many_pixels"),
+    "26 megapixels, not of a JPEG": (encoded(Image.new("1", (5_200, 5_000)), "PNG"), "image/png", "too_many_pixels"),
+    "10 megapixels of a WebP": (encoded(Image.new("RGB", (4_000, 2_500)), "WEBP"), "image/webp", "too_many_pixels"),
+    "a JPEG that is read as a whole": (
+        encoded(Image.new("RGB", (7000, 7000)), "JPEG", progressive=True, subsampling=0),
+        "image/jpeg",
+        "needs_too_much_memory",
+    ),
     "a single pixel": (encoded(picture(1, 1), "PNG"), "image/png", "too_small"),
     "one that moves": (
         encoded(picture(), "WEBP", save_all=True, append_images=[Image.new("RGB", (640, 480))]),
@@ -165,6 +174,54 @@ async def test_videos_that_are_none_of_ours(tmp_path: Path) -> None:
     assert first is not None and first.audio_codec is None
 
 
+@pytest.mark.parametrize("filling", [bytes, os.urandom])
+async def test_a_video_with_a_hole(tmp_path: Path, filling: Callable[[int], bytes]) -> None:
+    """Its index and its first pictures are there, and what should be the others is not: it is broken."""
+    whole = video(tmp_path / "made.mp4", seconds=10, sound=False)
+    start, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4
+    first, last = start + (end - start) // 2, start + (end - start) * 9 // 10
+    holed = whole[:first] + filling(last - first) + whole[last:]
+    assert await code_of(holed, "video/mp4", tmp_path) == "broken_file"
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+async def test_what_a_camera_writes_between_the_pictures_is_gone(tmp_path: Path, codec: str) -> None:
+    """Messages of its own in every picture (SEI): the encoder's settings, or where a drone was."""
+    content = video(tmp_path / "made.mp4", codec=codec, sound=False)
+    if codec == "libx264":
+        assert b"x264 - core" in content
+    await look_at(content, "video/mp4", tmp_path)
+    ours = (tmp_path / "out" / "original.mp4").read_bytes()
+    assert b"x264 - core" not in ours
+    with av.open(str(tmp_path / "out" / "original.mp4")) as opened:
+        assert sum(1 for _ in opened.decode(video=0)) == 60
+
+
+@pytest.mark.parametrize(
+    ("pixels", "more", "chroma", "interlaced"),
+    [
+        ("yuv420p", {}, "4:2:0", False),
+        ("yuv422p", {}, "4:2:2", False),
+        ("yuv444p10le", {}, "4:4:4", False),
+        ("yuv420p", {"flags": "+ildct+ilme", "x264-params": "tff=1"}, "4:2:0", True),
+    ],
+)
+async def test_how_a_video_is_stored_is_told(
+    tmp_path: Path, pixels: str, more: dict[str, str], chroma: str, interlaced: bool
+) -> None:
+    """Its colours and its lines, so that what Meta does not take is known before anybody waits."""
+    found = await look_at(video(tmp_path / "made.mp4", pixels=pixels, options=more), "video/mp4", tmp_path)
+    assert found.video is not None
+    assert (found.video.chroma, found.video.interlaced) == (chroma, interlaced)
+
+
+async def test_what_we_write_is_no_larger_than_a_page_takes(tmp_path: Path) -> None:
+    """However small the upload was: the encoder of it may have been a better one."""
+    noise = Image.merge("RGB", [Image.effect_noise((2880, 2880), 90) for _ in range(3)])
+    found = await look_at(encoded(noise, "JPEG", quality=40), "image/jpeg", tmp_path)
+    assert all((tmp_path / "out" / one.file).stat().st_size <= 4_000_000 for one in found.files)
+
+
 async def test_a_video_that_was_filmed_upright(tmp_path: Path) -> None:
     """Its pictures lie on their side, and it says so: what we say of it is upright, and so is what we write."""
     lying_down = video(tmp_path / "made.mp4", size=(640, 360))
@@ -198,8 +255,8 @@ async def test_a_decoder_ends_by_itself_when_its_worker_has_gone(tmp_path: Path)
 
 async def test_a_decoder_that_takes_memory_is_stopped(tmp_path: Path) -> None:
     """Its own limit stops it, not the machine's."""
-    (tmp_path / "upload").write_bytes(encoded(Image.new("RGB", (7000, 7000)), "PNG"))
-    limits = replace(decoding.IMAGE, memory_bytes=200 * MB)
+    (tmp_path / "upload").write_bytes(encoded(Image.new("RGB", (5000, 5000)), "PNG"))
+    limits = replace(decoding.IMAGE, memory_bytes=100 * MB)
     told = {"format": "PNG", "focus": [0.5, 0.5]}
     with pytest.raises(Refused) as refused:
         await decoding.run("image", tmp_path / "upload", tmp_path, told, limits=limits)
@@ -209,7 +266,7 @@ async def test_a_decoder_that_takes_memory_is_stopped(tmp_path: Path) -> None:
 async def test_the_worker_itself_takes_little(tmp_path: Path) -> None:
     """Through all of it: the largest image that we take, and every bomb, cost this process next to nothing."""
     before = _own_mb()
-    largest = encoded(Image.new("RGBA", (8000, 6200), (9, 9, 9, 128)), "PNG")
+    largest = encoded(Image.new("RGBA", (5000, 5000), (9, 9, 9, 128)), "PNG")
     grown = _own_mb()  # by making it
     for content, content_type in ((largest, "image/png"), (png_bomb(), "image/png"), (text_bomb(), "image/png")):
         try:
@@ -217,6 +274,59 @@ async def test_the_worker_itself_takes_little(tmp_path: Path) -> None:
         except Refused:
             continue
     assert _own_mb() - grown < 30, (before, grown, _own_mb())
+
+
+PHOTO = (6000, 4000)
+"""24 megapixels, as cameras make them."""
+LARGE: Mapping[str, tuple[tuple[int, int], str, str, Doc]] = {
+    "a camera's": (PHOTO, "RGB", "JPEG", {}),
+    "a camera's, progressive": (PHOTO, "RGB", "JPEG", {"progressive": True}),
+    "a camera's, progressive, all colours": (PHOTO, "RGB", "JPEG", {"progressive": True, "subsampling": 0}),
+    "a printer's": (PHOTO, "CMYK", "JPEG", {}),
+    "the largest JPEG": ((8688, 5754), "RGB", "JPEG", {}),
+    "a square that cannot be halved": ((5750, 5750), "RGB", "JPEG", {}),
+    "the largest PNG": ((5000, 5000), "RGBA", "PNG", {}),
+    "the largest WebP": ((3000, 3000), "RGBA", "WEBP", {"method": 0}),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+async def test_what_people_really_have_is_read_in_little_memory(tmp_path: Path, what: str) -> None:
+    """With its worker, 120 MB (test_flows_assets_running.py), it stays below 300 MB, and what is written is large."""
+    size, mode, file_format, more = LARGE[what]
+    (tmp_path / "upload").write_bytes(encoded(picture(*size, mode=mode), file_format, **more))
+    told = {"format": file_format, "focus": [0.5, 0.5]}
+    assert await peak_mb_of("image", tmp_path, told, decoding.IMAGE) < CHILD_MB
+    with Image.open(tmp_path / "original.jpg") as shown:
+        assert images.WIDEST <= max(shown.size) <= images.LONGEST_SIDE
+        red, blue = (shown.getpixel((shown.width * part // 4, shown.height // 2)) for part in (1, 3))
+        assert isinstance(red, tuple) and red[0] > 200 and isinstance(blue, tuple) and blue[2] > 200
+
+
+async def test_a_large_video_is_read_in_little_memory(tmp_path: Path) -> None:
+    """4K, as telephones film it."""
+    video(tmp_path / "upload", seconds=1, size=(3840, 2160))
+    assert await peak_mb_of("video", tmp_path, {}, decoding.VIDEO) < CHILD_MB
+
+
+CHILD_MB = 180
+"""What may be in memory of a process that reads a file; its worker has 120 MB (test_flows_assets_running.py)."""
+
+
+async def peak_mb_of(what: str, folder: Path, told: Doc, limits: decoding.Limits) -> int:
+    """The most that the process ever had in memory while it read `upload`, which it must have taken."""
+    look = (
+        "import sys; from app.services.assets import child; print(child.main(sys.argv[1:]));"
+        "print(open('/proc/self/status').read())"
+    )
+    options = json.dumps(told | {"limits": asdict(limits)})
+    arguments = ["-c", look, what, str(folder / "upload"), str(folder), options]
+    env = {"PYTHONPATH": str(decoding.ROOT), "MALLOC_ARENA_MAX": "1"}
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=env, stdout=asyncio.subprocess.PIPE)
+    said = (await process.communicate())[0].decode()
+    assert said.startswith("{'found'"), said
+    [peak] = [line.split()[1] for line in said.splitlines() if line.startswith("VmHWM")]
+    return int(peak) // 1024
 
 
 async def test_a_child_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,8 @@ def over(limit: Limit, kind: Kind) -> list[Case]:
         "video_container": lambda: [probed(kind, container="matroska")],
         "video_not_streamable": lambda: [probed(kind, moov_first=False)],
         "video_codec": lambda: [probed(kind, video_codec="vp9")],
+        "video_chroma": lambda: [probed(kind, chroma="4:2:2")],
+        "video_interlaced": lambda: [probed(kind, interlaced=True)],
         "audio_codec": lambda: [probed(kind, audio_codec="mp3")],
         "audio_rate": lambda: [probed(kind, audio_rate=most + 1)],
         "audio_channels": lambda: [probed(kind, audio_channels=6)],
@@ -185,6 +187,7 @@ EDGES: list[tuple[Kind, Doc, list[Doc] | None]] = [
     ("reel", {}, [a_video("lbl_1", seconds=3)]),
     ("reel", {}, [a_video("lbl_1", seconds=900)]),
     ("reel", {}, [a_video("lbl_1", video={"audio_codec": None, "audio_rate": None, "audio_channels": None})]),
+    ("reel", {}, [a_video("lbl_1", video={"fps": 60.03, "chroma": "4:2:0", "interlaced": False})]),
     ("story", {}, [a_video("lbl_1", seconds=60)]),
     ("story", {"user_tags": [{"username": "a"}]}, [an_image("lbl_1", width=1080, height=1920)]),
 ]

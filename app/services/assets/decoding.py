@@ -32,7 +32,11 @@ Side = Annotated[int, Field(ge=1, le=20_000)]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the process may take. `wall_s` is the time on the clock, `cpu_s` what it computes for."""
+    """What the process may take. `wall_s` is the time on the clock, `cpu_s` what it computes for.
+
+    `memory_bytes` counts addresses, also of libraries of which next to nothing is in memory (of FFmpeg 100 MB): so many
+    that a worker and its child together stay below 300 MB.
+    """
 
     wall_s: int
     cpu_s: int
@@ -40,8 +44,8 @@ class Limits:
     file_bytes: int
 
 
-IMAGE = Limits(wall_s=30, cpu_s=20, memory_bytes=768 * 1024**2, file_bytes=16 * 1024**2)
-VIDEO = Limits(wall_s=90, cpu_s=60, memory_bytes=768 * 1024**2, file_bytes=320 * 1024**2)
+IMAGE = Limits(wall_s=30, cpu_s=20, memory_bytes=192 * 1024**2, file_bytes=16 * 1024**2)
+VIDEO = Limits(wall_s=90, cpu_s=60, memory_bytes=280 * 1024**2, file_bytes=320 * 1024**2)
 
 
 class _Strict(BaseModel):
@@ -66,6 +70,8 @@ class Video(_Strict):
     audio_channels: Annotated[int, Field(ge=0, le=64)] | None
     audio_rate: Annotated[int, Field(ge=0, le=1_000_000)] | None
     fps: Annotated[float, Field(gt=0, le=100_000)]
+    chroma: Annotated[str, Field(pattern=r"^4:\d:\d$")] | None
+    interlaced: bool
     bitrate: Annotated[int, Field(ge=0)]
     moov_first: bool
 

@@ -15,14 +15,25 @@ async def take(db: Database, label_id: str, size_bytes: int, *, most_bytes: int,
     if (await usage.update_one(fits, {"$inc": {"bytes": size_bytes}}, session=session)).matched_count:
         return
     if size_bytes > most_bytes or await usage.find_one(key, {"_id": 1}, session=session):
-        raise StorageFull(
-            f"A label's files may take {most_bytes / GB:.1f} GB, uploads under way included. "
-            "Delete files that are not used any more, or write to our support."
-        )
+        raise _full(most_bytes)
     try:
         await usage.insert_one(key | {"bytes": size_bytes}, session=session)
     except DuplicateKeyError as exc:  # two at once were the label's first
         raise TryTransactionAgain from exc
+
+
+async def need(db: Database, label_id: str, size_bytes: int, *, most_bytes: int, session: Session) -> None:
+    """See that there is room for what is charged once it is made. Raises `StorageFull`."""
+    too_much = {"_id": label_id, "label_id": label_id, "bytes": {"$gt": most_bytes - size_bytes}}
+    if await db.open("asset_usage").find_one(too_much, {"_id": 1}, session=session):
+        raise _full(most_bytes)
+
+
+def _full(most_bytes: int) -> StorageFull:
+    return StorageFull(
+        f"A label's files may take {most_bytes / GB:.1f} GB, uploads under way included. "
+        "Delete files that are not used any more, or write to our support."
+    )
 
 
 async def change(db: Database, label_id: str, by_bytes: int, *, session: Session) -> None:

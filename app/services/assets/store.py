@@ -14,15 +14,18 @@ from app.models.base import rfc3339
 from app.models.operations import OperationKind
 from app.services import operations
 from app.services.assets import room, uses
-from app.services.assets.links import PROVIDER
 from app.services.assets.reading import need
 from app.services.audit import Audit, By
 
 UPLOAD = timedelta(hours=1)
 """How long an upload may begin; one that has begun may take longer."""
+HELD = timedelta(hours=2)
+"""How long its form may fill the storage: for its hour, and for another what has begun in it."""
 SWEPT = timedelta(hours=24)
 """When an upload that was never completed is given up."""
 CENTRE = {"x": 0.5, "y": 0.5}
+MOST_LEFT_OVER = 40
+"""Renditions of earlier focuses that may wait to be deleted: ten times four."""
 
 
 async def create(
@@ -46,7 +49,8 @@ async def create(
         "name": body.name,
         "content_type": body.content_type,
         "upload_bytes": upload_bytes,
-        "charged_bytes": upload_bytes,
+        "held_bytes": upload_bytes,
+        "charged_bytes": 0,
         "bytes": None,
         "width": None,
         "height": None,
@@ -68,7 +72,8 @@ async def create(
     async def all_of_it(session: Session) -> None:
         await room.take(db, label_id, upload_bytes, most_bytes=most_bytes, session=session)
         await db.open("assets").insert_one(asset, session=session)
-        await sweep(db, asset, now=now, due_at=now + SWEPT, session=session)
+        for after in (HELD, SWEPT):
+            await sweep(db, asset, now=now, due_at=now + after, session=session)
         told: dict[str, Any] = {"label_id": label_id, "target": asset["_id"], "now": now, "session": session}
         await audit.record(by, "asset.created", details={"kind": kind}, **told)
 
@@ -81,7 +86,7 @@ async def complete(db: Database, label_id: str, asset_id: str, *, now: datetime)
     asset = await need(db, label_id, asset_id)
     if asset["state"] == "refused":
         raise Conflict("This file was refused: upload another one as another asset")
-    if asset["state"] != "pending" and not await _is_stuck(db, asset):
+    if asset["state"] != "pending" and not await is_stuck(db, asset):
         return asset
     key = {"_id": asset_id, "label_id": label_id, "state": asset["state"], "version": asset["version"]}
 
@@ -97,7 +102,7 @@ async def complete(db: Database, label_id: str, asset_id: str, *, now: datetime)
     return await need(db, label_id, asset_id)
 
 
-async def _is_stuck(db: Database, asset: Doc) -> bool:
+async def is_stuck(db: Database, asset: Doc) -> bool:
     """Whether its check was given up because of an error of ours: then it is begun anew."""
     if asset["state"] != "checking":
         return False
@@ -113,12 +118,14 @@ async def change(
     *,
     changes: Doc,
     versions: list[int] | None,
+    most_bytes: int,
     by: By,
     now: datetime,
 ) -> Doc:
     """Change a file's words or focus, if it still is of one of the `versions` seen.
 
-    Of another focus the renditions are made anew, by an operation. Raises `NotFound`, `StaleVersion`, `InvalidInput`.
+    Of another focus the renditions are made anew, by an operation. Raises `NotFound`, `StaleVersion`, `InvalidInput`,
+    and where those that are replaced take too much room by now `Conflict` or `StorageFull`.
     """
     asset = await need(db, label_id, asset_id)
     if versions is not None and asset["version"] not in versions:
@@ -127,10 +134,14 @@ async def change(
         raise InvalidInput(errors=(FieldError("/focus", "is for images"),))
     key = {"_id": asset_id, "label_id": label_id, "version": asset["version"], "state": asset["state"]}
     cuts_anew = asset["state"] == "ready" and changes.get("focus", asset["focus"]) != asset["focus"]
+    if cuts_anew and len(asset["left_over"]) >= MOST_LEFT_OVER:
+        raise Conflict("The focus was changed so often that a day must pass before it can be changed again")
 
     async def all_of_it(session: Session) -> bool:
         more: Doc = {"updated_at": now}
         if cuts_anew:
+            size = sum(one["bytes"] for one in asset["renditions"] if one["name"] != "original")
+            await room.need(db, label_id, size, most_bytes=most_bytes, session=session)
             more["operation_id"] = (await plan(db, "render_asset", asset, now=now, session=session))["_id"]
         update = {"$set": changes | more, "$inc": {"version": 1}}
         written = await db.open("assets").update_one(key, update, session=session)
@@ -185,14 +196,3 @@ async def sweep(db: Database, asset: Doc, *, now: datetime, due_at: datetime, se
     key = f"tidy_asset:{asset['_id']}:{rfc3339(due_at)}"
     told: dict[str, Any] = {"label_id": asset["label_id"], "kind": "tidy_asset", "target": asset["_id"], "key": key}
     await operations.add(db, **told, now=now, due_at=due_at, session=session)
-
-
-async def leave_over(db: Database, asset: Doc, keys: list[str], *, now: datetime, session: Session) -> None:
-    """Have objects deleted that are replaced, once nobody can fetch them by a link any more."""
-    if not keys:
-        return
-    until = now + PROVIDER
-    left = [{"key": key, "until": until} for key in keys]
-    place = {"_id": asset["_id"], "label_id": asset["label_id"]}
-    await db.open("assets").update_one(place, {"$push": {"left_over": {"$each": left}}}, session=session)
-    await sweep(db, asset, now=now, due_at=until + timedelta(minutes=1), session=session)

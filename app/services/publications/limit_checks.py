@@ -147,6 +147,17 @@ def _container(asset: Doc) -> Any:
     return CONTAINERS.get(named, named)
 
 
+def _lines(asset: Doc) -> Any:
+    interlaced = _probed("interlaced")(asset)
+    return interlaced if interlaced is None else "interlaced" if interlaced else "progressive"
+
+
+def _whole_fps(asset: Doc) -> Any:
+    """Without the little by which clocks differ: telephones write 60.03, where 60 was meant."""
+    fps = _probed("fps")(asset)
+    return None if fps is None else round(fps)
+
+
 def _seconds(asset: Doc) -> Any:
     return asset["duration_ms"] / 1000 if asset.get("duration_ms") is not None else None
 
@@ -224,7 +235,9 @@ CHECKS: dict[str, Check] = {
     "audio_codec": _of_videos(_probed("audio_codec"), _one_of),
     "audio_rate": _of_videos(_probed("audio_rate"), _at_most),
     "audio_channels": _of_videos(_probed("audio_channels"), _between),
-    "video_fps": _of_videos(_probed("fps"), _between),
+    "video_chroma": _of_videos(_probed("chroma"), _one_of),
+    "video_interlaced": _of_videos(_lines, _one_of),
+    "video_fps": _of_videos(_whole_fps, _between),
     "video_too_wide": _of_videos(lambda asset: asset.get("width"), _at_most),
     "video_ratio": _of_videos(lambda asset: round(ratio(asset), 3) or None, _between),
     "video_bitrate": _of_videos(_probed("bitrate"), _at_most),
