@@ -215,7 +215,7 @@ async def _broken_off(parts: Parts, operation: Doc) -> None:
         return
     log.error("operation given up", operation=operation["_id"], kind=operation["kind"], crashes=crashes)
     detail = "It met an error of ours again and again. It can be retried once that is mended."
-    if operation["state"] == "unknown" or await given_up(parts.db, operation, detail=detail, now=parts.clock()):
+    if await given_up(parts.db, operation, detail=detail, now=parts.clock()) or operation["state"] == "unknown":
         await operations.leave_in_doubt(parts.db, operation, reason=detail, look_at=None, now=parts.clock())
         return
     await operations.fail(parts.db, operation, code="internal_error", detail=detail, now=parts.clock())

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from app.clients import answers
 from app.clients.graph_call import At, need, once, retried
-from app.clients.graph_errors import GraphError, OutcomeUnknown, Refused
+from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Refused
 from app.models.features import UsedFor
 
 PUBLISHING: tuple[UsedFor, ...] = ("publishing",)
@@ -116,6 +116,12 @@ def meaning_of(error: GraphError) -> Meaning:
     return "none"
 
 
+def is_refusal(error: GraphError) -> bool:
+    """Whether Meta itself has said that it does not do it. A time-out, a gateway's page and "try again" say nothing of
+    the kind: what was asked may still be done, later than anybody waits."""
+    return isinstance(error, Refused | RateLimited) and error.code != 0
+
+
 async def get(at: At, path: str, **params: str) -> dict[str, Any]:
     """Read something. Raises `GraphError`."""
     told: dict[str, Any] = {"token": at.token, "used_for": PUBLISHING, "account_id": at.account_id}
@@ -132,6 +138,17 @@ async def delete(at: At, provider_id: str) -> None:
     """Delete a post; it may be asked again. `Refused` with `not_found`: it is gone."""
     told: dict[str, Any] = {"token": at.token, "used_for": PUBLISHING, "account_id": at.account_id}
     await retried(at.host, "DELETE", at.host.address(f"/{provider_id}"), **told)
+
+
+async def is_there(at: At, provider_id: str) -> bool:
+    """Whether the account can see this. Raises `GraphError` where Meta does not tell."""
+    try:
+        await get(at, f"/{provider_id}", fields="id")
+    except Refused as failure:
+        if failure.reason != "not_found":
+            raise
+        return False
+    return True
 
 
 async def comment(at: At, provider_id: str, text: str) -> str:

@@ -22,7 +22,9 @@ ANY = (InvalidInput, Forbidden, NotFound, Unauthenticated)
 
 @router.get("/publications/{publication_id}/attempts", operation_id="listAttempts", responses=problems(*ANY))
 async def list_attempts(parts: PartsDep, access: Reader, publication_id: str) -> AttemptsOut:
-    """What was done to publish it, at each account, step by step; of its earlier versions too."""
+    """What was done to publish it, at each account, step by step; of its earlier versions too: the newest hundred.
+
+    What was cancelled before anything was done is forgotten when it is scheduled again."""
     found = await deciding.attempts_of(parts.db, access.label_id, publication_id)
     return AttemptsOut(data=[AttemptOut.of(target) for target in found])
 
@@ -50,7 +52,9 @@ async def retry_publication(parts: PartsDep, access: Writer, publication_id: str
 async def decide_outcome(
     parts: PartsDep, access: Writer, publication_id: str, target_id: str, body: Decision
 ) -> AttemptOut:
-    """Say of a post that stays `unknown` whether it is there. One that is not can be tried again."""
+    """Say of a post that stays `unknown` whether it is there. One that is not can be tried again.
+
+    One that waits for somebody (`needs_decision`, `to_do`) is closed by `not_published`."""
     target = await deciding.decide(
         parts.db,
         parts.audit,
@@ -81,13 +85,15 @@ async def mark_published(
     TARGET + "/post",
     operation_id="deletePost",
     status_code=202,
-    responses=problems(*ANY, CannotBeDeleted)
+    responses=problems(*ANY, CannotBeDeleted, Conflict)
     | {200: {"model": OperationOut, "description": "The same, when it ended within the time of `Prefer: wait`"}},
 )
 async def delete_post(
     parts: PartsDep, access: Writer, publication_id: str, target_id: str, wait_s: WaitDep, response: Response
 ) -> OperationOut:
-    """Delete a published post at its network: on Facebook, and on Instagram behind a Page where Meta lets us."""
+    """Delete a published post at its network: on Facebook, and on Instagram behind a Page where Meta lets us.
+
+    What could not be deleted is tried again by asking again."""
     where = (access.label_id, publication_id, target_id)
     operation = await deleting.queue_deletion(parts.db, parts.audit, *where, by=access.by, now=parts.clock())
     return await answer_operation(parts, operation, wait_s, response)

@@ -184,10 +184,12 @@ async def succeed(db: Database, operation: Doc, *, result: Doc | None, now: date
     return await _settle(db, operation, {"state": "succeeded", "result": result, "problem": None}, due_at=None, now=now)
 
 
-async def fail(db: Database, operation: Doc, *, code: str, detail: str, now: datetime) -> bool:
+async def fail(
+    db: Database, operation: Doc, *, code: str, detail: str, now: datetime, session: Session | None = None
+) -> bool:
     """End it badly, if it is still ours."""
     problem = {"code": code, "detail": detail}
-    return await _settle(db, operation, {"state": "failed", "problem": problem}, due_at=None, now=now)
+    return await _settle(db, operation, {"state": "failed", "problem": problem}, due_at=None, now=now, session=session)
 
 
 async def postpone(db: Database, operation: Doc, *, until: datetime, reason: str, now: datetime) -> bool:
@@ -222,6 +224,11 @@ def check_retry(operation: Doc) -> None:
 def is_open(operation: Doc) -> bool:
     """Whether it stays unknown what became of it, so that a person decides."""
     return operation["state"] == "unknown" and not operation.get("due_at")
+
+
+def is_over(operation: Doc) -> bool:
+    """Whether nobody works on it any more, and nobody will by itself."""
+    return operation["state"] in ENDED or is_open(operation)
 
 
 async def decided(db: Database, operation: Doc, *, result: Doc, now: datetime, session: Session) -> None:
@@ -301,6 +308,15 @@ async def end_of_connection(
         ended = {"state": "failed", "problem": {"code": code, "detail": detail}, "fence": operation["fence"] + 1}
         await _settle(db, operation, ended, due_at=None, now=now, session=session)
     return found
+
+
+async def ask_now(
+    db: Database, label_id: str, *, kind: OperationKind, targets: list[str], now: datetime, session: Session
+) -> None:
+    """Have those of these that are in doubt asked at once, and not when they would be."""
+    query: Doc = {"label_id": label_id, "kind": kind, "target": {"$in": targets}, "state": "unknown"}
+    waiting = query | {"due_at": STILL_DUE, "lease_until": None}
+    await db.open("operations").update_many(waiting, {"$set": {"due_at": now}}, session=session)
 
 
 async def _settle(

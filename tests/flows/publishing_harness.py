@@ -2,6 +2,7 @@
 
 import io
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -188,6 +189,19 @@ class Press:
             if wait > timedelta():
                 await self.pass_by(wait + timedelta(milliseconds=5))
         raise AssertionError(f"not settled: {await self.target(publication)}")
+
+    async def until(self, publication: Doc, wanted: Callable[[Doc], Any], turns: int = 60) -> Doc:
+        """Work, and let the time pass that is waited for, until its target is as it is `wanted`; the target."""
+        for _ in range(turns):
+            await self.house.work()
+            target, operation = await self.target(publication), await self.operation(publication)
+            if wanted(target):
+                return target
+            if operation.get("due_at"):
+                await self.pass_by(
+                    max(operation["due_at"] - self.house.clock(), timedelta()) + timedelta(milliseconds=5)
+                )
+        raise AssertionError(f"not so: {await self.target(publication)}")
 
     async def pass_by(self, time: timedelta) -> None:
         """Let so much time pass, here and at Meta."""

@@ -302,6 +302,14 @@ async def test_a_first_comment_that_fails(press: Press) -> None:
     assert len(await press.shown()) == 1
 
 
+async def test_a_first_comment_that_is_put_off(press: Press) -> None:
+    """Meta takes no comments for a while: it is written later, once."""
+    await press.fault("error", "/comments$", code=4, times=2)
+    target = await press.settle(await press.schedule(first_comment="Hello."))
+    assert (target["state"], target["first_comment"]["state"]) == ("published", "done")
+    assert len(await press.meta.ledger("comment_created")) == 1 and len(await press.shown()) == 1
+
+
 async def test_deleting_there(page: Press) -> None:
     """A Page's post is deleted at Facebook, however often that is asked."""
     publication = await page.schedule("page_post")
@@ -312,6 +320,40 @@ async def test_deleting_there(page: Press) -> None:
     await page.house.work()
     (row,) = await page.meta.ledger("page_item_deleted")
     assert row["media_id"] == target["provider_id"] and (await page.target(publication))["deleted_at"]
+
+
+async def asks_to_delete(page: Press, target: Doc) -> Doc:
+    """Somebody asks for the post's deletion, and it is worked on once; the operation as it was answered."""
+    path = f"/v1/labels/{page.desk.label_id}/publications/{target['publication_id']}/targets/{target['_id']}/post"
+    asked: Doc = (await page.desk.owner.delete(path)).raise_for_status().json()
+    await page.house.work()
+    return asked
+
+
+async def test_a_deletion_that_meta_does_not_know_of(page: Press) -> None:
+    """ "No such post" may mean that we may not see it: while it is seen, it is not said to be deleted."""
+    target = await page.settle(publication := await page.schedule("page_post"))
+    match = {"path": f"{target['provider_id']}$", "method": "DELETE"}
+    await page.meta.control("POST", "/faults", match=match, fault="error", code=100, subcode=33)
+    asked = await asks_to_delete(page, target)
+    assert not (await page.target(publication)).get("deleted_at")
+    await page.pass_by(MINUTE)
+    await page.house.work()
+    assert (await page.target(publication))["deleted_at"] and len(await page.meta.ledger("page_item_deleted")) == 1
+    (operation,) = await page.desk.stored("operations", _id=asked["id"])
+    assert operation["state"] == "succeeded"
+
+
+async def test_a_deletion_that_failed(page: Press) -> None:
+    """It can be asked for again; the operation is the same."""
+    target = await page.settle(publication := await page.schedule("page_post"))
+    match = {"path": f"{target['provider_id']}$", "method": "DELETE"}
+    await page.meta.control("POST", "/faults", match=match, fault="error", code=200)
+    asked = await asks_to_delete(page, target)
+    (operation,) = await page.desk.stored("operations", _id=asked["id"])
+    assert operation["state"] == "failed" and not (await page.target(publication)).get("deleted_at")
+    assert (await asks_to_delete(page, target))["id"] == asked["id"]
+    assert (await page.target(publication))["deleted_at"] and len(await page.meta.ledger("page_item_deleted")) == 1
 
 
 async def test_instagram_takes_no_deletion_by_its_own_login(press: Press) -> None:

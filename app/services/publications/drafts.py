@@ -13,8 +13,11 @@ from app.services.publications.alike import keys_of
 from app.services.publications.checking import check_references
 from app.services.publications.timing import SETS_TIME, timing
 from app.services.publications.writing import OPEN, Hand, actor, check, need, record, step, withdraw
+from app.services.publishing.queueing import need_closed
 
-DELETABLE: frozenset[State] = OPEN - {"scheduled", "publishing", "needs_decision"}
+ACCOUNT_GONE: State = "unknown"
+"""Where no target is left: then nobody can say any more what became of it."""
+DELETABLE: frozenset[State] = (OPEN | {ACCOUNT_GONE}) - {"scheduled", "publishing", "needs_decision"}
 UNAPPROVED: Doc = {"approved_by": None, "approved_version": None, "submitted_by": None}
 STATES: tuple[State, ...] = get_args(State)
 
@@ -183,6 +186,8 @@ async def delete(hand: Hand, publication_id: str) -> None:
     async def all_of_it(session: Session) -> None:
         found = await need(hand.db, hand.label_id, publication_id, session=session)
         check(found, DELETABLE, hand.versions)
+        if found["state"] == ACCOUNT_GONE:
+            await need_closed(hand.db, found, session=session)
         await withdraw(hand, found, session)
         gone = await write_off(hand, found, session)
         await record(hand, gone, "publication.deleted", None, session)

@@ -13,13 +13,17 @@ from app.services.connections import store
 from app.services.events import Event, append
 from app.services.publishing import states
 from app.services.publishing.queueing import targets_of
+from app.services.publishing.states import IN_DOUBT
 
 Outcome = Literal["published", "not_published"]
 RETRYABLE = ("failed", "needs_decision")
 SHORTEST = timedelta(minutes=60)
 """So long a post that a person tries again is tried at least, however late it is."""
-MADE = ("container", "calling", "answered", "answered_id", "refused", "doubts", "calls", "looks", "remade", "unfetched")
+MADE = (*IN_DOUBT, "calls", "looks", "remade", "unfetched")
 """What an attempt leaves on a target, and the next one begins without."""
+MOST_ATTEMPTS = 100
+LEFT = ("needs_decision", "to_do")
+"""It is not there, and waits for somebody: who says so has it closed."""
 NOT_THERE = ("not_published", "Somebody has looked: it is not there.")
 
 
@@ -32,11 +36,11 @@ async def need_targets(db: Database, label_id: str, publication_id: str) -> list
 
 
 async def attempts_of(db: Database, label_id: str, publication_id: str) -> list[Doc]:
-    """Every target there was, of earlier versions too, the newest first. Raises `NotFound`."""
+    """The newest 100 targets there were, of earlier versions too, the newest first. Raises `NotFound`."""
     await need_targets(db, label_id, publication_id)
     query = {"label_id": label_id, "publication_id": publication_id}
     order = [("publication_version", -1), ("connection_id", -1)]
-    return await db.open("publication_targets").find(query).sort(order).to_list()
+    return await db.open("publication_targets").find(query).sort(order).limit(MOST_ATTEMPTS).to_list()
 
 
 async def retry(db: Database, audit: Audit, label_id: str, publication_id: str, *, by: By, now: datetime) -> list[Doc]:
@@ -77,19 +81,28 @@ async def decide(
 ) -> Doc:
     """Say what became of a post of which nobody knows, as a person who has looked at the account; the target.
 
+    One that waits for somebody is closed by saying that it is not there: it may have others beside it that are.
     Raises `NotFound`, `NothingToDecide`.
     """
 
     async def settle(target: Doc, session: Session) -> Doc:
-        operation = await operations.need(db, label_id, target["operation_id"])
-        if target["state"] != "unknown" or not operations.is_open(operation):
+        not_there = outcome == "not_published"
+        if target["state"] != "unknown" and not (not_there and target["state"] in LEFT):
             raise NothingToDecide
-        if outcome == "not_published":
+        operation = await operations.need(db, label_id, target["operation_id"])
+        if target["state"] == "unknown" and not operations.is_over(operation):
+            raise NothingToDecide
+        if not_there:
             code, detail = NOT_THERE
-            await operations.disproved(db, operation, code=code, detail=detail, now=now, session=session)
-            return {"$set": {"state": "failed", "problem": {"code": code, "detail": detail}}, "$unset": {"calling": ""}}
-        result = {"publication_id": publication_id, "state": "published", "decided_by": by.id}
-        await operations.decided(db, operation, result=result, now=now, session=session)
+            if operations.is_open(operation):
+                await operations.disproved(db, operation, code=code, detail=detail, now=now, session=session)
+            elif operation["state"] == "succeeded":  # somebody was reminded
+                await operations.fail(db, operation, code=code, detail=detail, now=now, session=session)
+            failed = {"state": "failed", "problem": {"code": code, "detail": detail}}
+            return {"$set": failed, "$unset": dict.fromkeys(IN_DOUBT, "")}
+        if operations.is_open(operation):
+            result = {"publication_id": publication_id, "state": "published", "decided_by": by.id}
+            await operations.decided(db, operation, result=result, now=now, session=session)
         there = {"state": "published", "problem": None, "published_at": target["calling"]["at"], "permalink": permalink}
         return {"$set": there}
 
@@ -169,9 +182,11 @@ async def _begin_anew(db: Database, target: Doc, *, now: datetime, session: Sess
     await operations.retry(db, operation, now=now, session=session)
     within = timedelta(minutes=target["snapshot"]["late_policy"]["publish_within_min"])
     step = {"step": "retry", "at": now, "outcome": "done", "attempt": target["attempt"] + 1}
-    begun: Doc = {"state": "waiting", "problem": None, "containers": [], "container": None}
+    begun: Doc = {"state": "waiting", "problem": None}
+    if not (target["container"] or {}).get("called_at"):  # what was called is asked first, and only it is called again
+        begun |= {"containers": [], "container": None}
     begun |= {"publish_until": max(target["publish_until"], now + max(within, SHORTEST))}
-    unset = {name: "" for name in MADE if name != "container"}
+    unset = dict.fromkeys(MADE, "")
     same = {"_id": target["_id"], "label_id": target["label_id"], "state": target["state"], "fence": target["fence"]}
     update: Doc = {"$set": begun, "$unset": unset, "$inc": {"attempt": 1}, "$push": {"steps": step}}
     if (await db.open("publication_targets").update_one(same, update, session=session)).matched_count == 0:

@@ -7,7 +7,7 @@ from functools import partial
 from app.clients import graph_publishing as meta
 from app.clients import page_publishing as page
 from app.clients.graph_call import At
-from app.clients.graph_errors import Refused
+from app.clients.graph_errors import Refused, Unavailable
 from app.db import Doc
 from app.services.connections import store
 from app.services.connections.calling import EXCEPTIONS, open_at
@@ -75,8 +75,12 @@ async def _clear(at: At, target: Doc) -> None:
 
 
 async def _delete(at: At, provider_id: str) -> None:
+    """Delete it. That there is no such thing may also mean that we may not see it: it is asked, and then the account
+    (meta-platform.md, 7.2). Raises `Unavailable` where that does not prove that it is gone."""
     try:
         await meta.delete(at, provider_id)
     except Refused as failure:
         if failure.reason != "not_found":
             raise
+        if await meta.is_there(at, provider_id) or not await meta.is_there(at, at.account_id):
+            raise Unavailable(failure.code, failure.subcode) from failure

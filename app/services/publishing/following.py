@@ -1,16 +1,24 @@
 """After a post is there: its address, and the first comment. Neither can take the post back, or make a second one."""
 
+from datetime import timedelta
+
 from app.clients import graph_publishing as meta
 from app.clients import instagram_publishing as instagram
 from app.clients import page_publishing as page
 from app.clients.graph_call import At
-from app.clients.graph_errors import GraphError, OutcomeUnknown
+from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable
 from app.services import faults
+from app.services.operations import TryAgain
+from app.services.publishing.states import RETRY
 from app.services.publishing.work import Work
+
+COMMENT_WITHIN = timedelta(hours=6)
+"""So long after the post a first comment that Meta put off is still written."""
 
 
 async def follow(work: Work, at: At) -> None:
-    """Do what is left, as far as it goes. Raises `TryAgain` only when another worker has the target."""
+    """Do what is left, as far as it goes. Raises `TryAgain` when another worker has the target, and while Meta takes no
+    comments."""
     if work.target["provider_id"] is None:
         if work.target["first_comment"]["state"] == "waiting":
             await work.write({"first_comment.state": "failed"}, step="first_comment", outcome="no_id")
@@ -43,6 +51,13 @@ async def _comment(work: Work, at: At) -> None:
     except OutcomeUnknown:
         await _find_comment(work, at)
         return
+    except (RateLimited, Unavailable) as failure:  # it was certainly not written
+        wait = failure.wait if isinstance(failure, RateLimited) else RETRY
+        if work.now + wait > work.target["published_at"] + COMMENT_WITHIN:
+            await work.write({"first_comment.state": "failed"}, step="first_comment", outcome="rate_limited")
+            return
+        await work.write({"first_comment.state": "waiting"}, step="first_comment", outcome="put off")
+        raise TryAgain(work.now + wait, "rate_limited") from failure
     except GraphError as failure:
         told = f"{failure.code}/{failure.subcode}"
         await work.write({"first_comment.state": "failed"}, step="first_comment", outcome=told)

@@ -23,8 +23,11 @@ GAPS_S = (1, 2, 4, 8, 15, 30, 60, 120, 300)
 """How long to wait before each further look; the last one from then on (meta-platform.md, section 5.1)."""
 
 
-async def prepare(work: Work, at: At, assets: dict[str, Doc]) -> None:
-    """Return once the post can be shown. Raises `TryAgain` while it cannot, and what the calls raise."""
+async def prepare(work: Work, at: At, assets: dict[str, Doc]) -> Prepared:
+    """How it is, once the post can be shown, or is: by a call that was executed later than anybody waited, or by hand.
+
+    Raises `TryAgain` while it is neither, and what the calls raise.
+    """
     began_s = time.monotonic()
     if work.target["container"] is None:
         await _make(work, at, assets, began_s)
@@ -33,14 +36,19 @@ async def prepare(work: Work, at: At, assets: dict[str, Doc]) -> None:
         await begin_anew(work, prepared.status)
     if prepared.status == "in_progress":
         await _wait(work)
-    if work.target["state"] != "ready":
+    if prepared.status == "finished" and work.target["state"] != "ready":
         await work.move("ready", step="ready")
         await faults.reach("publish_after_ready")
+    return prepared
 
 
 async def look(work: Work, at: At) -> Prepared:
     """How what was prepared is."""
-    own_id = str(work.target["container"]["provider_id"])
+    return await look_at(work, at, str(work.target["container"]["provider_id"]))
+
+
+async def look_at(work: Work, at: At, own_id: str) -> Prepared:
+    """How this one is."""
     if work.target["network"] == "facebook":
         return await page.look(at, own_id)
     return await instagram.look(at, own_id)

@@ -26,6 +26,8 @@ PATIENCE = timedelta(minutes=1)
 """So long after its time one that has not begun is past due, and its label is told."""
 WITHDRAWABLE = ("waiting", "containers", "processing", "ready", "needs_decision", "to_do", "failed", "cancelled")
 """Nothing of these has been published, and nothing is on its way to be."""
+CLOSED = ("published", "failed", "cancelled")
+"""Of these it is known what became of them."""
 
 
 async def queue_targets(
@@ -69,6 +71,13 @@ async def withdraw_targets(db: Database, publication: Doc, *, now: datetime, ses
     )
 
 
+async def need_closed(db: Database, publication: Doc, *, session: Session) -> None:
+    """Raise `AlreadyPublishing` unless it is known of each target that is left what became of it."""
+    found = await _all_of(db, publication["label_id"], [publication["_id"]], session=session)
+    if any(one["state"] not in CLOSED for one in found):
+        raise AlreadyPublishing
+
+
 async def _have_cleared(db: Database, target: Doc, *, now: datetime, session: Session) -> None:
     """A Page keeps what was prepared until somebody deletes it; Instagram's containers end by themselves."""
     told = {"kind": "clear_prepared", "target": target["_id"], "connection_id": target["connection_id"]}
@@ -105,6 +114,7 @@ async def _queue(
     db: Database, publication: Doc, connection: Doc, *, due_at: datetime, now: datetime, session: Session
 ) -> str:
     target_id, version = new_id("pbt"), publication["version"]
+    earlier = await _earlier(db, publication, connection["_id"], session=session)
     begin_at = due_at if publication["mode"] == "remind" else due_at - lead_of(publication["kind"])
     operation = await operations.add(
         db,
@@ -146,8 +156,22 @@ async def _queue(
         "fence": 0,
         "created_at": now,
     }
+    target |= {"earlier": earlier} if earlier else {}
     await db.open("publication_targets").insert_one(target, session=session)
     return str(operation["_id"])
+
+
+async def _earlier(db: Database, publication: Doc, connection_id: str, *, session: Session) -> list[str]:
+    """What earlier versions had prepared on this account, and was called: it is asked before this one is shown.
+
+    Those that were cancelled before anything was done are forgotten: whoever reschedules often leaves nothing.
+    """
+    targets = db.open("publication_targets")
+    key = {"label_id": publication["label_id"], "publication_id": publication["_id"], "connection_id": connection_id}
+    nothing: Doc = {"state": "cancelled", "container": None, "containers": [], "attempt": 1}
+    await targets.delete_many(key | nothing, session=session)
+    called = key | {"container.called_at": {"$exists": True}}
+    return [str(one["container"]["provider_id"]) async for one in targets.find(called, session=session)]
 
 
 def lead_of(kind: str) -> timedelta:

@@ -8,7 +8,7 @@ from app.services.publishing.telling import tell_due
 from app.services.publishing.work import Work
 
 
-async def remind(work: Work) -> Doc:
+async def remind(work: Work) -> None:
     """It is due: whoever planned it gets a mail, and it waits for `done`."""
     now, target, label_id = work.now, work.target, work.target["label_id"]
     step = {"step": "remind", "at": now, "outcome": "done", "attempt": target["attempt"]}
@@ -27,4 +27,3 @@ async def remind(work: Work) -> Doc:
     publication_id = target["publication_id"]
     key = f"publication:{publication_id}:{target['_id']}:to_do:{to_ms(target['due_at'])}"
     await append(work.db, [Event(label_id, key, "publication.changed", publication_id, now)])
-    return work.result()

@@ -8,10 +8,16 @@ from app.services.publishing.queueing import newest
 from app.services.publishing.telling import TROUBLE, tell_trouble
 
 RETRY = timedelta(seconds=10)
+SURE = timedelta(minutes=5)
+"""So long after a call nothing of it is under way any more, here or at Meta: before, no person is asked what it did."""
 WHAT_TO_DO = (
     "It may have been published: Meta does not tell. Look at the account; then say whether it is there "
     "(decide: published), or not (decide: not_published). Only then can it be tried again."
 )
+OF_A_CALL = ("refused", "answered", "answered_id", "doubts")
+"""What one call leaves on a target, and the next one begins without."""
+IN_DOUBT = ("calling", "unanswered", *OF_A_CALL)
+"""What is on a target while a call may still publish it."""
 WAITING = ("waiting", "containers", "processing", "ready")
 OURS = ("scheduled", "publishing", "published", "partly_published", "failed", "unknown", "needs_decision")
 """The states that follow from targets; all others, people decide."""

@@ -75,11 +75,12 @@ async def _of_meta(work: Work, failure: GraphError, now: datetime) -> NoReturn:
 
 
 async def begin_anew(work: Work, why: str) -> NoReturn:
-    """Forget what was prepared, which is certainly not published, and prepare it again. Raises `TryAgain`, `GiveUp`."""
+    """Forget what was prepared, which is not published, and prepare it again: it was never called, or Meta refused each
+    call, or a person has said so. Raises `TryAgain`, `GiveUp`."""
     made = work.target.get("remade", 0) + 1
     if made >= MOST_CONTAINERS:
         await work.fail("media_refused", "Meta could not work with the files, several times.")
-    nothing: Doc = {"containers": [], "container": None, "remade": made, "looks": 0}
+    nothing: Doc = {"containers": [], "container": None, "remade": made, "looks": 0, "calls": 0}
     await work.move("waiting", nothing, step="container", outcome=f"anew {why}")
     raise TryAgain(_later(work), "prepared_anew")
 

@@ -9,9 +9,9 @@ from app.db import Database, Doc, Session
 from app.services.connections import store
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
-from app.services.operations import GiveUp, TryAgain
+from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.publishing import states
-from app.services.publishing.states import RETRY
+from app.services.publishing.states import IN_DOUBT, OF_A_CALL, RETRY, SURE, WHAT_TO_DO
 
 STEPS_KEPT = 200
 
@@ -85,36 +85,57 @@ class Work:
         await append(self.db, [Event(place["label_id"], key, "publication.changed", publication_id, now)])
 
     async def fail(self, code: str, detail: str, *, state: str = "failed", step: str = "publish") -> NoReturn:
-        """It is certainly not published, and will not be by itself. Raises `GiveUp`."""
+        """It is not published, and will not be by itself. Raises `GiveUp`.
+
+        Once it was called only Meta's refusal (`refuse`) or a person proves that: it is `unknown` then, and this raises
+        `InDoubt`.
+        """
+        if "calling" in self.target:
+            await self.leave_unknown()
+        await self._end(code, detail, state, step, {"watch_at": ""})
+
+    async def refuse(self, code: str, detail: str) -> NoReturn:
+        """Meta refused each call: in one write nothing is in doubt any more, and it has failed. Raises `GiveUp`."""
+        await self._end(code, detail, "failed", "call", {"watch_at": ""} | dict.fromkeys(IN_DOUBT, ""))
+
+    async def leave_unknown(self) -> NoReturn:
+        """It may be published, and nothing more is done about it: a person decides, as soon as nothing of the call can
+        be under way any more. Raises `InDoubt`."""
+        problem = {"code": "outcome_unknown", "detail": WHAT_TO_DO}
+        if self.target["state"] != "unknown" or self.target["problem"] != problem:
+            await self.move("unknown", {"problem": problem}, step="look", outcome="unknown", unset={"watch_at": ""})
+        sure_at = self.target["calling"]["at"] + SURE
+        raise InDoubt(sure_at if self.now < sure_at else None, WHAT_TO_DO)
+
+    async def _end(self, code: str, detail: str, state: str, step: str, unset: Doc) -> NoReturn:
         problem = {"code": code, "detail": detail}
-        await self.move(state, {"problem": problem}, step=step, outcome=code, unset={"calling": "", "watch_at": ""})
+        await self.move(state, {"problem": problem}, step=step, outcome=code, unset=unset)
         raise GiveUp(code, detail)
 
     async def mark(self) -> None:
-        """The last write before the call that publishes: only while all is as it was when it was decided.
+        """The last write before a call that publishes: only while all is as it was when it was decided.
 
+        Of what was called already, and did not answer, the same container is called again, and it stays in doubt.
         Raises `TryAgain` when another worker has the operation, or somebody has withdrawn or changed the publication.
         """
-        now = self.now
+        now, again = self.now, "calling" in self.target
         mine = {name: self.operation[name] for name in ("_id", "label_id", "fence")}
-        same = self.key | {"state": "ready", "calling": {"$exists": False}}
+        as_it_was = {"calling.at": self.target["calling"]["at"]} if again else {"calling": {"$exists": False}}
+        same = self.key | as_it_was | ({} if again else {"state": "ready"})
         same |= {"container.provider_id": self.target["container"]["provider_id"]}
         calling = {"step": "publish", "at": now, "fence": self.operation["fence"]}
         changes: Doc = {"calling": calling, "state": "publishing", "started_at": self.target["started_at"] or now}
+        changes |= {"calls": self.target.get("calls", 0) + 1, "container.called_at": now, "problem": None}
+        changes |= {"unanswered": True} if again else {}
+        unset = {"watch_at": ""} | dict.fromkeys(OF_A_CALL, "")
         taken = {"step": "call", "at": now, "outcome": "begun", "attempt": self.target["attempt"]}
+        steps = {"steps": {"$each": [taken], "$slice": -STEPS_KEPT}}
 
         async def all_of_it(session: Session) -> bool:
-            label = {"label_id": self.target["label_id"]}
-            connection = await self.db.open("connections").find_one(
-                label | {"_id": self.connection["_id"]}, session=session
-            )
             held = await self.db.open("operations").update_one(mine, {"$set": {"updated_at": now}}, session=session)
-            query = label | {"_id": self.target["publication_id"]}
-            publication = await self.db.open("publications").find_one(query, session=session)
-            usable = connection is not None and store.is_usable(connection, "publishing")
-            if not usable or not held.matched_count or not is_approved(self.target, publication):
+            if not held.matched_count or not await self._may_be_called(session):
                 return False
-            update: Doc = {"$set": changes, "$push": {"steps": taken}, "$unset": {"watch_at": "", "refused": ""}}
+            update: Doc = {"$set": changes, "$push": steps, "$unset": unset}
             marked = await self.db.open("publication_targets").update_one(same, update, session=session)
             if marked.matched_count:
                 await states.follow_targets(self.db, self.target, now=now, session=session)
@@ -122,7 +143,17 @@ class Work:
 
         if not await self.db.in_transaction(all_of_it):
             raise TryAgain(now + RETRY, "changed_meanwhile")
-        self._set(changes, {"watch_at": "", "refused": ""})
+        self._set(changes, unset)
+
+    async def _may_be_called(self, session: Session) -> bool:
+        """Whether the account may be used, the publication is what was approved, and its label stays."""
+        label = {"label_id": self.target["label_id"]}
+        of_it = {"connections": self.connection["_id"], "publications": self.target["publication_id"]}
+        found = [await self.db.open(n).find_one(label | {"_id": i}, session=session) for n, i in of_it.items()]
+        connection, publication = found
+        usable = connection is not None and store.is_usable(connection, "publishing")
+        stays = not await is_ending(self.db, self.target["label_id"], session=session)
+        return usable and stays and is_approved(self.target, publication)
 
     def result(self) -> Doc:
         """What the operation tells."""
@@ -143,3 +174,9 @@ class Work:
 def is_approved(target: Doc, publication: Doc | None) -> bool:
     """Whether the publication is still what was approved and scheduled."""
     return publication is not None and publication["content_version"] == target["snapshot"]["content_version"]
+
+
+async def is_ending(db: Database, label_id: str, *, session: Session | None = None) -> bool:
+    """Whether the label is going to be deleted: then nothing of it is published any more."""
+    label = await db.open("labels").find_one({"_id": label_id}, {"deletion_due_at": 1}, session=session)
+    return label is None or bool(label.get("deletion_due_at"))

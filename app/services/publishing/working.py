@@ -10,10 +10,10 @@ from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.connections.hands import Hands
 from app.services.operations import WAITING, GiveUp, InDoubt, TryAgain
 from app.services.publishing import reminding
-from app.services.publishing.checking import check, check_quota
+from app.services.publishing.checking import check, check_earlier, check_label, check_quota
 from app.services.publishing.following import follow
 from app.services.publishing.preparing import prepare
-from app.services.publishing.showing import settle_later, show
+from app.services.publishing.showing import note_published, settle_later, show
 from app.services.publishing.states import RETRY
 from app.services.publishing.trouble import not_published
 from app.services.publishing.work import Work
@@ -32,18 +32,35 @@ async def publish(hands: Hands, operation: Doc) -> Doc:
         raise GiveUp(problem["code"], problem["detail"])
     if work.target["state"] == "published":
         return await _finish(work)
-    if work.target.get("calling"):
-        await settle_later(work)
-        return await _finish(work)
-    if work.snapshot["mode"] == "remind":
-        return await reminding.remind(work)
     try:
-        await _go_on(work)
+        await _bring_on(work)
+    except TryAgain as later:
+        raise _in_time(work, later) from later
+    return work.result() if work.target["state"] == "to_do" else await _finish(work)
+
+
+async def _bring_on(work: Work) -> None:
+    """Return once it is published, or somebody's to do."""
+    try:
+        if work.target.get("calling"):
+            await settle_later(work)
+        elif work.snapshot["mode"] == "remind":
+            await check_label(work)
+            await reminding.remind(work)
+        else:
+            await _go_on(work)
     except EXCEPTIONS as failure:
         if work.target.get("calling"):
             raise InDoubt(work.now + RETRY, "Meta is asked what became of the call.") from failure
         await not_published(work, failure)
-    return await _finish(work)
+
+
+def _in_time(work: Work, later: TryAgain) -> TryAgain | InDoubt:
+    """Come back when it is too late, at the latest: then somebody is asked. What may be published stays in doubt."""
+    if work.target.get("calling"):
+        return InDoubt(later.at, "Meta is asked what became of the call.")
+    too_late = max(work.target["publish_until"], work.now) + RETRY / 10
+    return TryAgain(min(later.at, too_late), later.reason)
 
 
 async def _take(hands: Hands, operation: Doc) -> Work:
@@ -62,10 +79,15 @@ async def _go_on(work: Work) -> None:
     """Return once it is published."""
     assets = await check(work)
     at = await open_at(work.hands, work.connection, used_for="publishing", job=work.operation["_id"])
-    await prepare(work, at, assets)
+    await check_earlier(work, at)
+    prepared = await prepare(work, at, assets)
+    if prepared.status == "published":
+        await note_published(work, at, prepared)
+        return
     if work.now < work.target["due_at"]:
         raise TryAgain(work.target["due_at"], WAITING)
     await check(work)
+    await check_earlier(work, at)
     await check_quota(work, at)
     await show(work, at)
 
