@@ -2,11 +2,11 @@
 
 from app.clients.objects import ObjectMissing, ObjectsError
 from app.db import Doc, Session
-from app.services.assets import clearing, decoding, keys, room, store
+from app.services.assets import clearing, decoding, keys, room, store, uses
 from app.services.assets.checking import GONE, again, put_all, turn
 from app.services.assets.refusal import Refused
 from app.services.connections.hands import Hands
-from app.services.operations import GiveUp, TryAgain
+from app.services.operations import WAITING, GiveUp, TryAgain
 
 
 async def render_asset(hands: Hands, operation: Doc) -> Doc:
@@ -70,7 +70,7 @@ async def tidy_asset(hands: Hands, operation: Doc) -> Doc:
     """Delete what is left of an upload, of one that was never completed all, and what newer renditions have replaced.
 
     An upload may arrive until its address ends, also beside a check and after a deletion: so this comes a day later.
-    Raises `TryAgain`.
+    What a publication that was approved or queued keeps stays until that is out. Raises `TryAgain`.
     """
     asset, now = await _find(hands, operation), hands.clock()
     if asset is None or asset["state"] == "deleted":
@@ -78,7 +78,8 @@ async def tidy_asset(hands: Hands, operation: Doc) -> Doc:
         return {"asset_id": operation["target"]}
     if asset["state"] == "checking":
         raise TryAgain(now + store.UPLOAD, "checking")
-    ended = [one["key"] for one in asset["left_over"] if one["until"] <= now]
+    kept = await uses.kept_forms(hands.db, asset["label_id"], asset["_id"]) if asset["left_over"] else set()
+    ended = [one["key"] for one in asset["left_over"] if one["until"] <= now and one["key"] not in kept]
     try:
         await hands.objects.delete(keys.quarantine(asset["label_id"], asset["_id"]))
         for key in ended:
@@ -90,6 +91,8 @@ async def tidy_asset(hands: Hands, operation: Doc) -> Doc:
         await hands.db.open("assets").update_one(place, {"$pull": {"left_over": {"key": {"$in": ended}}}})
     if asset["state"] == "pending":
         await _give_up(hands, asset)
+    if any(one["key"] in kept for one in asset["left_over"]):
+        raise TryAgain(now + store.SWEPT, WAITING)
     return {"asset_id": asset["_id"]}
 
 
