@@ -44,6 +44,7 @@ def create_container(call: Call, node: str) -> dict[str, Any]:
         "is_video": is_video,
         "is_item": is_item,
         "caption": call.text("caption"),
+        "alt_text": call.text("alt_text"),
         "children": children,
         "files": [file.sha256 for file in files.values()],
     }

@@ -68,6 +68,7 @@ class Part:
     url: str
     is_video: bool
     alt_text: str | None = None
+    """Of a picture in the feed; nothing else may have one."""
     tags: tuple[dict[str, Any], ...] = ()
 
 

@@ -89,7 +89,7 @@ def _of_part(part: Part) -> dict[str, str]:
     if not part.url.isascii():
         raise Malformed
     form = {"video_url" if part.is_video else "image_url": part.url}
-    form |= {"alt_text": part.alt_text} if part.alt_text and not part.is_video else {}
+    form |= {"alt_text": part.alt_text} if part.alt_text else {}
     return form | ({"user_tags": json.dumps(part.tags)} if part.tags else {})
 
 

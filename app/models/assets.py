@@ -242,6 +242,6 @@ class UseOut(ApiModel):
 
 
 class UsesOut(ApiModel):
-    """Where a file is used: the newest 100 of each kind."""
+    """Where a file is used: of each kind the newest 100 that need it, and the newest 100 others."""
 
     data: list[UseOut]

@@ -10,7 +10,8 @@ from app.models.access import Role
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
 from app.models.people import Name
 
-_ZONES = frozenset(available_timezones())
+_ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
+"""Without those that are no place's: the machine's own, and the one that says that none is set."""
 
 
 def _zone(name: str) -> str:
@@ -52,7 +53,7 @@ Approval = Literal["not_needed", "by_role", "four_eyes"]
 """Whether publications must be approved before they are scheduled.
 
 `by_role`: those of whoever may not approve themselves; who may, approves by scheduling. `four_eyes`: all of them, by
-somebody else than who wrote them last. `not_needed`: none.
+somebody who has written nothing of them since somebody else approved them. `not_needed`: none.
 """
 DEFAULT_APPROVAL: Approval = "by_role"
 
@@ -78,7 +79,7 @@ class LabelChange(ApiModel):
     branding: Branding = Field(default_factory=left_out)
     publishing_approval: Approval = Field(default_factory=left_out)
     """`by_role` (which it is at first): publications of whoever may not approve need approval. `four_eyes`: all do, by
-    somebody else than who wrote them last. `not_needed`: none do."""
+    somebody who has written nothing of them since somebody else approved them. `not_needed`: none do."""
 
 
 class LabelOut(ApiModel):

@@ -1,7 +1,8 @@
-"""Addresses that a caller names for a provider to fetch: https, in the open, and nobody's login in them."""
+"""Addresses that a caller names for a provider to fetch or to show: in the open, and nobody's login in them."""
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 LONGEST = 2000
@@ -15,13 +16,22 @@ def public_https(url: str) -> str:
 
     We never fetch it: this keeps a caller from pointing the provider at somebody's private network in our name.
     """
+    return _public(url, ("https",))
+
+
+def public_http(url: str) -> str:
+    """The same of an address that people follow, which may be plain http."""
+    return _public(url, ("https", "http"))
+
+
+def _public(url: str, schemes: Sequence[str]) -> str:
     try:
         parts = urlsplit(url)
         host, _ = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         raise ValueError("must be an address that can be read") from None
-    if parts.scheme != "https" or not host:
-        raise ValueError("must begin with https:// and name a host")
+    if parts.scheme not in schemes or not host:
+        raise ValueError(f"must begin with {' or '.join(f'{one}://' for one in schemes)} and name a host")
     if "@" in parts.netloc:
         raise ValueError("must hold no login")
     if any(ord(sign) <= 32 or ord(sign) == 127 or sign == "\\" for sign in url):

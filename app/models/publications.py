@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from app.models.base import ApiModel, Doc, Flag, Instant, Page, left_out
 from app.models.labels import TimeZone
+from app.models.public_address import LONGEST, public_http
 
 Kind = Literal["image", "carousel", "reel", "story", "page_post"]
 Network = Literal["instagram", "facebook"]
@@ -100,7 +101,11 @@ ClockTime = Annotated[str, Field(pattern=r"^(?:[01]\d|2[0-3]):[0-5]\d$", example
 Targets = Annotated[list[ConnectionId], Field(min_length=1, max_length=20), AfterValidator(each_once)]
 Assets = Annotated[list[AssetId], Field(max_length=20), AfterValidator(each_once)]
 PlanId = Annotated[str, Field(min_length=1, max_length=64, examples=["rpl_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-Link = Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s]+$", examples=["https://example.com/album"])]
+Link = Annotated[
+    str,
+    Field(max_length=LONGEST, pattern=r"^https?://[^\s]+$", examples=["https://example.com/album"]),
+    AfterValidator(public_http),
+]
 
 
 class AltText(ApiModel):
@@ -271,6 +276,7 @@ class PublicationOut(ApiModel):
     caption: str
     alt_text: str | None
     alt_texts: list[AltText]
+    """Of each picture: its own here, and as soon as it is submitted or scheduled the file's where it has none here."""
     first_comment: str | None
     user_tags: list[UserTag]
     collaborators: list[str]
@@ -319,11 +325,12 @@ def shown(publication: Doc, targets: list[Doc]) -> Doc:
     copied: dict[str, Any] = {name: publication.get(name) for name in (*CONTENT, *TIMING)}
     deliveries = [_delivery(target) for target in targets]
     only = deliveries[0] if len(deliveries) == 1 else None
-    texts = publication["alt_texts"]
+    texts: dict[str, str] = {one: kept["alt_text"] for one, kept in (publication.get("shown") or {}).items()}
+    texts = {one: text for one, text in (texts | publication["alt_texts"]).items() if text}
     first = publication["assets"][0] if publication["assets"] else None
     return copied | {
         "id": publication["_id"],
-        "alt_text": texts.get(first),
+        "alt_text": texts.get(first or ""),
         "alt_texts": [AltText(asset_id=one, text=texts[one]) for one in texts],
         "provider_id": only.provider_id if only else None,
         "permalink": only.permalink if only else None,

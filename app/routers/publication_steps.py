@@ -28,7 +28,7 @@ ENDED: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/submit", operation_id="submitPublication", responses=problems(*_STEP, PublicationInvalid))
+@router.post("/submit", operation_id="submitPublication", responses=problems(*_STEP, PublicationInvalid, AssetNotReady))
 async def submit_publication(
     parts: PartsDep, access: Writer, publication_id: str, versions: VersionsDep, response: Response
 ) -> PublicationOut:

@@ -1,7 +1,7 @@
-"""Slots, the calendar, release plans and imports over HTTP."""
+"""Slots, the calendar and imports over HTTP."""
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -67,6 +67,18 @@ async def test_a_place_is_free_again(desk: Desk) -> None:
             assert (await desk.step(first, "schedule", {"next_free_slot": True})).status_code == 202
 
 
+async def test_a_place_of_the_dead_is_free(desk: Desk) -> None:
+    """What can be published no more, because its account has left, gives its place to others."""
+    await slot(desk, connection_ids=[desk.page, desk.account])
+    dead = await desk.draft(body=await desk.body())
+    taken = (await desk.step(dead, "schedule", {"next_free_slot": True})).raise_for_status().json()
+    (await desk.owner.delete(f"/v1/labels/{desk.label_id}/connections/{desk.account}")).raise_for_status()
+    assert ((await desk.get(dead))["state"], (await desk.get(dead))["slot_id"]) == ("failed", None)
+    other = await desk.draft(scheduled_at=None)
+    found = (await desk.step(other, "schedule", {"next_free_slot": True})).raise_for_status().json()
+    assert found["scheduled_at"] == taken["scheduled_at"]
+
+
 async def test_no_slot_fits(desk: Desk) -> None:
     """A slot of other accounts is none."""
     draft = await desk.draft(scheduled_at=None)
@@ -129,128 +141,6 @@ async def test_the_calendar(desk: Desk) -> None:
         {"from": "1000-01-01"},
     ):
         assert (await desk.owner.get(path, params=bad)).status_code == 422, bad
-
-
-async def a_plan(desk: Desk, day: date, **changes: Any) -> Doc:
-    """A release plan."""
-    body: Doc = {"title": "Night Swim", "release_date": day.isoformat()}
-    answer = await desk.owner.post(f"/v1/labels/{desk.label_id}/release-plans", json=body | changes)
-    assert answer.status_code == 201, answer.text
-    found: Doc = answer.json()
-    return found
-
-
-def on(plan: Doc, days: int, clock: str = "12:00", **changes: Any) -> Doc:
-    """What hangs on a plan so many days after it."""
-    return {"plan_id": plan["id"], "offset": {"days": days, "time": clock}, "scheduled_at": None} | changes
-
-
-async def test_a_release_moves(desk: Desk) -> None:
-    """The diff first, and nothing is written; then all that has not begun moves, and keeps its approval."""
-    today = desk.house.clock().date()
-    plan = await a_plan(desk, today + timedelta(days=40))
-    teaser, party = await desk.draft(**on(plan, -7)), await desk.draft(**on(plan, 1, reveals_release=True))
-    fixed = await desk.draft(plan_id=plan["id"])
-    begun = await desk.draft(**on(plan, -30))
-    for one in (teaser, party, fixed, begun):
-        assert (await desk.step(one, "schedule")).status_code == 202
-    of_it = {"label_id": desk.label_id, "publication_id": begun["id"]}
-    await desk.house.db.open("publication_targets").update_one(of_it, {"$set": {"state": "publishing"}})
-    path = f"/v1/labels/{desk.label_id}/release-plans/{plan['id']}/move"
-    order = {"release_date": (today + timedelta(days=50)).isoformat()}
-    before = [await desk.get(one) for one in (teaser, party, fixed, begun)]
-    dry = (await desk.owner.post(path, params={"dry_run": True}, json=order)).raise_for_status().json()
-    assert [(one["outcome"], one["reason"]) for one in dry["publications"]] == [
-        ("moves", None),
-        ("moves", None),
-        ("stays", "has_its_own_time"),
-        ("moves", None),
-    ]
-    assert [await desk.get(one) for one in (teaser, party, fixed, begun)] == before
-    moved = (await desk.owner.post(path, json=order)).raise_for_status().json()
-    assert moved["publications"][3] | {"state": "", "before": "", "after": ""} == {
-        "publication_id": begun["id"],
-        "state": "",
-        "outcome": "stays",
-        "reason": "has_begun",
-        "before": "",
-        "after": "",
-    }
-    assert moved["publications"][:3] == dry["publications"][:3]
-    after = [await desk.get(one) for one in (teaser, party, fixed, begun)]
-    for old, new in zip(before[:2], after[:2], strict=True):
-        assert (new["state"], new["approved_version"]) == ("scheduled", old["content_version"])
-        assert new["local_time"][11:] == old["local_time"][11:]
-        days = datetime.fromisoformat(new["local_time"]) - datetime.fromisoformat(old["local_time"])
-        assert days == timedelta(days=10)
-        assert [one["due_at"] for one in new["deliveries"]] == [new["scheduled_at"]]
-    assert after[2:] == before[2:]
-
-
-async def test_a_release_moves_too_close(desk: Desk) -> None:
-    """What would have passed by then is taken back, and so is what would reveal it too early."""
-    today = desk.house.clock().date()
-    plan = await a_plan(desk, today + timedelta(days=20), timezones=["Europe/Oslo"])
-    early = await desk.draft(**on(plan, -10))
-    shows = await desk.draft(plan_id=plan["id"], reveals_release=True, scheduled_at=await later(desk, 25))
-    for one in (early, shows):
-        assert (await desk.step(one, "schedule")).status_code == 202
-    path = f"/v1/labels/{desk.label_id}/release-plans/{plan['id']}/move"
-    sooner = {"release_date": (today + timedelta(days=5)).isoformat()}
-    found = (await desk.owner.post(path, json=sooner)).raise_for_status().json()["publications"]
-    assert [(one["outcome"], one["reason"]) for one in found] == [
-        ("is_unscheduled", "has_passed"),
-        ("stays", "has_its_own_time"),
-    ]
-    assert ((await desk.get(early))["state"], (await desk.get(shows))["state"]) == ("approved", "scheduled")
-    assert [one["state"] for one in (await desk.get(early))["deliveries"]] == ["cancelled"]
-    much_later = {"release_date": (today + timedelta(days=60)).isoformat()}
-    found = (await desk.owner.post(path, json=much_later)).raise_for_status().json()["publications"]
-    assert [(one["outcome"], one["reason"]) for one in found] == [("moves", None), ("is_unscheduled", "embargoed")]
-    assert (await desk.get(shows))["state"] == "approved"
-
-
-async def test_an_embargo_holds(desk: Desk) -> None:
-    """What reveals a release is not scheduled before its first midnight, in no way there is."""
-    day = desk.house.clock().date() + timedelta(days=30)
-    plan = await a_plan(desk, day)
-    first = datetime.fromisoformat(plan["reveals_from"])
-    assert first == datetime(day.year, day.month, day.day, 10, tzinfo=UTC) - timedelta(days=1)
-    draft = await desk.draft(plan_id=plan["id"], reveals_release=True)
-    await slot(desk)
-    for order in ({"scheduled_at": rfc3339(first - timedelta(minutes=1))}, {"next_free_slot": True}):
-        answer = await desk.step(draft, "schedule", order)
-        assert (answer.status_code, answer.json()["code"]) == (409, "embargoed"), order
-    assert (await desk.step(draft, "publish-now")).json()["code"] == "embargoed"
-    assert (await desk.step(draft, "schedule", {"scheduled_at": rfc3339(first)})).status_code == 202
-    path = f"/v1/labels/{desk.label_id}/release-plans/{plan['id']}"
-    west = await desk.owner.patch(path, json={"timezones": ["America/New_York"]})
-    assert (west.status_code, west.json()["code"]) == (409, "embargoed")
-    lifted = await desk.owner.patch(path, json={"timezones": ["America/New_York"], "embargo": False})
-    assert lifted.status_code == 200
-    assert (await desk.owner.patch(path, json={"embargo": True})).json()["code"] == "embargoed"
-    assert (await desk.owner.delete(path)).json()["code"] == "conflict"
-
-
-async def test_what_reveals_a_release_names_its_plan(desk: Desk) -> None:
-    """Without one nobody knows until when it may not go out: it does not go out."""
-    draft = await desk.draft(reveals_release=True, scheduled_at=await later(desk, 12))
-    refused = await desk.step(draft, "schedule")
-    assert (refused.status_code, [one["pointer"] for one in refused.json()["errors"]]) == (422, ["/plan_id"])
-    assert "plan_missing" in refused.json()["errors"][0]["detail"]
-
-
-async def test_a_move_and_a_schedule_meet(desk: Desk) -> None:
-    """Whoever comes first: what reveals the release is never scheduled before the midnight that the plan then has."""
-    today = desk.house.clock().date()
-    for _ in range(5):
-        plan = await a_plan(desk, today + timedelta(days=10))
-        draft = await desk.draft(plan_id=plan["id"], reveals_release=True, scheduled_at=await later(desk, 12))
-        path = f"/v1/labels/{desk.label_id}/release-plans/{plan['id']}"
-        move = desk.owner.post(f"{path}/move", json={"release_date": (today + timedelta(days=20)).isoformat()})
-        moved, scheduled = await asyncio.gather(move, desk.step(draft, "schedule"))
-        assert moved.status_code == 200 and scheduled.status_code in (202, 409)
-        assert (await desk.get(draft))["state"] in ("draft", "approved")
 
 
 HEAD = "kind,targets,caption,link,local_time\n"

@@ -79,6 +79,28 @@ async def test_four_eyes(desk: Desk) -> None:
     (await desk.step(draft, "schedule")).raise_for_status()
 
 
+async def test_four_eyes_of_all_who_wrote(desk: Desk) -> None:
+    """Nobody approves what they have had a hand in since somebody else approved it, whoever came last; and who changes
+    nothing has had none."""
+    setting = {"publishing_approval": "four_eyes"}
+    (await desk.owner.patch(f"/v1/labels/{desk.label_id}", json=setting)).raise_for_status()
+    admin = await join(desk.house, "admin@example.com", desk.label_id, "admin")
+    draft = await desk.draft()
+    path = f"{desk.path}/{draft['id']}"
+    await desk.step(draft, "submit")
+    for nothing in ({"share_to_feed": None}, {"caption": CAPTION, "timezone": "UTC"}, {}):
+        same = (await desk.editor.patch(path, json=nothing)).raise_for_status().json()
+        assert (same["state"], same["version"]) == ("in_review", 2), nothing
+    assert (await desk.step(draft, "approve")).json()["code"] == "own_publication"
+    (await desk.editor.patch(path, json={"caption": "The editor's."})).raise_for_status()
+    await desk.step(draft, "submit")
+    assert (await desk.step(draft, "approve")).json()["code"] == "own_publication"
+    (await desk.step(draft, "approve", by=admin)).raise_for_status()
+    (await desk.editor.patch(path, json={"caption": "The editor's second."})).raise_for_status()
+    await desk.step(draft, "submit", by=desk.editor)
+    (await desk.step(draft, "approve")).raise_for_status()
+
+
 async def test_no_approval_needed(desk: Desk) -> None:
     """Where the label wants none, an editor schedules what they have written."""
     setting = {"publishing_approval": "not_needed"}
@@ -181,6 +203,11 @@ async def test_what_meta_would_refuse_is_not_queued(desk: Desk, name: str) -> No
         ({"caption": "a\u0000b"}, None),
         ({"surprise": 1}, ""),
         ({"link": "javascript:alert(1)"}, "/link"),
+        ({"link": "http://169.254.169.254/latest"}, "/link"),
+        ({"link": "https://mara:secret@example.com/"}, "/link"),
+        ({"link": "https://printer.local/"}, "/link"),
+        ({"timezone": "localtime"}, "/timezone"),
+        ({"timezone": "Factory"}, "/timezone"),
         ({"scheduled_at": "9999-12-31T23:59:59Z"}, "/scheduled_at"),
         ({"scheduled_at": "2027-02-28T10:00:00"}, "/scheduled_at"),
     ],

@@ -105,6 +105,16 @@ def test_only_the_zone_moves() -> None:
     assert (gone["scheduled_at"], gone["local_time"]) == (None, None)
 
 
+def test_the_second_of_two_stays() -> None:
+    """It is named by its instant; the same zone again, or something else than a time, does not make it the first."""
+    second = datetime(2027, 10, 31, 1, 30, tzinfo=UTC)
+    stored = timing({}, {"scheduled_at": second, "timezone": "Europe/Berlin"}, plan=None, timezone="UTC")
+    for told in ({"timezone": "Europe/Berlin"}, {"plan_id": None}, {"offset": None}):
+        assert timing(stored, told, plan=None, timezone="UTC") == stored, told
+    first = timing(stored, {"local_time": "2027-10-31T02:30"}, plan=None, timezone="UTC")
+    assert first["scheduled_at"] == second - timedelta(hours=1)
+
+
 def a_plan(day: str, *zones: str, embargo: bool = True) -> Doc:
     """A release on this day."""
     return {"release_date": day, "timezones": list(zones), "embargo": embargo}

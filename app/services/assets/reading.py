@@ -31,14 +31,17 @@ async def many(db: Database, label_id: str, ids: Collection[str]) -> dict[str, D
     return {asset["_id"]: asset async for asset in db.open("assets").find(query)}
 
 
-async def use(db: Database, label_id: str, ids: Collection[str], *, now: datetime, session: Session) -> None:
-    """Hold these, in the transaction that writes down what needs them: none of them can be deleted beside it.
+async def use(db: Database, label_id: str, ids: Collection[str], *, now: datetime, session: Session) -> dict[str, Doc]:
+    """Hold these, in the transaction that writes down what needs them: none of them can be deleted beside it. By id.
 
     Raises `AssetNotFound`, `AssetNotReady`.
     """
+    held = {}
     for asset_id in sorted(set(ids)):
         query = {"_id": asset_id, "label_id": label_id, "state": SHOWN}
-        _ready(await db.open("assets").find_one_and_update(query, {"$set": {"used_at": now}}, session=session))
+        found = await db.open("assets").find_one_and_update(query, {"$set": {"used_at": now}}, session=session)
+        held[asset_id] = _ready(found)
+    return held
 
 
 def _ready(asset: Doc | None) -> Doc:

@@ -168,8 +168,7 @@ async def delete(
         asset = await need(db, label_id, asset_id, session=session)
         if versions is not None and asset["version"] not in versions:
             raise StaleVersion
-        needing = [use for use in await uses.of_asset(db, label_id, asset_id, session=session) if use.needed]
-        if needing:
+        if needing := await uses.needing(db, label_id, asset_id, session=session):
             raise AssetInUse(f"It is needed by {', '.join(use.id for use in needing[:5])}: cancel or change that first")
         key = {"_id": asset_id, "label_id": label_id}
         ended = {"state": "deleted", "charged_bytes": 0, "deleted_at": now, "updated_at": now}

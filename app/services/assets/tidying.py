@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from app.clients.objects import ObjectMissing, ObjectsError
 from app.db import Doc, Session
-from app.services.assets import clearing, decoding, keys, room, store
+from app.services.assets import clearing, decoding, keys, room, store, uses
 from app.services.assets.checking import GONE, again, put_all, turn
 from app.services.assets.links import PROVIDER
 from app.services.assets.refusal import Refused
 from app.services.connections.hands import Hands
-from app.services.operations import GiveUp, TryAgain
+from app.services.operations import WAITING, GiveUp, TryAgain
 
 
 async def render_asset(hands: Hands, operation: Doc) -> Doc:
@@ -91,7 +91,8 @@ async def tidy_asset(hands: Hands, operation: Doc) -> Doc:
     """Delete what is left of an upload, of one that was never completed all, and what newer renditions have replaced.
 
     An upload may arrive until its form ends, also beside a check, after it and after a deletion: until this has come,
-    shortly after that and a day later, its room is taken. Raises `TryAgain`.
+    shortly after that and a day later, its room is taken. What a publication that was approved or queued keeps stays
+    until that is out. Raises `TryAgain`.
     """
     asset, now = await _find(hands, operation), hands.clock()
     if asset is None or asset["state"] == "deleted":
@@ -104,7 +105,8 @@ async def tidy_asset(hands: Hands, operation: Doc) -> Doc:
         return {"asset_id": asset["_id"]}
     if asset["state"] == "checking" and not waits:
         raise TryAgain(now + store.UPLOAD, "checking")
-    ended = [one["key"] for one in asset["left_over"] if one["until"] <= now]
+    kept = await uses.kept_forms(hands.db, asset["label_id"], asset["_id"]) if asset["left_over"] else set()
+    ended = [one["key"] for one in asset["left_over"] if one["until"] <= now and one["key"] not in kept]
     try:
         for key in (keys.quarantine(asset["label_id"], asset["_id"]), *ended):
             await hands.objects.delete(key)
@@ -114,6 +116,8 @@ async def tidy_asset(hands: Hands, operation: Doc) -> Doc:
         await _forget(hands, asset)
     else:
         await _release(hands, asset, ended)
+    if any(one["key"] in kept for one in asset["left_over"]):
+        raise TryAgain(now + store.SWEPT, WAITING)
     return {"asset_id": asset["_id"]}
 
 

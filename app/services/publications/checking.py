@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.db import Database, Doc
+from app.db import Database, Doc, Session
 from app.errors import FieldError, InvalidInput
 from app.publication_errors import PublicationInvalid
 from app.services.assets import reading
@@ -13,7 +13,7 @@ from app.services.connections import store
 from app.services.publications import counting
 from app.services.publications.alike import Alike, alike
 from app.services.publications.limits import OURS, VERSION, Broken, broken_limits, limit_of
-from app.services.publications.renditions import ratio
+from app.services.publications.renditions import as_frozen, frozen, ratio
 
 REELS_TAB_S = (5, 90)
 NETWORKS = ("instagram", "facebook")
@@ -67,7 +67,7 @@ class Checked:
 
 async def check(db: Database, label_id: str, publication: Mapping[str, Any], *, now: datetime) -> Checked:
     """Ask everything that is asked before a publication goes out, of its content as it is; nothing is written."""
-    assets = await reading.many(db, label_id, asset_ids(publication))
+    assets = as_frozen(publication, await reading.many(db, label_id, asset_ids(publication)))
     query: Doc = {"label_id": label_id, "_id": {"$in": list(publication["targets"])}}
     connections = {one["_id"]: one async for one in db.open("connections").find(query)}
     others = await alike(db, label_id, publication, at=publication.get("scheduled_at") or now)
@@ -99,11 +99,21 @@ def asset_ids(publication: Mapping[str, Any]) -> list[str]:
     return [*publication["assets"], *([cover] if cover else [])]
 
 
+async def hold_files(db: Database, publication: Doc, *, now: datetime, session: Session) -> Doc:
+    """Hold its files, and add what it keeps of them as they are: from then on it shows nothing else, until it is
+    changed. Raises `AssetNotFound`, `AssetNotReady`."""
+    held = await reading.use(db, publication["label_id"], asset_ids(publication), now=now, session=session)
+    return {"shown": publication.get("shown") or frozen(publication["kind"], held)}
+
+
 async def check_references(
-    db: Database, label_id: str, changes: Mapping[str, Any], publication: Mapping[str, Any]
+    db: Database, label_id: str, changes: Mapping[str, Any], publication: Mapping[str, Any], *, session: Session | None
 ) -> None:
     """Raise `InvalidInput` where `changes` name what the label does not have, or the publication will not."""
     wrong = [one async for one in _wrong_references(db, label_id, changes)]
+    plan_id = changes.get("plan_id")
+    if plan_id and plan_id != publication.get("plan_id"):
+        wrong += await _plan_refused(db, {"label_id": label_id}, plan_id, session)
     shown = {**publication, **changes}["assets"]
     for name in ("alt_texts", "user_tags"):
         for place, asset_id in enumerate(_assets_in(changes.get(name) or ())):
@@ -132,16 +142,14 @@ async def _wrong_references(db: Database, label_id: str, changes: Mapping[str, A
             yield FieldError(f"/assets/{place}", "must be an asset of the label's")
     if cover and cover not in there:
         yield FieldError("/cover/asset_id", "must be an asset of the label's")
-    plan_id = changes.get("plan_id")
-    if plan_id and not await db.open("release_plans").find_one({"_id": plan_id, "label_id": label_id}, {"_id": 1}):
-        yield FieldError("/plan_id", "must be a release plan of the label's")
-    if plan_id and await _is_full(db, label_id, plan_id):
-        yield FieldError("/plan_id", f"must be a plan of fewer than {MOST_OF_A_PLAN} publications")
 
 
-async def _is_full(db: Database, label_id: str, plan_id: str) -> bool:
-    of_it = {"label_id": label_id, "plan_id": plan_id}
-    return await db.open("publications").count_documents(of_it) >= MOST_OF_A_PLAN
+async def _plan_refused(db: Database, of_label: Doc, plan_id: str, session: Session | None) -> list[FieldError]:
+    if not await db.open("release_plans").find_one(of_label | {"_id": plan_id}, {"_id": 1}, session=session):
+        return [FieldError("/plan_id", "must be a release plan of the label's")]
+    if await db.open("publications").count_documents(of_label | {"plan_id": plan_id}, session=session) < MOST_OF_A_PLAN:
+        return []
+    return [FieldError("/plan_id", f"must be a plan of fewer than {MOST_OF_A_PLAN} publications")]
 
 
 def _asset_troubles(publication: Mapping[str, Any], assets: Mapping[str, Doc]) -> Iterator[Broken]:

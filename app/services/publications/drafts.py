@@ -12,24 +12,25 @@ from app.services.publications import plans
 from app.services.publications.alike import keys_of
 from app.services.publications.checking import check_references
 from app.services.publications.timing import SETS_TIME, timing
-from app.services.publications.writing import OPEN, Hand, actor, check, need, record, step, withdraw
+from app.services.publications.writing import OPEN, Hand, actor, check, need, record, step, with_author, withdraw
 from app.services.publishing.queueing import need_closed
 
 ACCOUNT_GONE: State = "unknown"
 """Where no target is left: then nobody can say any more what became of it."""
 DELETABLE: frozenset[State] = (OPEN | {ACCOUNT_GONE}) - {"scheduled", "publishing", "needs_decision"}
-UNAPPROVED: Doc = {"approved_by": None, "approved_version": None, "submitted_by": None}
+UNAPPROVED: Doc = {"approved_by": None, "approved_version": None, "submitted_by": None, "shown": None}
 STATES: tuple[State, ...] = get_args(State)
 
 
-async def assemble(db: Database, label_id: str, body: Mapping[str, Any]) -> Doc:
-    """A publication of what was asked for, as it would be stored: its content and its time. Nothing is written.
+async def assemble(db: Database, label_id: str, body: Mapping[str, Any], *, session: Session | None = None) -> Doc:
+    """A publication of what was asked for, as it would be stored: its content and its time. Nothing of it is written.
 
-    Raises `InvalidInput` for what the label does not have, and for a time that is none.
+    In the transaction that writes it, its plan is held: should the date move meanwhile, its time is found anew. Raises
+    `InvalidInput` for what the label does not have, and for a time that is none.
     """
     content = {name: body[name] for name in CONTENT}
-    await check_references(db, label_id, content, content)
-    return content | await _timing(db, label_id, {}, body)
+    await check_references(db, label_id, content, {}, session=session)
+    return content | await _timing(db, label_id, {}, body, session)
 
 
 def stored_body(body: PublicationCreate) -> Doc:
@@ -52,26 +53,29 @@ def stored_change(body: PublicationChange) -> Doc:
 
 async def create(hand: Hand, body: Mapping[str, Any]) -> Doc:
     """Write a draft. Raises `InvalidInput`."""
-    draft = new_draft(hand, await assemble(hand.db, hand.label_id, body))
-    await hand.db.in_transaction(lambda session: insert(hand, [draft], session))
-    return draft
+
+    async def all_of_it(session: Session) -> Doc:
+        draft = new_draft(hand, await assemble(hand.db, hand.label_id, body, session=session))
+        await _insert(hand, draft, session)
+        return draft
+
+    return await hand.db.in_transaction(all_of_it)
 
 
 def new_draft(hand: Hand, assembled: Doc) -> Doc:
     """The document of a draft of this content and time."""
     fresh: Doc = {"_id": new_id("pub"), "label_id": hand.label_id, "state": "draft"} | assembled | UNAPPROVED
     fresh |= {"version": 1, "content_version": 1, "same": keys_of(assembled)}
-    fresh |= {"created_by": actor(hand.by), "edited_by": actor(hand.by)}
+    fresh |= {"created_by": actor(hand.by), "authors": [actor(hand.by)]}
     fresh |= {"created_at": hand.now, "updated_at": hand.now}
     return {name: value for name, value in fresh.items() if value is not None or name not in ("scheduled_at", "same")}
 
 
-async def insert(hand: Hand, drafts: list[Doc], session: Session) -> None:
-    """Write drafts with their first versions, in the caller's transaction."""
-    await hand.db.open("publications").insert_many(drafts, session=session)
-    for draft in drafts:
-        await _keep_version(hand, draft, session)
-        await record(hand, draft, "publication.made", None, session)
+async def _insert(hand: Hand, draft: Doc, session: Session) -> None:
+    """Write a draft with its first version."""
+    await hand.db.open("publications").insert_one(draft, session=session)
+    await _keep_version(hand, draft, session)
+    await record(hand, draft, "publication.made", None, session)
 
 
 async def page_of(
@@ -92,18 +96,21 @@ async def page_of(
 
 
 async def change(hand: Hand, publication_id: str, changes: Doc, *, action: str = "publication.changed") -> Doc:
-    """Change what was given; it is a draft again, and what waits of it is taken back.
+    """Change what was given; it is a draft again, and what waits of it is taken back. What is so already is no change;
+    but to name the `assets` again is to take them as they are now.
 
     Raises `NotFound`, `StaleVersion`, `WrongState`, `AlreadyPublishing`, `InvalidInput`.
     """
 
-    async def work(found: Doc, session: Session) -> Doc:
+    async def work(found: Doc, session: Session) -> Doc | None:
         given = _with_alt_texts(found, changes)
         content = {name: value for name, value in given.items() if name in CONTENT}
-        await check_references(hand.db, hand.label_id, content, found)
-        when = await _timing(hand.db, hand.label_id, found, given) if given.keys() & set(SETS_TIME) else {}
+        await check_references(hand.db, hand.label_id, content, found, session=session)
+        when = await _timing(hand.db, hand.label_id, found, given, session) if given.keys() & set(SETS_TIME) else {}
+        if "assets" not in changes and all(found.get(name) == value for name, value in (content | when).items()):
+            return None
         await withdraw(hand, found, session)
-        told: Doc = {"state": "draft", "content_version": found["version"] + 1, "edited_by": actor(hand.by)}
+        told: Doc = {"state": "draft", "content_version": found["version"] + 1, "authors": with_author(hand, found)}
         told |= {"slot_key": None, "slot_id": None, "same": keys_of(found | content)}
         return content | when | told | UNAPPROVED
 
@@ -137,9 +144,10 @@ def _with_alt_texts(found: Doc, changes: Doc) -> Doc:
     return given | ({"alt_texts": texts} if {"alt_text", "alt_texts", "assets"} & changes.keys() else {})
 
 
-async def _timing(db: Database, label_id: str, found: Mapping[str, Any], given: Mapping[str, Any]) -> Doc:
-    plan_id = {**found, **given}.get("plan_id")
-    plan = await plans.find(db, label_id, plan_id) if plan_id else None
+async def _timing(
+    db: Database, label_id: str, found: Mapping[str, Any], given: Mapping[str, Any], session: Session | None
+) -> Doc:
+    plan = await plans.hold(db, label_id, {**found, **given}.get("plan_id"), session=session)
     label = await labels.need_label(db, label_id)
     return timing(found, given, plan=plan, timezone=label["timezone"])
 

@@ -100,15 +100,15 @@ async def publications_of(db: Database, label_id: str, plan_id: str, *, session:
     return found[::-1]
 
 
-async def hold(db: Database, publication: Doc, at: datetime, *, session: Session) -> None:
-    """Raise `Embargoed` where the publication must not go out then; else hold its plan as it is, in the transaction
-    that schedules it: who moves the date meanwhile conflicts there."""
-    if publication.get("plan_id") is None:
-        return
-    plan = await find(db, publication["label_id"], publication["plan_id"], session=session)
-    check_embargo(publication, plan, at)
-    key = {"_id": publication["plan_id"], "label_id": publication["label_id"]}
-    await db.open("release_plans").update_one(key, {"$inc": {"held": 1}}, session=session)
+async def hold(db: Database, label_id: str, plan_id: str | None, *, session: Session | None) -> Doc | None:
+    """The plan, if one is named and is there, held as it is in the caller's transaction: who moves the date meanwhile
+    conflicts there. Without a transaction it is only read."""
+    if plan_id is None:
+        return None
+    if session is not None:
+        key = {"_id": plan_id, "label_id": label_id}
+        await db.open("release_plans").update_one(key, {"$inc": {"held": 1}}, session=session)
+    return await find(db, label_id, plan_id, session=session)
 
 
 def check_embargo(publication: Doc, plan: Doc | None, at: datetime) -> None:

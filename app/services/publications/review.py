@@ -20,7 +20,8 @@ async def submit(hand: Hand, publication_id: str) -> Doc:
         (await checking.check(hand.db, hand.label_id, found, now=hand.now)).need_valid()
 
     async def work(publication: Doc, session: Session) -> Doc:
-        return {"state": "in_review", "submitted_by": actor(hand.by)}
+        asked = {"state": "in_review", "submitted_by": actor(hand.by)}
+        return asked | await checking.hold_files(hand.db, publication, now=hand.now, session=session)
 
     return await step(hand, publication_id, "publication.submitted", states=DRAFT, work=work)
 
@@ -40,7 +41,7 @@ async def reject(hand: Hand, publication_id: str, comment: str) -> Doc:
     """Send it back to be changed. Raises as `step` does."""
 
     async def work(publication: Doc, session: Session) -> Doc:
-        return {"state": "draft", "submitted_by": None}
+        return {"state": "draft", "submitted_by": None, "shown": None}
 
     return await _decide(hand, publication_id, "rejected", work, comment)
 
@@ -61,12 +62,14 @@ def approval_for(hand: Hand, label: Doc, publication: Doc) -> Doc:
 
 
 def _check_eyes(hand: Hand, label: Doc, publication: Doc) -> None:
-    if labels.approval_of(label) == "four_eyes" and publication["edited_by"] == actor(hand.by):
+    if labels.approval_of(label) == "four_eyes" and actor(hand.by) in publication["authors"]:
         raise OwnPublication
 
 
 def _approval(hand: Hand, publication: Doc) -> Doc:
-    return {"approved_by": actor(hand.by), "approved_version": publication["content_version"]}
+    mine = actor(hand.by) in publication["authors"]
+    approval: Doc = {"approved_by": actor(hand.by), "approved_version": publication["content_version"]}
+    return approval | ({} if mine else {"authors": []})
 
 
 async def _decide(

@@ -10,11 +10,10 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Doc, Session
 from app.errors import FieldError, InvalidInput, StaleVersion
 from app.publication_errors import NoFreeSlot
-from app.services.assets import reading
 from app.services.labels import labels
 from app.services.publications import checking, plans, slots
 from app.services.publications.review import approval_for
-from app.services.publications.timing import timing
+from app.services.publications.timing import of_plan, timing
 from app.services.publications.writing import OPEN, Hand, check, need, step, withdraw
 from app.services.publishing.queueing import queue_targets
 
@@ -40,10 +39,9 @@ async def schedule(hand: Hand, publication_id: str, body: Mapping[str, Any]) -> 
     given = {name: value for name, value in body.items() if value is not None}
 
     async def when(found: Doc, label: Doc) -> Doc:
-        if not given:
+        if not given and not found.get("offset"):
             return {}
-        plan_id = found.get("plan_id")
-        plan = await plans.find(hand.db, hand.label_id, plan_id) if plan_id else None
+        plan = await plans.hold(hand.db, hand.label_id, found.get("plan_id"), session=None)
         fixed = {"scheduled_at", "local_time"} & given.keys()
         asked = given | ({"offset": None} if fixed else {})
         return timing(found, asked, plan=plan, timezone=label["timezone"]) | ({"offset": None} if fixed else {})
@@ -111,14 +109,6 @@ def check_time(at: datetime, *, now: datetime, pointer: str) -> None:
         raise _refused(pointer, f"must be within {HORIZON.days} days")
 
 
-async def put_in_queue(hand: Hand, found: Doc, changes: Doc, session: Session) -> Doc:
-    """What `changes` become when a publication that was `found` is queued by them: with its targets withdrawn."""
-    await plans.hold(hand.db, found | changes, changes["scheduled_at"], session=session)
-    await withdraw(hand, found, session)
-    await reading.use(hand.db, hand.label_id, checking.asset_ids(found), now=hand.now, session=session)
-    return changes | {"state": "scheduled"}
-
-
 async def queue(hand: Hand, publication: Doc, session: Session) -> None:
     """Write its targets and their operations, in the caller's transaction."""
     due_at = publication["scheduled_at"]
@@ -132,14 +122,26 @@ async def _put(hand: Hand, found: Doc, label: Doc, timed: Doc, *, action: str) -
     seen = Hand(hand.db, hand.audit, hand.label_id, hand.by, hand.now, [found["version"]], hand.may_approve)
 
     async def work(publication: Doc, session: Session) -> Doc:
+        await _hold_plan(hand, publication | timed, label, session)
+        await withdraw(hand, publication, session)
+        kept = await checking.hold_files(hand.db, publication, now=hand.now, session=session)
         times = {"scheduled_at": publication.get("scheduled_at")} | timed
-        return await put_in_queue(hand, publication, times | approval_for(hand, label, publication), session)
+        return times | approval_for(hand, label, publication) | kept | {"state": "scheduled"}
 
     async def queued(changed: Doc, session: Session) -> None:
         await queue(hand, changed, session)
 
     scheduled = await step(seen, found["_id"], action, states=OPEN, work=work, after=queued)
     return Scheduled(scheduled, checked.warnings)
+
+
+async def _hold_plan(hand: Hand, publication: Doc, label: Doc, session: Session) -> None:
+    """Raise `Embargoed` where it must not go out then, `StaleVersion` where its plan's date has moved meanwhile."""
+    plan = await plans.hold(hand.db, hand.label_id, publication.get("plan_id"), session=session)
+    at, offset = publication["scheduled_at"], publication.get("offset")
+    plans.check_embargo(publication, plan, at)
+    if plan and offset and of_plan(offset, plan, timezone=label["timezone"])["scheduled_at"] != at:
+        raise StaleVersion
 
 
 async def _unless_changed(

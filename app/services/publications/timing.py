@@ -17,7 +17,8 @@ NO_TIME: Doc = dict.fromkeys(TIMING)
 def timing(publication: Mapping[str, Any], given: Mapping[str, Any], *, plan: Doc | None, timezone: str) -> Doc:
     """The stored time of a publication, of which `given` was asked for just now.
 
-    `plan` is the one it belongs to then, `timezone` the label's. Raises `InvalidInput`.
+    `plan` is the one it belongs to then, `timezone` the label's. Another zone alone keeps the local time. Raises
+    `InvalidInput`.
     """
     merged = {**publication, **given}
     zone: str = merged.get("timezone") or timezone
@@ -30,11 +31,13 @@ def timing(publication: Mapping[str, Any], given: Mapping[str, Any], *, plan: Do
         if not YEARS[0] <= at.year < YEARS[1]:
             raise _refused("/scheduled_at", "must be in this century")
         return _stored(at, zone, times.local_of(at, zone), None)
-    if {"scheduled_at", "local_time"} & given.keys() and not given.get("local_time"):
+    if given.get("local_time"):
+        return by_local_time(given["local_time"], zone)
+    if {"scheduled_at", "local_time"} & given.keys() or not publication.get("local_time"):
         return NO_TIME | {"timezone": merged.get("timezone")}
-    if merged.get("local_time"):
-        return by_local_time(merged["local_time"], zone)
-    return NO_TIME | {"timezone": merged.get("timezone")}
+    if zone == publication["timezone"]:
+        return {name: publication.get(name) for name in TIMING}  # also the second of two, which only an instant names
+    return by_local_time(publication["local_time"], zone)
 
 
 def by_local_time(local_time: str, timezone: str, *, pointer: str = "/local_time") -> Doc:

@@ -16,8 +16,9 @@ from app.services.audit import Audit, By
 from app.services.events import Event, append
 from app.services.publishing.queueing import withdraw_targets
 
-Work = Callable[[Doc, Session], Awaitable[Doc]]
-"""Gives what to change of a publication as it is now; a field that is None is taken away if `SPARSE` names it."""
+Work = Callable[[Doc, Session], Awaitable[Doc | None]]
+"""Gives what to change of a publication as it is now, or none where nothing is to be changed; a field that is None is
+taken away if `SPARSE` names it."""
 After = Callable[[Doc, Session], Awaitable[None]]
 SPARSE = ("scheduled_at", "slot_key", "slot_id", "same")
 """Fields that are not there when they are empty: their indexes hold only what has them."""
@@ -67,7 +68,10 @@ async def step(
     async def all_of_it(session: Session) -> Doc:
         found = await need(hand.db, hand.label_id, publication_id, session=session)
         check(found, states, hand.versions)
-        changed = await write(hand, found, await work(found, session), session)
+        changes = await work(found, session)
+        if changes is None:
+            return found
+        changed = await write(hand, found, changes, session)
         if after is not None:
             await after(changed, session)
         await record(hand, changed, action, details, session)
@@ -119,3 +123,9 @@ async def withdraw(hand: Hand, publication: Doc, session: Session) -> None:
 def actor(by: By) -> Doc:
     """Who did it, as it is stored."""
     return {"kind": by.kind, "id": by.id}
+
+
+def with_author(hand: Hand, publication: Doc) -> list[Doc]:
+    """Who has written it since somebody else approved it, with this hand among them."""
+    others: list[Doc] = [one for one in publication["authors"] if one != actor(hand.by)]
+    return [*others, actor(hand.by)]

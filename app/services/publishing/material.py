@@ -5,15 +5,16 @@ from app.db import Doc
 from app.models.publications import Kind
 from app.services.assets import reading
 from app.services.assets.links import link_for_provider
-from app.services.publications.renditions import rendition_of
+from app.services.publications.renditions import alt_text_of, as_frozen, rendition_of
 from app.services.publishing.work import Work
 
 
 async def assets_of(work: Work) -> dict[str, Doc]:
-    """The assets of the publication that there are and that are ready, its cover among them."""
+    """The assets of the publication that there are and that are ready, its cover among them; what is shown and said of
+    them is what was approved."""
     wanted = [*work.snapshot["assets"], *([cover] if (cover := _cover_asset(work.snapshot)) else [])]
     found = await reading.many(work.db, work.target["label_id"], wanted)
-    return {key: asset for key, asset in found.items() if asset["state"] == "ready"}
+    return as_frozen(work.snapshot, {key: asset for key, asset in found.items() if asset["state"] == "ready"})
 
 
 def are_there(snapshot: Doc, assets: dict[str, Doc]) -> bool:
@@ -29,7 +30,7 @@ async def part_of(work: Work, asset: Doc) -> Part:
     return Part(
         url=await _link(work, snapshot["kind"], asset),
         is_video=is_video,
-        alt_text=(snapshot["alt_texts"] or {}).get(asset["_id"]) or asset.get("alt_text") or None,
+        alt_text=(snapshot["alt_texts"] or {}).get(asset["_id"]) or alt_text_of(snapshot["kind"], asset) or None,
         tags=tuple(_tag(one, placed=not is_video and snapshot["kind"] != "story") for one in tags),
     )
 

@@ -17,7 +17,7 @@ from app.services.connections import store
 SNAPSHOT = (
     *("kind", "mode", "assets", "caption", "alt_texts", "first_comment", "user_tags", "collaborators", "location_id"),
     *("cover", "share_to_feed", "audio_name", "link", "late_policy", "scheduled_at", "timezone", "plan_id", "offset"),
-    *("created_by", "approved_by", "approved_version", "content_version", "reveals_release"),
+    *("created_by", "approved_by", "approved_version", "content_version", "reveals_release", "shown"),
 )
 """What of a publication a target holds, as it was when it was scheduled."""
 LEAD, VIDEO_LEAD = timedelta(minutes=2), timedelta(minutes=15)

@@ -24,12 +24,15 @@ OURS = ("scheduled", "publishing", "published", "partly_published", "failed", "u
 
 
 def state_of(targets: Sequence[str]) -> str | None:
-    """The state of a publication whose targets have these; none where none of them says anything."""
+    """The state of a publication whose targets have these; none where none of them says anything.
+
+    It is `scheduled` while one of them waits and none is there or on its way, whatever has become of the others.
+    """
     found = [state for state in targets if state != "cancelled"]
     if not found:
         return None
     if any(state in WAITING for state in found) or "publishing" in found:
-        return "scheduled" if all(state in WAITING for state in found) else "publishing"
+        return "publishing" if {"publishing", "published", "unknown"} & set(found) else "scheduled"
     if "unknown" in found:
         return "unknown"
     if "needs_decision" in found or "to_do" in found:
@@ -49,6 +52,8 @@ async def follow_targets(db: Database, target: Doc, *, now: datetime, session: S
     place = {"_id": target["publication_id"], "label_id": target["label_id"]}
     other = place | {"state": {"$in": [one for one in OURS if one != state]}}
     changes: Doc = {"$set": {"state": state, "updated_at": now}, "$inc": {"version": 1}}
+    if state == "failed":
+        changes["$unset"] = {"slot_key": "", "slot_id": ""}  # another publication may have its place
     changed = await db.open("publications").update_one(other, changes, session=session)
     by_hand = all(one["state"] != "needs_decision" for one in targets)  # they are told of each that is due
     if changed.modified_count and state in TROUBLE and not (state == "needs_decision" and by_hand):
