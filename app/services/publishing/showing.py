@@ -15,6 +15,7 @@ from app.clients.graph_errors import GraphError
 from app.clients.graph_publishing import Prepared, meaning_of
 from app.db import Doc
 from app.services import faults
+from app.services.connections import looks
 from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.operations import InDoubt, TryAgain
 from app.services.publishing.finding import find_media
@@ -93,6 +94,7 @@ async def _published(work: Work, at: At, prepared: Prepared) -> None:
     provider_id = prepared.provider_id or work.target.get("answered_id")
     found: Doc = {"provider_id": provider_id, "published_at": work.target["calling"]["at"], "problem": None}
     await work.move("published", found, step="published", unset={"watch_at": "", "refused": ""})
+    await looks.look_soon(work.db, work.connection, looks.INSIGHTS, now=work.now)
     if provider_id is None and work.target["network"] == "instagram":
         await find_media(work, at)
 
