@@ -26,6 +26,7 @@ DEVICE_KNOWN_S = 400 * 24 * 3600
 """The longest that browsers keep a cookie."""
 POLL_S = 0.1
 _VERSION = re.compile(r'"(\d{1,18})"')
+_TAGS = re.compile(r'\s*(?:(?:W/)?"[^"\s]*"\s*(?:,\s*|$))+')
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])", re.IGNORECASE)
 LONGEST_WAIT_S = 20
 
@@ -77,8 +78,11 @@ def takes_no_others(path: str) -> bool:
 async def check_query(request: Request) -> None:
     """Raise `InvalidInput` for a parameter that the route does not have: a filter that is misspelt would show all."""
     asked = request.query_params.keys()
-    if asked and takes_no_others(request.url.path) and asked - set(_queries_of(request.scope["route"].dependant)):
-        detail = "holds a parameter that this request does not have"
+    if not asked or not takes_no_others(request.url.path):
+        return
+    known = list(dict.fromkeys(_queries_of(request.scope["route"].dependant)))
+    if asked - set(known):
+        detail = f"holds a parameter that this request does not have; there are {', '.join(known) or 'none'}"
         raise InvalidInput(errors=(FieldError("/query", detail),))
 
 
@@ -112,9 +116,16 @@ async def get_versions(
         str | None, Header(description="The `ETag` that you saw: refuses to overwrite later changes")
     ] = None,
 ) -> list[int] | None:
-    """The versions that a change may apply to; none when any will do. Raises `StaleVersion` for no version of ours."""
+    """The versions that a change may apply to; none when any will do.
+
+    Raises `StaleVersion` for no version of ours, and for a weak one, which is not compared here (RFC 9110, section
+    13.1.1); `InvalidInput` for what is no entity tag.
+    """
     if if_match is None or if_match.strip() == "*":
         return None
+    if not _TAGS.fullmatch(if_match):
+        detail = 'must be an ETag as it was given, in its quotes, like "3"'
+        raise InvalidInput(errors=(FieldError("/header/If-Match", detail),))
     versions = [int(found[1]) for tag in if_match.split(",") if (found := _VERSION.fullmatch(tag.strip()))]
     if not versions:
         raise StaleVersion

@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.body_fields import unknown_field
 from app.errors import FieldError, InvalidCursor, InvalidInput, MethodNotAllowed, NotFound, Problem, Unavailable
 from app.logs import get_logger
 from app.oauth import PATHS as OAUTH_PATHS
@@ -21,7 +22,6 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://soundops.io/problems/"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MESSAGES = {
-    "extra_forbidden": "holds a field that this request does not have; the contract lists its fields",
     "missing": "is missing",
     "json_invalid": "is not JSON",
     **dict.fromkeys(("string_too_short", "too_short"), "must have a length of at least {min_length}"),
@@ -134,7 +134,7 @@ async def _on_problem(request: Request, exc: Exception) -> Response:
 
 async def _on_invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    errors = tuple(FieldError(_pointer(error), _detail(error)) for error in exc.errors()[:50])
+    errors = tuple(FieldError(_pointer(error), _detail(request, error)) for error in exc.errors()[:50])
     if any(error.pointer == "/query/cursor" for error in errors):
         return _answer(request, InvalidCursor())
     return _answer(request, InvalidInput(errors=errors))
@@ -172,12 +172,16 @@ def _pointer(error: dict[str, Any]) -> str:
     """Where it is. A name that is not ours is the caller's own words: there, only what holds it is told."""
     location: tuple[Any, ...] = error["loc"]
     parts = location[1:] if location and location[0] == "body" else location
+    if parts is location:
+        parts = parts[:2]  # what follows is which of several checks it was
     known = parts[:-1] if error["type"] == "extra_forbidden" else parts
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in known)
 
 
-def _detail(error: dict[str, Any]) -> str:
+def _detail(request: Request, error: dict[str, Any]) -> str:
     """What is wrong, from a fixed list or in the words of our own checks; never the value."""
+    if error["type"] == "extra_forbidden":
+        return unknown_field(request, error["loc"])
     if error["type"] == "missing" and error["loc"] == ("body",):
         return "the body is missing"
     known = _MESSAGES.get(error["type"])

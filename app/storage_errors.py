@@ -16,6 +16,12 @@ class InvalidUpload(Problem):
 
 
 class UploadRefused(Problem):
-    """An upload or a link that we did not sign, or that has ended: which of them is not told."""
+    """An upload that we did not sign, or that has ended: which of them is not told."""
 
-    status, code, title = 403, "upload_refused", "This address was not given like this, or has ended"
+    status, code, title = 403, "upload_refused", "This form was not given like this, or has ended"
+
+
+class LinkRefused(Problem):
+    """A link to a file that we did not sign, or that has ended: which of them is not told."""
+
+    status, code, title = 403, "link_refused", "This link was not given like this, or has ended"

@@ -17,16 +17,16 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.clients.objects import CHUNK
-from app.clients.objects_folder import PATH, Allowed, BadSignature, Folder
+from app.clients.objects_folder import FIELDS, PATH, Allowed, BadSignature, Folder
 from app.errors import MethodNotAllowed, NotFound, RequestTimeout
 from app.receive import ClientGone
-from app.storage_errors import InvalidUpload, UploadRefused, UploadSizeRefused
+from app.storage_errors import InvalidUpload, LinkRefused, UploadRefused, UploadSizeRefused
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 RECEIVE_WITHIN_S = 600.0
-FIELD_BYTES, FIELDS = 8 * 1024, 10
+FIELD_BYTES, MOST_FIELDS = 8 * 1024, 10
 FORM_BYTES = 64 * 1024
 """What a form takes beside its file."""
 
@@ -50,11 +50,11 @@ async def serve(storage: Folder, scope: Scope, receive: Receive, send: Send, *, 
 def _link_of(storage: Folder, scope: Scope, *, now: datetime) -> FileResponse:
     key = unquote(scope["path"].removeprefix(f"{PATH}/"))
     try:
-        query = dict(parse_qsl(scope["query_string"].decode(), strict_parsing=True, max_num_fields=FIELDS))
+        query = dict(parse_qsl(scope["query_string"].decode(), strict_parsing=True, max_num_fields=MOST_FIELDS))
         content_type, filename = storage.check_link(key, query, now=now)
         path = storage.path_of(key)
     except (BadSignature, ValueError):
-        raise UploadRefused from None
+        raise LinkRefused from None
     if not path.is_file():
         raise NotFound
     return FileResponse(path, media_type=content_type, filename=filename, content_disposition_type="attachment")
@@ -130,7 +130,7 @@ class _Form:
         return self._allowed
 
     def _begin(self) -> None:
-        if self._allowed is not None or len(self._fields) >= FIELDS:  # the file is the last field
+        if self._allowed is not None or len(self._fields) >= MOST_FIELDS:  # the file is the last field
             raise InvalidUpload
         self._name, self._data = "", bytearray()
 
@@ -167,6 +167,8 @@ class _Form:
 
 
 def _allowed(storage: Folder, fields: dict[str, str], now: datetime) -> Allowed:
+    if not fields.keys() >= FIELDS:  # one is missing, or comes behind the file
+        raise InvalidUpload
     try:
         return storage.check_upload(fields, now=now)
     except BadSignature:

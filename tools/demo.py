@@ -12,6 +12,7 @@ from tools.plan import DEMO_PASSWORD
 EMAIL = "demo@example.com"
 ACCOUNT = "nightjar.records"
 LABEL = {"name": "Nightjar Records", "slug": "nightjar-records", "country": "DE", "timezone": "Europe/Berlin"}
+FEATURES = ["messages", "comments", "publishing", "insights"]
 CONNECTED_S = 20.0
 MESSAGES = (
     ("mara", "When is the vinyl back?"),
@@ -79,7 +80,7 @@ def is_connected(http: httpx.Client, label_id: str) -> bool:
 def connect(http: httpx.Client, label_id: str, *, api_url: str, public_url: str) -> None:
     """Connect the account as a person would, with a browser of one session; return once it is active."""
     path = f"/v1/labels/{label_id}/connections"
-    wish = {"provider": "instagram", "features": ["messages", "comments"], "return_to": f"{public_url}/docs"}
+    wish = {"provider": "instagram", "features": FEATURES, "return_to": f"{public_url}/docs"}
     connection = _good(http.post(path, json=wish), "beginning to connect")
     with httpx.Client(timeout=15, trust_env=False) as browser:  # our session is nothing for Instagram
         allowed = browser.post(connection["authorize_url"], data={"account": ACCOUNT, "allow": "1"})

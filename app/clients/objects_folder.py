@@ -32,6 +32,10 @@ SIGNATURE = "x-soundops-signature"
 TYPE_FILE = ".type"
 
 
+FIELDS = frozenset(("key", "Content-Type", "policy", SIGNATURE))
+"""Of a form, beside its file."""
+
+
 class BadSignature(Exception):
     """It was not given like this, or has ended."""
 
@@ -80,7 +84,7 @@ class Folder:
             raise BadSignature from None
         key, content_type, (_, least, most) = told["conditions"]
         given = {"key": fields.get("key"), "Content-Type": fields.get("Content-Type")}
-        named = fields.keys() <= {"key", "Content-Type", "policy", SIGNATURE}
+        named = fields.keys() <= FIELDS
         if not named or given != key | content_type or now >= datetime.fromisoformat(told["expiration"]):
             raise BadSignature
         return Allowed(key["key"], content_type["Content-Type"], least, most)

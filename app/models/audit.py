@@ -10,7 +10,7 @@ ActorId = Annotated[str, Field(max_length=64, examples=["usr_01k9zv3t5w8x2m4c6d7
 ActionName = Annotated[str, Field(max_length=64, pattern=r"^[a-z_]+\.[a-z_]+$", examples=["member.removed"])]
 
 
-class ActorOut(ApiModel):
+class LoggedActorOut(ApiModel):
     """Who did it."""
 
     kind: Literal["person", "client", "rule", "support", "system"]
@@ -26,7 +26,7 @@ class AuditRowOut(ApiModel):
     seq: Annotated[int, Field(examples=[17])]
     """Its place in the log: 1, 2, 3, … without a gap."""
     at: Instant
-    actor: ActorOut
+    actor: LoggedActorOut
     action: Annotated[str, Field(examples=["member.removed"])]
     """`noun.verb`."""
     target: Annotated[str, Field(examples=["usr_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
@@ -44,7 +44,7 @@ class AuditRowOut(ApiModel):
             id=row["_id"],
             seq=row["seq"],
             at=row["at"],
-            actor=ActorOut(**row["actor"]),
+            actor=LoggedActorOut(**row["actor"]),
             action=row["action"],
             target=row["target"],
             details=row["details"],

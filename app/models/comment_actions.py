@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from app.models.base import ApiModel, Doc, Instant, Page
+from app.models.base import ActorOut, ApiModel, Doc, Instant, Page
 
 CommentAction = Literal["reply", "private_reply", "hide", "unhide", "delete"]
 LoggedAction = Literal[CommentAction, "flag", "unflag", "enable_comments", "disable_comments"]
@@ -154,13 +154,6 @@ class CommentsSwitch(ApiModel):
     enabled: Annotated[bool, Field(examples=[False])]
     reason: Reason | None = None
     """Why, for the moderation log."""
-
-
-class ActorOut(ApiModel):
-    """Who did it: a person of the team, an API client, or a rule."""
-
-    kind: Literal["person", "client", "rule", "support", "system"]
-    id: str
 
 
 class ModerationOut(ApiModel):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from app.models.base import ApiModel, Doc, Instant, Page
 from app.models.insight_metrics import MEDIA_METRICS, Kind
+from app.models.slots import Weekday
 
 Product = Literal["FEED", "REELS", "STORY", "AD", "POST"]
 RankedBy = Literal["reach", "views", "total_interactions"]
@@ -21,7 +22,6 @@ MediaOrder = Literal[
     "total_interactions",
 ]
 FigureStatus = Literal["ok", "partial", "unavailable"]
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 MediaId = Annotated[str, Field(examples=["med_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
 
 
@@ -43,8 +43,8 @@ class FigureOut(ApiModel):
     status: FigureStatus
     """`partial`: it may still change, for Meta's figures come up to 48 hours late."""
     reason: Annotated[str | None, Field(examples=["no_data"])]
-    """Why it is not `ok`: `may_still_change`, `not_read`, `no_data`, `refused` (Meta does not take this metric, or not
-    any more), `too_few_viewers`, `before_professional`, `malformed`, `provider_error`."""
+    """Why it is not `ok`: `may_still_change`, `not_over`, `not_read`, `no_data`, `refused` (Meta does not take this
+    metric, or not any more), `too_few_viewers`, `before_professional`, `malformed`, `provider_error`."""
     as_of: Instant | None
     """When Meta said so."""
     source: Annotated[str | None, Field(examples=["instagram_account_insights"])]
@@ -180,10 +180,11 @@ class InsightMediaDetail(ApiModel):
     series: list[MediaSeriesOut]
 
 
-class SlotOut(ApiModel):
+class BestTimeOut(ApiModel):
     """A time of the week whose posts did better than others."""
 
-    weekday: Weekday
+    weekday: Annotated[Weekday, Field(examples=["fri"])]
+    """As slots have it."""
     from_hour: Annotated[int, Field(examples=[18])]
     to_hour: Annotated[int, Field(examples=[21])]
     posts: list[MediaId]
@@ -212,7 +213,7 @@ class BestTimesOut(ApiModel):
     """Posts of the last 7 days, and those without this figure."""
     slots_compared: int
     """How many times of the week had posts enough to be looked at."""
-    slots: list[SlotOut]
+    slots: list[BestTimeOut]
     """The surest first."""
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.models.base import ApiModel, Doc, Flag, Instant, Page
+from app.models.base import ActorOut, ApiModel, Doc, Flag, Instant, Page
 from app.models.labels import TimeZone
-from app.models.publications import ActorOut, LocalTime, Network, PublicationOut, Text, not_blank
+from app.models.publications import LocalTime, Network, PublicationOut, Text, not_blank
 
 SlotId = Annotated[str, Field(min_length=1, max_length=64, examples=["slt_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
 CommentText = Annotated[
@@ -21,8 +21,8 @@ class ProblemOut(ApiModel):
     """Where in the publication."""
     code: str
     detail: str
-    limit: int | float | str | list[int | float | str]
-    """What is taken: the most, both ends of a range, or the words."""
+    limit: int | float | str | list[int | float | str] | None
+    """What is taken: the most, both ends of a range, or the words; null where there is nothing to count."""
     source: str
     """Where the limit is from."""
     version: str

@@ -1,11 +1,11 @@
 """Publications, as the API shows and takes them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.models.base import ApiModel, Doc, Flag, Instant, Page, left_out
+from app.models.base import ActorOut, ApiModel, Doc, Flag, Instant, Page, left_out
 from app.models.labels import TimeZone
 from app.models.public_address import LONGEST, public_http
 
@@ -205,6 +205,10 @@ class PublicationCreate(ApiModel):
 class PublicationChange(ApiModel):
     """What to change; what is left out stays. A changed publication is a draft again."""
 
+    elsewhere: ClassVar[dict[str, str]] = {
+        "state": "state is changed by POST …/submit, /approve, /reject, /schedule, /publish-now, /cancel"
+    }
+
     kind: Kind = Field(default_factory=left_out)
     targets: Targets = Field(default_factory=left_out)
     mode: Mode = Field(default_factory=left_out)
@@ -228,13 +232,6 @@ class PublicationChange(ApiModel):
     plan_id: PlanId | None = None
     offset: Offset | None = None
     reveals_release: Flag = Field(default_factory=left_out)
-
-
-class ActorOut(ApiModel):
-    """Who did it: a person of the team, or an API client."""
-
-    kind: Literal["person", "client", "rule", "support", "system"]
-    id: str
 
 
 class DeliveryProblem(ApiModel):

@@ -1,7 +1,7 @@
 """Release plans, as the API shows and takes them."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -35,6 +35,10 @@ class ReleasePlanCreate(ApiModel):
 
 class ReleasePlanChange(ApiModel):
     """What to change; what is left out stays. `POST …/move` moves the date."""
+
+    elsewhere: ClassVar[dict[str, str]] = {
+        "release_date": "release_date is changed by POST …/move, with what hangs on it"
+    }
 
     title: Title = Field(default_factory=left_out)
     timezones: TimeZones = Field(default_factory=left_out)

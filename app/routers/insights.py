@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from itertools import zip_longest
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
@@ -16,6 +17,7 @@ from app.models.insight_metrics import ACCOUNT_METRICS, MEDIA_METRICS
 from app.models.insights import (
     AccountInsights,
     AccountInsightsOut,
+    BestTimeOut,
     BestTimesOut,
     ComparisonOut,
     InsightMediaDetail,
@@ -27,14 +29,14 @@ from app.models.insights import (
     Product,
     RankedBy,
     SeriesOut,
-    SlotOut,
     TotalOut,
     figure_of,
 )
+from app.models.slots import WEEKDAYS
 from app.problems import problems
 from app.services.insights import reading, store
 from app.services.insights.best_times import FEWEST_POSTS, HOURS, LOOKS_BACK
-from app.services.insights.charts import line_chart
+from app.services.insights.charts import line_chart, line_of
 from app.services.insights.series import Comparison, Series, Total
 from app.services.insights.sheet import COLUMNS, sheet
 
@@ -43,7 +45,6 @@ Reader = Annotated[Access, Security(label_access, scopes=["insights:read"])]
 ConnectionId = Annotated[str | None, Query(max_length=64, description="Only this account's")]
 DAYS, LONGEST, LONGEST_OF_MEDIA = timedelta(days=27), timedelta(days=365), timedelta(days=30)
 EARLIEST, LATEST = date(2010, 2, 1), date(2100, 1, 1)
-WEEKDAYS: tuple[Any, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SVG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}, "example": "<svg …>…</svg>"}}
 
 
@@ -56,8 +57,8 @@ class Period:
 
 
 Since = Annotated[date | None, Query(alias="from", description="The first day; 28 days in all unless given")]
-Until = Annotated[date | None, Query(alias="to", description="The last day; yesterday at Meta unless given")]
-UntilToday = Annotated[date | None, Query(alias="to", description="The last day; today at Meta unless given")]
+Until = Annotated[date | None, Query(alias="to", description="The last day, in it; yesterday at Meta unless given")]
+UntilToday = Annotated[date | None, Query(alias="to", description="The last day, in it; today at Meta unless given")]
 
 
 async def get_period(parts: PartsDep, since: Since = None, until: Until = None) -> Period:
@@ -90,8 +91,10 @@ async def get_metrics(
 ) -> list[str]:
     """The metrics asked for; none when all will do. Raises `InvalidInput` for one that there is not."""
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
-    if any(name not in ACCOUNT_METRICS and name not in MEDIA_METRICS for name in names):
-        raise InvalidInput(errors=(FieldError("/query/metrics", "names a metric that there is not"),))
+    known = ACCOUNT_METRICS | MEDIA_METRICS
+    if wrong := [place for place, name in enumerate(names, start=1) if name not in known]:
+        told = f"names a metric that there is not, as number {wrong[0]}; there are {', '.join(known)}"
+        raise InvalidInput(errors=(FieldError("/query/metrics", told),))
     return names
 
 
@@ -217,7 +220,7 @@ async def get_best_times(
     now = parts.clock()
     found, zone = await reading.times(parts.db, access.label_id, connection_id=connection_id, metric=metric, now=now)
     slots = [
-        SlotOut(
+        BestTimeOut(
             weekday=WEEKDAYS[one.weekday],
             from_hour=one.hour,
             to_hour=one.hour + HOURS,
@@ -279,6 +282,8 @@ async def get_insights_sheet(
 def _narrowed(connection_id: str | None, product: str | None, since: date | None, until: date | None) -> dict[str, Any]:
     if not all(EARLIEST <= day <= LATEST for day in (since, until) if day):
         raise InvalidInput(errors=(FieldError("/query/from", "must be of this century, and not before 2010"),))
+    if since and until and since > until:
+        raise InvalidInput(errors=(FieldError("/query/from", "must not be after `to`"),))
     bounds: dict[str, datetime] = {"$gte": begin_of(since)} if since else {}
     bounds |= {"$lt": begin_of(until + timedelta(days=1))} if until else {}
     narrowed: dict[str, Any] = {"connection_id": connection_id} if connection_id else {}
@@ -292,15 +297,9 @@ def _account(account: reading.Account) -> AccountInsightsOut:
         connection_id=connection["_id"],
         provider=connection["network"],
         provider_id=connection["account"]["provider_id"],
-        name=_name(connection),
+        name=reading.account_name(connection),
         series=[_series(one) for one in account.series],
     )
-
-
-def _name(connection: dict[str, Any]) -> str | None:
-    account = connection["account"]
-    name: str | None = account["username"] or account["name"]
-    return name
 
 
 def _series(series: Series) -> SeriesOut:
@@ -323,23 +322,27 @@ def _comparison(found: Comparison) -> ComparisonOut:
 
 
 def _account_chart(found: list[reading.Account], period: Period) -> Response:
-    several = len(found) > 1
+    """Metric by metric, and of each all accounts, so that no account is left out for the many metrics of another."""
+    days, several = _days(period), len(found) > 1
+    of_each = [[(one, series) for series in one.series] for one in found]
+    in_turn = [pair for pairs in zip_longest(*of_each) for pair in pairs if pair is not None]
     lines = [
-        (f"{_name(one.connection)}: {series.metric}" if several else series.metric, series)
-        for one in found
-        for series in one.series
+        line_of(
+            f"{reading.account_name(one.connection)}: {series.metric}" if several else series.metric,
+            dict(series.points),
+            days,
+            stands=series.kind == "level",
+        )
+        for one, series in in_turn
     ]
-    days = _days(period)
-    drawn = [(name, [told["value"] for _, told in series.points]) for name, series in lines]
     title = f"Insights from {period.first} to {period.last}"
-    return Response(line_chart(title, days, drawn), media_type="image/svg+xml", headers=LIKE_AN_IMAGE)
+    return Response(line_chart(title, days, lines), media_type="image/svg+xml", headers=LIKE_AN_IMAGE)
 
 
 def _media_chart(media: dict[str, Any], found: list[reading.MediaSeries], period: Period) -> Response:
     days = _days(period)
-    known = [(one.metric, {day: told["value"] for day, told in one.points}) for one in found]
-    lines = [(name, [values.get(day) for day in days]) for name, values in known]
-    drawn = [(name, values) for name, values in lines if any(value is not None for value in values)]
+    lines = [line_of(one.metric, dict(one.points), days, stands=True) for one in found]
+    drawn = [line for line in lines if any(value is not None for value in line.values)]
     title = f"{media['product']} {media['provider_id']} from {period.first} to {period.last}"
     return Response(line_chart(title, days, drawn), media_type="image/svg+xml", headers=LIKE_AN_IMAGE)
 

@@ -155,8 +155,13 @@ def test_every_refusal_is_a_problem(contract: Doc) -> None:
                 problem = ProblemOut.model_validate(contract["components"]["examples"][code]["value"])
                 assert (problem.code, problem.status, known[code]) == (code, int(status), int(status))
                 shown.add(code)
-    of_storage = {"invalid_upload", "upload_refused", "upload_size_refused"}
+    of_storage = {"invalid_upload", "link_refused", "upload_refused", "upload_size_refused"}
     assert shown == set(known) - {"method_not_allowed", "not_http"} - of_storage  # of what is not in the contract
+
+
+def test_a_schema_has_a_name_of_its_own(contract: Doc) -> None:
+    """Of two models of one name, generated clients would be given the modules' names."""
+    assert [name for name in contract["components"]["schemas"] if "__" in name] == []
 
 
 def test_what_is_taken_and_refused_is_documented(contract: Doc) -> None:

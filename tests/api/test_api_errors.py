@@ -147,7 +147,7 @@ WORDS: list[tuple[str, Any, dict[str, str]]] = [
             "/email": "must be text",
             "/password": "must have a length of at most 128",
             "/totp": "must have a length of at least 6",
-            "": "holds a field that this request does not have; the contract lists its fields",
+            "": "holds a field that this request does not have; there are email, password, totp",
         },
     ),
     (
@@ -169,6 +169,14 @@ WORDS: list[tuple[str, Any, dict[str, str]]] = [
             "/slug": "does not have the right form, ^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$",
             "/country": "does not have the right form, ^[A-Z]{2}$",
             "/branding": "must be an object",
+        },
+    ),
+    (
+        "/v1/labels",
+        {"name": "N", "slug": "n", "branding": {"odd": 1}},
+        {
+            "/branding": "holds a field that this request does not have; "
+            "there are primary_colour, secondary_colour, logo_url"
         },
     ),
 ]
@@ -201,15 +209,14 @@ async def test_a_query_that_a_request_does_not_have_is_refused(house: House) -> 
     """A filter that is misspelt would answer everything. Probes, and who is sent back to us, may bring more."""
     owner = await house.person()
     label = f"/v1/labels/{await house.label(owner)}"
-    for place in (
-        f"{label}/audit-log?acton=label.made",
-        f"{label}/audit-log?limit=5&Limit=5",
-        f"{label}?x",
-        "/v1/me?x=",
+    for place, there in (
+        (f"{label}/slots?limit=5&Limit=5", "limit, cursor"),
+        (f"{label}?x", "none"),
+        ("/v1/me?x=", "none"),
     ):
         problem = await refused(owner, 422, "invalid_input", "GET", place)
-        words = {"pointer": "/query", "detail": "holds a parameter that this request does not have"}
-        assert problem["errors"] == [words]
+        told = f"holds a parameter that this request does not have; there are {there}"
+        assert problem["errors"] == [{"pointer": "/query", "detail": told}]
     for place in (f"{label}/audit-log?limit=5&action=label.made", f"{label}?", "/healthz?x=1", "/docs?x=1"):
         assert (await owner.get(place)).status_code == 200, place
 

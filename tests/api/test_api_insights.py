@@ -14,9 +14,11 @@ import pytest
 from app.charts import wants_svg
 from app.clients.graph_insights import Figure, Part, Remote, today
 from app.db import Doc
+from app.models.base import rfc3339
 from app.services.insights import store
 from app.services.insights.merging import known, lacking
 from tests.api.test_api_inbox_plans import BAD, Finds, stages
+from tests.house import ACCOUNT as OUR_ACCOUNT
 from tests.house import House, open_house, settings_env
 
 DAY = timedelta(days=1)
@@ -25,9 +27,11 @@ MEDIA: Any = {"source": "instagram_media_insights", "api_version": "v26.0"}
 WATCHED = {"account_days", "media", "media_days"}
 
 
-async def figures_of(house: House, label_id: str, *, count: int = 3, reach: int = 100) -> tuple[Doc, list[Doc]]:
+async def figures_of(
+    house: House, label_id: str, *, count: int = 3, reach: int = 100, account: str = OUR_ACCOUNT
+) -> tuple[Doc, list[Doc]]:
     """A connected account with figures of three days, and `count` media, the newest of yesterday."""
-    connection = await house.connection(label_id)
+    connection = await house.connection(label_id, account)
     now = house.clock()
     for n in range(1, 4):
         told = {"reach": known(Figure(reach * n), as_of=now, **ACCOUNT, settled=n > 2)}
@@ -71,6 +75,7 @@ async def test_what_is_asked_for_must_be(house: House) -> None:
         ("/export.csv", "/query/from", {"of": "media", "from": "2026-10-01", "to": "2026-11-01"}),
         ("/media", "/query/from", {"from": "0001-01-01"}),
         ("/media", "/query/from", {"to": "9999-12-31"}),
+        ("/media", "/query/from", {"from": "2026-11-02", "to": "2026-11-01"}),
         ("/account", "/query/from", {"from": "yesterday"}),
         ("/account", "/query/compare", {"compare": "last_year"}),
         ("/media", "/query/sort", {"sort": "money"}),
@@ -130,6 +135,23 @@ async def test_a_sheet_over_http(house: House) -> None:
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert {row["media_id"] for row in rows} == {one["_id"] for one in media}
     assert sorted(int(row["value"]) for row in rows) == [0, 1, 2]
+    shown = {(row["account"], row["product"], row["permalink"], row["posted_at"]) for row in rows}
+    name = connection["account"]["username"]
+    assert shown == {(name, "FEED", one["permalink"] or "", rfc3339(one["posted_at"])) for one in media}
+
+
+async def test_a_chart_shows_every_account(house: House) -> None:
+    """Of several accounts the first metrics of each, and not all of one."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    for n in range(3):
+        await figures_of(house, label_id, count=0, account=f"1784140000000004{n}")
+    url = f"/v1/labels/{label_id}/insights/account"
+    drawn = await owner.get(url, headers={"Accept": "image/svg+xml"})
+    told = str(ElementTree.fromstring(drawn.content)[1].text)
+    shown, _, left_out = told.partition("Not drawn")
+    assert [shown.count(f": {name}:") for name in ("reach", "accounts_engaged", "views")] == [3, 3, 2], told
+    assert left_out.count(": views") == 1 and "days that may still change" in shown
 
 
 async def test_a_medias_chart_shows_its_gaps(house: House) -> None:
@@ -143,7 +165,7 @@ async def test_a_medias_chart_shows_its_gaps(house: House) -> None:
         await store.record_figures(house.db, media[0], today(now) - back * DAY, told, due_at=None, now=now)
     url = f"/v1/labels/{label_id}/insights/media/{media[0]['_id']}"
     drawn = await owner.get(url, headers={"Accept": "image/svg+xml"}, params={"metrics": "saved"})
-    assert "saved: from 0 to 0 a day, 26 days without a figure" in drawn.text
+    assert "saved: at 0 on " in drawn.text and ", 26 days without a figure" in drawn.text
 
 
 async def test_a_chart_over_http(house: House) -> None:
@@ -205,7 +227,7 @@ async def test_best_times_over_http(house: House) -> None:
         await store.record_figures(house.db, one, today(now), told, due_at=None, now=now)
     found = await ask(owner, label_id, "/best-times")
     assert (found["status"], found["timezone"], found["left_out"]) == ("found", "UTC", 1)
-    assert [(one["weekday"], one["from_hour"], one["to_hour"]) for one in found["slots"]] == [("friday", 18, 21)]
+    assert [(one["weekday"], one["from_hour"], one["to_hour"]) for one in found["slots"]] == [("fri", 18, 21)]
     assert found["posts"] == 45 + len(fridays) and len(found["slots"][0]["posts"]) == len(fridays)
     assert (await ask(owner, label_id, "/best-times", metric="views"))["status"] == "not_enough_data"
 

@@ -33,7 +33,7 @@ async def test_making_and_changing_a_label(house: House) -> None:
 
 
 async def test_if_match_saves_the_later_change(house: House) -> None:
-    """A stale version is refused, `*` and a list with the present one are not, and nonsense is no version."""
+    """A stale version is refused, `*` and a list with the present one are not, and what is no entity tag is told so."""
     owner = await house.person()
     path = f"/v1/labels/{await house.label(owner)}"
     seen = (await owner.get(path)).headers["etag"]
@@ -41,8 +41,11 @@ async def test_if_match_saves_the_later_change(house: House) -> None:
     late = await owner.patch(path, json={"name": "Second"}, headers={"If-Match": seen})
     assert (late.status_code, late.json()["code"]) == (412, "stale_version")
     assert (await owner.get(path)).json()["name"] == "First"
-    for tag, status in (('"x"', 412), (f"W/{seen}", 412), (f'{seen}, "2"', 200), ("*", 200)):
+    for tag, status in (('"x"', 412), (f"W/{seen}", 412), (f'{seen}, "2", W/"x,y"', 200), ("*", 200)):
         assert (await owner.patch(path, json={}, headers={"If-Match": tag})).status_code == status, tag
+    for tag in (seen.strip('"'), f"{seen} {seen}", '"', ""):
+        answer = await owner.patch(path, json={}, headers={"If-Match": tag})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/header/If-Match"), tag
 
 
 @pytest.mark.parametrize(

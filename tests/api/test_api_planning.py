@@ -139,8 +139,11 @@ async def test_the_calendar(desk: Desk) -> None:
         {"from": "2027-03-01", "to": "2027-03-01"},
         {"from": "2027-03-01", "to": "2027-09-01"},
         {"from": "1000-01-01"},
+        {"from": "bad"},
+        {"from": "1798700000"},
     ):
-        assert (await desk.owner.get(path, params=bad)).status_code == 422, bad
+        answer = await desk.owner.get(path, params=bad)
+        assert (answer.status_code, {one["pointer"] for one in answer.json()["errors"]}) == (422, {"/query/from"}), bad
 
 
 HEAD = "kind,targets,caption,link,local_time\n"
@@ -183,21 +186,22 @@ async def _stored(desk: Desk) -> list[Doc]:
 
 
 @pytest.mark.parametrize(
-    "csv",
+    ("csv", "told"),
     [
-        "caption\nHello\n",
-        "kind,targets,colour\nimage,nightjar,red\n",
-        "kind,targets,kind\nimage,nightjar,reel\n",
-        'kind,targets,caption\nimage,nightjar,"open\n',
-        "\n",
-        "kind,targets\n" + "image,nightjar\n" * 501,
-        'kind,targets,caption\nimage,nightjar,"' + "x" * 140_000 + '"\n',
+        ("caption\nHello\n", "can: kind is missing; targets is missing. kind, targets are needed, and there may be"),
+        ("kind,targets,colour\nimage,nightjar,red\n", "column 3 is none of ours. kind, targets are needed"),
+        ("kind,targets,kind\nimage,nightjar,reel\n", "column 3 is kind again"),
+        ('kind,targets,caption\nimage,nightjar,"open\n', "a quote is not closed"),
+        ("\n", "kind is missing"),
+        ("kind,targets\n" + "image,nightjar\n" * 501, "at most 500 rows"),
+        ('kind,targets,caption\nimage,nightjar,"' + "x" * 140_000 + '"\n', "a cell is too long"),
     ],
 )
-async def test_what_is_no_table(desk: Desk, csv: str) -> None:
-    """Is refused whole."""
+async def test_what_is_no_table(desk: Desk, csv: str, told: str) -> None:
+    """Is refused whole; a column at fault is told by its place."""
     answer = await imported(desk, csv)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/csv"), answer.text
+    assert told in answer.json()["errors"][0]["detail"]
     assert await _stored(desk) == []
 
 

@@ -62,7 +62,7 @@ async def test_rejected(desk: Desk) -> None:
     assert back["state"] == "draft"
     again = await desk.step(draft, "reject", {"comment": "Twice."})
     assert (again.status_code, again.json()["code"]) == (409, "wrong_state")
-    assert again.json()["detail"] == "The publication is draft"
+    assert again.json()["detail"] == "The publication is draft, and must be in_review for this: submit it first"
 
 
 async def test_four_eyes(desk: Desk) -> None:
@@ -210,6 +210,8 @@ async def test_what_meta_would_refuse_is_not_queued(desk: Desk, name: str) -> No
         ({"timezone": "Factory"}, "/timezone"),
         ({"scheduled_at": "9999-12-31T23:59:59Z"}, "/scheduled_at"),
         ({"scheduled_at": "2027-02-28T10:00:00"}, "/scheduled_at"),
+        ({"scheduled_at": 1798700000}, "/scheduled_at"),
+        ({"scheduled_at": "1798700000"}, "/scheduled_at"),
     ],
 )
 async def test_bad_input_stores_nothing(desk: Desk, changes: Doc, pointer: str | None) -> None:
@@ -221,12 +223,33 @@ async def test_bad_input_stores_nothing(desk: Desk, changes: Doc, pointer: str |
     assert (await desk.owner.get(desk.path)).json()["data"] == []
 
 
+async def test_what_is_changed_elsewhere(desk: Desk) -> None:
+    """Who looks for it in a PATCH is told where."""
+    draft = await desk.draft()
+    answer = await desk.owner.patch(f"{desk.path}/{draft['id']}", json={"state": "scheduled"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["detail"].endswith(
+        "state is changed by POST …/submit, /approve, /reject, /schedule, /publish-now, /cancel"
+    )
+    tagged = await desk.owner.patch(f"{desk.path}/{draft['id']}", json={"user_tags": [{"username": "a", "odd": 1}]})
+    assert tagged.json()["errors"] == [
+        {
+            "pointer": "/user_tags/0",
+            "detail": ("holds a field that this request does not have; there are username, asset_id, x, y"),
+        }
+    ]
+
+
 async def test_times_that_cannot_be(desk: Desk) -> None:
     """Not in the past, and not more than a year ahead; a draft without a time needs one."""
     draft = await desk.draft()
     for at in (desk.soon(minutes=-1), desk.soon(days=367)):
         answer = await desk.step(draft, "schedule", {"scheduled_at": at})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/scheduled_at")
+    past = await desk.draft(scheduled_at=desk.soon(minutes=-1))
+    own = (await desk.step(past, "schedule")).json()["errors"]
+    detail = "names no time, and the one that the publication has must be in the future"
+    assert own == [{"pointer": "", "detail": detail}]
     timeless = await desk.draft(scheduled_at=None)
     assert (await desk.step(timeless, "schedule")).status_code == 422
 

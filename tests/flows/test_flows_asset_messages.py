@@ -35,7 +35,7 @@ async def test_a_file_is_sent_by_a_link_of_ours(live_house: House, meta: Meta, t
             uses = (await shelf.owner.get(f"{shelf.path}/{asset['id']}/uses")).json()["data"]
             assert uses == [{"kind": "message", "id": message["id"], "state": "sent", "needed": False}]
         live_house.clock.offset += timedelta(hours=1, minutes=1)
-        assert (await shelf.outside.get(sent["payload"]["url"])).json()["code"] == "upload_refused"
+        assert (await shelf.outside.get(sent["payload"]["url"])).json()["code"] == "link_refused"
 
 
 async def test_what_waits_holds_its_file(live_desk: Desk, meta: Meta) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.services.connections import tending
+from app.services.connections.looks import INSIGHTS, look_soon
 from tests.flows.flows_harness import Desk, Meta, places_of
 from tests.flows.insights_harness import (
     DAY,
@@ -130,6 +131,25 @@ async def test_media_are_listed_sorted_and_followed(figures_desk: Desk, meta: Me
     [found] = detail["series"]
     assert [one["status"] for one in found["points"]] == ["unavailable", "ok"]
     assert "caption" not in str(await figures_desk.stored("media"))
+
+
+async def test_each_look_lists_what_is_new(figures_desk: Desk, meta: Meta) -> None:
+    """Also one that comes soon after another: because insights were switched on again, or something was published."""
+    await look(figures_desk)
+    before = len(await figures_desk.all("/insights/media"))
+    house, place = figures_desk.house, f"/v1/labels/{figures_desk.label_id}/connections/{figures_desk.connection_id}"
+    new = [await post_by_hand(meta, house.clock())]
+    for features in ([], ["insights"]):
+        (await figures_desk.owner.patch(place, json={"features": features})).raise_for_status()
+    await look_later(figures_desk, timedelta(seconds=5))
+    new.append(await post_by_hand(meta, house.clock()))
+    [connection] = await figures_desk.stored("connections", _id=figures_desk.connection_id)
+    await look_soon(house.db, connection, INSIGHTS, now=house.clock())
+    await look_later(figures_desk, timedelta(seconds=50))
+    assert len(await figures_desk.all("/insights/media")) == before + 1
+    await look_later(figures_desk, timedelta(seconds=20))
+    listed = await figures_desk.all("/insights/media")
+    assert [one["provider_id"] for one in listed[:2]] == new[::-1] and len(listed) == before + 2
 
 
 async def test_stories_are_read_within_their_day(figures_desk: Desk, meta: Meta) -> None:

@@ -26,6 +26,8 @@ async def test_each_kind_of_instagrams(press: Press, kind: str) -> None:
     assert comments == list(more.values()) and target["first_comment"]["state"] == ("done" if more else "none")
     types = [event["type"] for event in await press.desk.stored("events", target=publication["_id"])]
     assert set(types) == {"publication.changed"}
+    [connection] = await press.desk.stored("connections", _id=press.desk.connection_id)
+    assert connection["insights_at"] <= press.house.clock() + MINUTE
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,26 @@ def demo_of(home: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
-def texts_in_the_inbox(demo: Mapping[str, str]) -> set[str]:
-    """What the demo's label sees of its fans, messages and comments."""
+@contextmanager
+def logged_in(demo: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """The demo's person."""
     with httpx.Client(base_url=demo["API"], trust_env=False) as http:
         login = http.post("/v1/sessions", json={"email": demo["EMAIL"], "password": demo["PASSWORD"]}).json()
         http.headers["Authorization"] = f"Bearer {login['access_token']}"
+        yield http
+
+
+def features_of(demo: Mapping[str, str]) -> list[str]:
+    """What the demo's account is connected for."""
+    with logged_in(demo) as http:
+        [connection] = http.get(f"/v1/labels/{demo['LABEL']}/connections").json()["data"]
+        found: list[str] = connection["active_features"]
+        return found
+
+
+def texts_in_the_inbox(demo: Mapping[str, str]) -> set[str]:
+    """What the demo's label sees of its fans, messages and comments."""
+    with logged_in(demo) as http:
         label = f"/v1/labels/{demo['LABEL']}"
         found = http.get(f"{label}/comments").json()["data"]
         for conversation in http.get(f"{label}/conversations").json()["data"]:
@@ -77,6 +92,7 @@ def test_make_run_shows_something_and_keeps_it(tmp_path: Path) -> None:
         while len(texts := texts_in_the_inbox(demo)) < 6 and time.monotonic() < deadline:
             time.sleep(0.2)
         assert {"When is the vinyl back?", "This bass line!"} < texts and len(texts) == 6
+        assert features_of(demo) == ["comments", "insights", "messages", "publishing"]  # what the tour uses
         assert demo["LABEL"] in said and demo["PASSWORD"] in said and "/docs" in said
         assert f"{demo['POSTBOX']}/" in said and "The postbox" in httpx.get(demo["POSTBOX"], trust_env=False).text
     assert all(embedded.port_trouble(embedded.HERE, int(env[name])) is None for name in env if name.endswith("_PORT"))

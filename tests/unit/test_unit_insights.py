@@ -17,7 +17,7 @@ from app.db import Database, Doc, create_indexes
 from app.models.insight_metrics import ACCOUNT_METRICS, MEDIA_METRICS
 from app.services.insights import store
 from app.services.insights.best_times import FEWEST_POSTS, Post, best_times
-from app.services.insights.charts import line_chart
+from app.services.insights.charts import HOLLOW, Line, line_chart
 from app.services.insights.merging import known, lacking, merged
 from app.services.insights.series import NEVER_READ, series_of
 from app.services.insights.sheet import COLUMNS, sheet
@@ -131,7 +131,7 @@ FIRST, LAST = date(2026, 11, 3), date(2026, 11, 4)
 def compared(values: dict[int, int | None], metric: str = "views") -> Any:
     """The series of 3 and 4 November beside the 1st and 2nd."""
     days = {date(2026, 11, day): value for day, value in values.items()}
-    return series_of(metric, stored(days, metric), first=FIRST, last=LAST, compare=True)
+    return series_of(metric, stored(days, metric), first=FIRST, last=LAST, compare=True, now=NOW)
 
 
 def test_comparisons_make_nothing_up() -> None:
@@ -158,7 +158,7 @@ def test_comparisons_make_nothing_up() -> None:
 
 def test_gaps_are_there() -> None:
     """Every day is in a series: one that was not read, and one of which Meta has nothing, are no zeros."""
-    found = series_of("views", stored({FIRST: None}), first=FIRST, last=LAST, compare=False)
+    found = series_of("views", stored({FIRST: None}), first=FIRST, last=LAST, compare=False, now=NOW)
     assert [day for day, _ in found.points] == [FIRST, LAST]
     assert [told["reason"] for _, told in found.points] == ["no_data", "not_read"]
     assert (found.total.value, found.total.missing, found.total.reason) == (None, 2, "no_days")
@@ -239,7 +239,7 @@ def test_every_metric_is_documented() -> None:
 def test_a_chart_is_only_a_picture() -> None:
     """It is well formed, runs and loads nothing, says what it shows, and is the same for the same figures."""
     days = [date(2026, 11, 1) + n * DAY for n in range(28)]
-    lines: Any = [("<script>alert(1)</script>", [None if n == 5 else n for n in range(28)]), ("none", [None] * 28)]
+    lines = [Line("<script>alert(1)</script>", [None if n == 5 else n for n in range(28)]), Line("none", [None] * 28)]
     title = '"><script>alert(2)</script>'
     drawn = line_chart(title, days, lines)
     assert drawn == line_chart(title, days, lines)
@@ -254,3 +254,18 @@ def test_a_chart_is_only_a_picture() -> None:
     assert [(one.attrib["id"], bool(one.text)) for one in root[:2]] == [("chart-title", True), ("chart-desc", True)]
     assert root[0].text == title and "1 days without a figure" in str(root[1].text)
     assert line_chart("Empty", [], [])
+
+
+def test_a_chart_says_what_it_does_not_show() -> None:
+    """In the picture and in its words: lines that are left out, figures that may still change, and what only stands."""
+    days = [FIRST, LAST]
+    lines = [Line("views", [7, 3], frozenset({1})), Line("page_follows", [513, 520], stands=True)]
+    lines += [Line(f"line {n}", [n, n]) for n in range(8)]
+    drawn = line_chart("Insights", days, lines)
+    root = ElementTree.fromstring(drawn)
+    title, told = str(root[0].text), str(root[1].text)
+    assert title == "Insights (8 of 10 lines; hollow: may still change)"
+    assert "".join(root.itertext()).count("8 of 10 lines") == 2 and drawn.count(HOLLOW.encode()) == 1
+    assert "views: from 3 to 7 a day, 1 days that may still change." in told
+    assert "page_follows: at 520 on 2026-11-04, from 513 on 2026-11-03." in told
+    assert told.endswith("Not drawn, for 8 lines are the most: line 6, line 7.")

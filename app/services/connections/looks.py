@@ -34,6 +34,14 @@ COMMENTS = Look("check_comments", "comments", "comments_at", timedelta(hours=1))
 """At once where a mention waits for its words."""
 INSIGHTS = Look("read_insights", "insights", "insights_at", timedelta(hours=6))
 """A story has figures for 24 hours only. The first look of a day reads the days and the media too."""
+SOON = timedelta(minutes=1)
+
+
+async def look_soon(db: Database, connection: Doc, look: Look, *, now: datetime) -> None:
+    """Have this look be due in a minute, unless it is sooner."""
+    at = now + SOON
+    key = {name: connection[name] for name in ("_id", "label_id")} | {look.due: {"$gt": at}}
+    await db.open("connections").update_one(key, {"$set": {look.due: at}})
 
 
 async def plan(db: Database, connection: Doc, look: Look, *, now: datetime) -> None:

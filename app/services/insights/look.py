@@ -30,6 +30,8 @@ class Look:
     connection: Doc
     at: At
     now: datetime
+    asked_at: datetime
+    """When it was asked for: what was listed since then belongs to it."""
     reads: int = 0
     permitted: bool = False
     """Whether Meta has shown figures in this look: only then are those that are missing no lost permission."""

@@ -25,7 +25,7 @@ async def read_insights(hands: Hands, operation: Doc) -> Doc:
     connection = await connections.need(hands.db, operation["label_id"], operation["target"])
     try:
         at = await open_at(hands, connection, used_for="insights", job=operation["_id"])
-        look = Look(hands.db, connection, at, hands.clock())
+        look = Look(hands.db, connection, at, hands.clock(), operation["created_at"])
         whole = not look.is_quiet() and await _all(look)
     except EXCEPTIONS as exc:
         await end(hands, operation, connection, exc)

@@ -14,11 +14,11 @@ from app.services.insights.look import Look
 
 MOST_PAGES = 20
 """Of 100 each: more than a label posts in 24 months."""
-LIST_EVERY = timedelta(hours=5)
 A_STORY = timedelta(hours=24)
 """Meta has a story's figures no longer."""
-DAILY = timedelta(hours=20)
+EACH_LOOK, DAILY = timedelta(hours=5), timedelta(hours=20)
 READ_EVERY: tuple[tuple[timedelta, timedelta], ...] = (
+    (timedelta(days=1), EACH_LOOK),
     (timedelta(days=30), DAILY),
     (timedelta(days=180), timedelta(days=7)),
     (INSIGHTS_LIFE, timedelta(days=30)),
@@ -30,7 +30,7 @@ AT_ONCE = 60
 async def list_new(look: Look) -> None:
     """Add what the account has posted since the last look; at first, all of it. Raises any `GraphError`."""
     noted = look.connection.get("insights_listed_at")
-    if noted and look.now - noted < LIST_EVERY:
+    if noted and noted >= look.asked_at:
         return
     if look.connection["network"] == "instagram" and look.may_read():
         await _add(look, await meta.stories_of(look.at))
@@ -90,6 +90,6 @@ def _next(media: Doc, now: datetime) -> datetime | None:
     age = now - media["posted_at"]
     if media["product"] == "STORY":
         last = media["posted_at"] + A_STORY - timedelta(minutes=30)
-        return now + timedelta(hours=5) if now + timedelta(hours=5) < last else max(last, now + timedelta(minutes=10))
+        return now + EACH_LOOK if now + EACH_LOOK < last else max(last, now + timedelta(minutes=10))
     every = next((every for most, every in READ_EVERY if age < most), None)
     return now + every if every else None

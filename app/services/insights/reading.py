@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.db import Database, Doc
+from app.models.base import rfc3339
 from app.models.insight_metrics import DAILY, MEDIA, MEDIA_METRICS
 from app.models.insights import RankedBy
 from app.services.connections import store as connections
@@ -53,7 +54,7 @@ async def accounts(
     for connection in await accounts_of(db, label_id, connection_id):
         names = names_of(connection["network"], metrics)
         days = await store.account_days(db, label_id, connection["_id"], first=begin, last=last, metrics=names, now=now)
-        series = tuple(series_of(name, days, first=first, last=last, compare=compare) for name in names)
+        series = tuple(series_of(name, days, first=first, last=last, compare=compare, now=now) for name in names)
         found.append(Account(connection, series))
     return found
 
@@ -75,8 +76,7 @@ async def account_rows(
     )
     for account in found:
         connection = account.connection
-        of = {"of": "account", "connection_id": connection["_id"]}
-        of |= {"provider_id": connection["account"]["provider_id"]}
+        of = _account_of(connection) | {"of": "account", "provider_id": connection["account"]["provider_id"]}
         rows += [(of, day.isoformat(), one.metric, figure) for one in account.series for day, figure in one.points]
     return rows
 
@@ -95,13 +95,26 @@ async def media_rows(
     rows: list[Row] = []
     for connection in await accounts_of(db, label_id, connection_id):
         days = await store.media_days_of(db, connection, first=first, last=last, now=now)
-        rows += [row for doc in days for row in _media_rows(connection, doc, metrics)]
+        media = await store.media_by_id(db, label_id, {doc["media_id"] for doc in days}, now=now)
+        rows += [row for doc in days for row in _media_rows(connection, doc, media.get(doc["media_id"], {}), metrics)]
     return rows
 
 
-def _media_rows(connection: Doc, doc: Doc, metrics: Sequence[str]) -> Iterator[Row]:
-    of = {"of": "media", "connection_id": connection["_id"], "provider_id": doc["provider_id"]}
-    of |= {"media_id": doc["media_id"]}
+def _account_of(connection: Doc) -> Doc:
+    return {"connection_id": connection["_id"], "account": account_name(connection)}
+
+
+def account_name(connection: Doc) -> str | None:
+    """What an account is called there; none where it has no name."""
+    account = connection["account"]
+    name: str | None = account["username"] or account["name"]
+    return name
+
+
+def _media_rows(connection: Doc, doc: Doc, media: Doc, metrics: Sequence[str]) -> Iterator[Row]:
+    of = _account_of(connection) | {"of": "media", "provider_id": doc["provider_id"], "media_id": doc["media_id"]}
+    of |= {name: media.get(name) for name in ("product", "permalink")}
+    of |= {"posted_at": rfc3339(media["posted_at"]) if media else None}
     for name, figure in sorted(doc["metrics"].items()):
         if name in (metrics or MEDIA_METRICS):
             yield of, doc["day"], name, figure

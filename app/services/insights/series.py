@@ -6,9 +6,10 @@ is incomplete or zero.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
+from app.clients.graph_insights import today
 from app.db import Doc
 from app.models.insight_metrics import ACCOUNT_METRICS, DAILY, Kind
 
@@ -20,6 +21,8 @@ NEVER_READ: Doc = {
     "reason": "not_read",
 }
 """What there is of a day that nobody has read."""
+NOT_OVER: Doc = NEVER_READ | {"reason": "not_over"}
+"""What there is of a day that has not ended at Meta."""
 NoTotal = Literal["not_additive", "no_days", "days_missing"]
 NoRatio = Literal["not_additive", "days_missing", "base_days_missing", "base_zero"]
 
@@ -68,26 +71,26 @@ def names_of(network: str, wanted: Sequence[str]) -> list[str]:
     return [one.name for one in of_network if one.period == "day" and one.breakdown is None]
 
 
-def series_of(metric: str, days: Sequence[Doc], *, first: date, last: date, compare: bool) -> Series:
+def series_of(metric: str, days: Sequence[Doc], *, first: date, last: date, compare: bool, now: datetime) -> Series:
     """The series of a metric, from the stored days of the period and, to `compare`, of the one before it."""
     by_day = {date.fromisoformat(doc["day"]): doc["metrics"] for doc in days}
     kind = ACCOUNT_METRICS[metric].kind
-    points = _points(metric, by_day, first, last)
+    points = _points(metric, by_day, first, last, today(now))
     total = total_of(kind, [told for _, told in points])
     comparison = None
     if compare:
         length = last - first + DAY
-        earlier = _points(metric, by_day, first - length, last - length)
+        earlier = _points(metric, by_day, first - length, last - length, today(now))
         before = total_of(kind, [told for _, told in earlier])
         comparison = compared(kind, total, before, first=first - length, last=last - length)
     return Series(metric, kind, points, total, comparison)
 
 
 def _points(
-    metric: str, by_day: Mapping[date, Mapping[str, Doc]], first: date, last: date
+    metric: str, by_day: Mapping[date, Mapping[str, Doc]], first: date, last: date, running: date
 ) -> tuple[tuple[date, Doc], ...]:
     days = [first + n * DAY for n in range((last - first).days + 1)]
-    return tuple((day, by_day.get(day, {}).get(metric, NEVER_READ)) for day in days)
+    return tuple((day, by_day.get(day, {}).get(metric, NEVER_READ if day < running else NOT_OVER)) for day in days)
 
 
 def total_of(kind: Kind, told: Sequence[Doc]) -> Total:

@@ -8,14 +8,16 @@ from app.db import Doc
 from app.models.base import rfc3339
 from app.services.numbers.sheet import harmless
 
+PLACE = ("of", "connection_id", "account", "provider_id", "media_id", "product", "permalink", "posted_at")
+"""What a figure is of. `provider_id` is the account's, or the media's."""
 COLUMNS = (
-    *("of", "connection_id", "provider_id", "media_id", "day", "metric", "dimension", "part", "value"),
-    *("status", "reason", "as_of", "source", "api_version"),
+    *PLACE,
+    *("day", "metric", "dimension", "part", "value", "status", "reason", "as_of", "source", "api_version"),
 )
 
 
 def sheet(rows: Iterable[tuple[Doc, str, str, Doc]]) -> str:
-    """The rows: what they are of (`of`, `connection_id`, `provider_id`, `media_id`), the day, the metric, the figure.
+    """The rows: what they are of (of `PLACE`, what there is of it), the day, the metric, the figure.
 
     A figure that is not there is an empty cell, with its reason beside it.
     """
@@ -23,7 +25,7 @@ def sheet(rows: Iterable[tuple[Doc, str, str, Doc]]) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for of, day, metric, told in rows:
-        place = [harmless(str(of.get(name) or "")) for name in COLUMNS[:4]]
+        place = [harmless(str(of.get(name) or "")) for name in PLACE]
         as_of = rfc3339(told["as_of"]) if told["as_of"] else ""
         origin = [told["status"], told["reason"] or "", as_of, told["source"] or "", told["api_version"] or ""]
         value = "" if told["value"] is None else told["value"]

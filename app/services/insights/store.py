@@ -1,6 +1,6 @@
 """Days, media and their days in MongoDB. Every query names `label_id`; no read shows what has expired."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -172,6 +172,12 @@ async def page_of_media(
         query[by] = bounds | {beyond: after[0]}
     found = db.open("media").find(query).sort([(by, direction), ("_id", direction)]).limit(limit + 1)
     return await found.to_list()
+
+
+async def media_by_id(db: Database, label_id: str, ids: Collection[str], *, now: datetime) -> dict[str, Doc]:
+    """The media of these ids, by them."""
+    found = await db.open("media").find({"label_id": label_id, "_id": {"$in": sorted(ids)}}).to_list()
+    return {doc["_id"]: doc for doc in found if doc["expires_at"] > now}
 
 
 async def of_provider(db: Database, label_id: str, provider_ids: Iterable[str], *, now: datetime) -> list[Doc]:

@@ -176,7 +176,7 @@ def _connection_troubles(connection: Doc | None, pointer: str) -> Iterator[Broke
 
 
 def _ours(pointer: str, code: str, detail: str) -> Broken:
-    return Broken(pointer, code, detail, 0, OURS, VERSION)
+    return Broken(pointer, code, detail, None, OURS, VERSION)
 
 
 def _warnings(publication: Mapping[str, Any], connection: Doc, assets: Mapping[str, Doc]) -> Iterator[Warned]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.errors import FieldError, InvalidInput
 from app.models.publications import PublicationCreate
 from app.services.events import Event, append
 from app.services.publications import checking
-from app.services.publications.checking import NETWORKS
+from app.services.publications.checking import MOST_TOLD, NETWORKS
 from app.services.publications.drafts import assemble, kept_version, new_draft, stored_body
 from app.services.publications.limits import Broken
 from app.services.publications.writing import Hand
@@ -79,11 +79,22 @@ def read(text: str) -> list[dict[str, str] | None]:
         raise _refused("is not a table: a quote is not closed, or a cell is too long") from None
     found = [row for row in found if any(cell.strip() for cell in row)]
     names = [name.strip().lower() for name in found[0]] if found else []
-    if set(NEEDED) - set(names) or set(names) - {*NEEDED, *OPTIONAL} or len(set(names)) != len(names):
-        raise _refused(f"needs the columns {', '.join(NEEDED)}, each once, beside {', '.join(OPTIONAL)}")
+    if wrong := [*_wrong_columns(names)]:
+        there_are = f"{', '.join(NEEDED)} are needed, and there may be {', '.join(OPTIONAL)}"
+        raise _refused(f"has other columns than it can: {'; '.join(wrong)}. {there_are}")
     if len(found) - 1 > MOST_ROWS:
         raise _refused(f"must have at most {MOST_ROWS} rows")
     return [dict(zip(names, row, strict=True)) if len(row) == len(names) else None for row in found[1:]]
+
+
+def _wrong_columns(names: list[str]) -> Iterator[str]:
+    """What is wrong with the row of names: by its place, for a name that is not ours is the caller's own word."""
+    for place, name in enumerate(names[:MOST_TOLD], start=1):
+        if name not in (*NEEDED, *OPTIONAL):
+            yield f"column {place} is none of ours"
+        elif name in names[: place - 1]:
+            yield f"column {place} is {name} again"
+    yield from (f"{name} is missing" for name in NEEDED if name not in names)
 
 
 async def _row(

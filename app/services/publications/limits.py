@@ -13,20 +13,21 @@ from app.services.publications.limit_checks import CHECKS
 
 VERSION = "v26.0"
 """The version of the Graph API whose pages the values are from."""
-PARAMETERS = "Meta, IG User media, container parameters (meta-platform.md, 5.2)"
-MEDIA = "Meta, IG User media, media specifications (meta-platform.md, 5.3)"
-FLOW = "Meta, content publishing (meta-platform.md, 5.1)"
-ERRORS = "Meta, publishing errors (meta-platform.md, 5.7)"
-PAGES = "Meta, Pages API posts (meta-platform.md, 5.8)"
+PARAMETERS = "Meta, Instagram Platform, reference: IG User media, parameters"
+MEDIA = "Meta, Instagram Platform, reference: IG User media, specifications"
+FLOW = "Meta, Instagram Platform, guide: Content publishing"
+ERRORS = "Meta, Instagram Platform, reference: Error codes"
+PAGES = "Meta, Pages API, guide: Posts"
 APPS = "what Meta's own apps take; its API names none"
 OURS = "SoundOps: what its publisher can do"
 Unit = Literal["characters", "count", "bytes", "ratio", "seconds", "pixels", "fps", "bits/s", "Hz", "one of", "field"]
-Value = int | float | str | tuple[float, float] | tuple[str, ...]
+Value = int | float | str | tuple[float, float] | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit. `value` is the most that is taken, both ends of a range, or the words that are."""
+    """One limit. `value` is the most that is taken, both ends of a range, or the words that are; none where there is
+    nothing to count."""
 
     code: str
     network: Network
@@ -62,6 +63,7 @@ STORY, REEL, IMAGE, CAROUSEL, POST = (_kinds(k) for k in ("story", "reel", "imag
 VIDEOS = _kinds("reel", "carousel")
 PICTURES = _kinds("image", "carousel")
 NOT_TAKEN = "is not taken for this kind"
+NONE_IN_CAROUSEL = "is not taken on a video in a carousel"
 _AT_MOST = "must have at most {value} characters, and has {found}"
 _FIELDS: tuple[tuple[str, Network, frozenset[Kind], str], ...] = (
     ("caption", "instagram", STORY, FLOW),
@@ -100,7 +102,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("kind_not_supported", "facebook", INSTAGRAM, ("page_post",), "one of", "a Page takes {value} here", OURS),
     *(
-        Limit(f"{name}_not_taken", network, kinds, 0, "field", NOT_TAKEN, source)
+        Limit(f"{name}_not_taken", network, kinds, None, "field", NOT_TAKEN, source)
         for name, network, kinds, source in _FIELDS
     ),
     *(
@@ -127,8 +129,8 @@ LIMITS: tuple[Limit, ...] = (
         PARAMETERS,
     ),
     Limit("alt_text_too_long", "instagram", PICTURES, 1000, "characters", _AT_MOST, PARAMETERS),
-    Limit("alt_text_on_video", "instagram", CAROUSEL, 0, "field", "is only for pictures", PARAMETERS),
-    Limit("first_comment_too_long", "instagram", FEED, 2200, "characters", _AT_MOST, APPS + " (meta-platform.md, 4)"),
+    Limit("alt_text_on_video", "instagram", CAROUSEL, None, "field", "is only for pictures", PARAMETERS),
+    Limit("first_comment_too_long", "instagram", FEED, 2200, "characters", _AT_MOST, APPS),
     Limit(
         "too_many_collaborators", "instagram", FEED, 3, "count", "must be at most {value}, and are {found}", PARAMETERS
     ),
@@ -142,9 +144,9 @@ LIMITS: tuple[Limit, ...] = (
         PARAMETERS + "; 100/2207040",
     ),
     Limit(
-        "user_tag_needs_position", "instagram", PICTURES, ("x", "y"), "one of", "needs {value} in a picture", PARAMETERS
+        "user_tag_needs_position", "instagram", PICTURES, ("x", "y"), "one of", "needs x and y in a picture", PARAMETERS
     ),
-    Limit("user_tag_on_video", "instagram", CAROUSEL, 0, "field", "is not taken on a video in a carousel", PARAMETERS),
+    Limit("user_tag_on_video", "instagram", CAROUSEL, None, "field", NONE_IN_CAROUSEL, PARAMETERS),
     Limit("wrong_asset_kind", "instagram", IMAGE, ("image",), "one of", "must be {value}, and is {found}", FLOW),
     Limit("wrong_asset_kind", "instagram", REEL, ("video",), "one of", "must be {value}, and is {found}", FLOW),
     Limit("wrong_cover_kind", "instagram", REEL, ("image",), "one of", "must be {value}, and is {found}", MEDIA),
@@ -157,7 +159,7 @@ LIMITS: tuple[Limit, ...] = (
         "must have at most {value} bytes, and has {found}",
         MEDIA,
     ),
-    Limit("cover_outside_video", "instagram", REEL, 0, "seconds", "must lie within the video", ERRORS + ": 1/2207057"),
+    Limit("cover_outside_video", "instagram", REEL, None, "seconds", "must be in the video", ERRORS + ": 1/2207057"),
     Limit(
         "image_format",
         "instagram",
@@ -329,8 +331,8 @@ LIMITS: tuple[Limit, ...] = (
         PAGES + "; 1366046",
     ),
     Limit("mixed_assets", "facebook", POST, 1, "count", "must be pictures alone, or {value} video alone", PAGES),
-    Limit("link_with_assets", "facebook", POST, 0, "field", "is not taken together with assets", PAGES),
-    Limit("empty_post", "facebook", POST, 1, "field", "needs a text, a link or an asset", PAGES),
+    Limit("link_with_assets", "facebook", POST, None, "field", "is not taken together with assets", PAGES),
+    Limit("empty_post", "facebook", POST, None, "field", "needs a text, a link or an asset", PAGES),
 )
 """Every limit there is. A field, a kind or a number that is not here, Meta takes as far as we know."""
 

@@ -18,6 +18,7 @@ from app.services.publications.writing import OPEN, Hand, check, need, step, wit
 from app.services.publishing.queueing import queue_targets
 
 HORIZON = timedelta(days=366)
+TIMES = ("scheduled_at", "local_time")
 TRIES = 5
 """How often somebody else may change it between the check and the write, before the caller is told."""
 
@@ -51,7 +52,7 @@ async def schedule(hand: Hand, publication_id: str, body: Mapping[str, Any]) -> 
         at = (found | timed).get("scheduled_at")
         if at is None:
             raise _refused("/scheduled_at", "is missing: it has no time yet")
-        check_time(at, now=hand.now, pointer="/scheduled_at" if "scheduled_at" in given else "/local_time")
+        check_time(at, now=hand.now, pointer=next((f"/{one}" for one in TIMES if one in given), ""))
         return await _put(hand, found, label, timed, action="publication.scheduled")
 
     return await _unless_changed(hand, publication_id, once)
@@ -102,11 +103,12 @@ async def cancel(hand: Hand, publication_id: str) -> Doc:
 
 
 def check_time(at: datetime, *, now: datetime, pointer: str) -> None:
-    """Raise `InvalidInput` for a time that has passed, or is more than a year ahead."""
-    if at <= now:
-        raise _refused(pointer, "must be in the future")
-    if at > now + HORIZON:
-        raise _refused(pointer, f"must be within {HORIZON.days} days")
+    """Raise `InvalidInput` for a time that has passed, or is more than a year ahead. Without a `pointer`, it is not the
+    caller's but the publication's own."""
+    if now < at <= now + HORIZON:
+        return
+    detail = "must be in the future" if at <= now else f"must be within {HORIZON.days} days"
+    raise _refused(pointer, detail if pointer else f"names no time, and the one that the publication has {detail}")
 
 
 async def queue(hand: Hand, publication: Doc, session: Session) -> None:

@@ -85,7 +85,9 @@ def check(publication: Doc, states: Collection[State], versions: list[int] | Non
     if versions is not None and publication["version"] not in versions:
         raise StaleVersion
     if publication["state"] not in states:
-        raise WrongState(f"The publication is {publication['state']}")
+        wanted = f", and must be {' or '.join(states)} for this" if len(states) == 1 else ""
+        how = ": submit it first" if publication["state"] == "draft" and "in_review" in states else ""
+        raise WrongState(f"The publication is {publication['state']}{wanted}{how}")
 
 
 async def write(hand: Hand, found: Doc, changes: Doc, session: Session) -> Doc:

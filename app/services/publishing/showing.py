@@ -17,7 +17,7 @@ from app.clients.graph_errors import GraphError, Unavailable
 from app.clients.graph_publishing import Prepared, is_refusal, meaning_of
 from app.db import Doc
 from app.services import faults
-from app.services.connections import store
+from app.services.connections import looks, store
 from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.operations import InDoubt, TryAgain
 from app.services.publishing.checking import check
@@ -117,6 +117,7 @@ async def note_published(work: Work, at: At, prepared: Prepared) -> None:
     published_at = called.get("at") or work.target["container"].get("called_at") or work.now
     found: Doc = {"provider_id": provider_id, "published_at": published_at, "problem": None}
     await work.move("published", found, step="published", unset={"watch_at": "", "refused": ""})
+    await looks.look_soon(work.db, work.connection, looks.INSIGHTS, now=work.now)
     if provider_id is None and work.target["network"] == "instagram":
         await find_media(work, at)
 
