@@ -251,3 +251,17 @@ async def test_a_long_pause_does_not_outlast_the_policy(press: Press) -> None:
     await press.house.work()
     target = await press.target(publication)
     assert (target["state"], target["problem"]["code"]) == ("needs_decision", "too_late")
+
+
+async def test_the_id_is_looked_for_by_whoever_comes_next(press: Press) -> None:
+    """A worker died after it had learned that the post is there, and before it looked for its id."""
+    publication = await press.schedule()
+    await press.fault("lost")
+    target = await press.settle(publication)
+    place = {"label_id": press.desk.label_id}
+    lost: Doc = {"provider_id": None, "permalink": None}
+    await press.house.db.open("publication_targets").update_one(place | {"_id": target["_id"]}, {"$set": lost})
+    waits = {"state": "running", "due_at": press.house.clock()}
+    await press.house.db.open("operations").update_one(place | {"_id": target["operation_id"]}, {"$set": waits})
+    found = await press.settle(publication)
+    assert found["provider_id"] == target["provider_id"] and found["permalink"] == target["permalink"]

@@ -9,6 +9,7 @@ from app.clients.graph_call import At
 from app.clients.graph_errors import GraphError, OutcomeUnknown, RateLimited, Unavailable
 from app.services import faults
 from app.services.operations import TryAgain
+from app.services.publishing.finding import find_media
 from app.services.publishing.states import RETRY
 from app.services.publishing.work import Work
 
@@ -19,6 +20,8 @@ COMMENT_WITHIN = timedelta(hours=6)
 async def follow(work: Work, at: At) -> None:
     """Do what is left, as far as it goes. Raises `TryAgain` when another worker has the target, and while Meta takes no
     comments."""
+    if work.target["provider_id"] is None and work.target["network"] == "instagram":
+        await find_media(work, at)
     if work.target["provider_id"] is None:
         if work.target["first_comment"]["state"] == "waiting":
             await work.write({"first_comment.state": "failed"}, step="first_comment", outcome="no_id")

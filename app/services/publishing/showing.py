@@ -21,7 +21,6 @@ from app.services.connections import looks, store
 from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.operations import InDoubt, TryAgain
 from app.services.publishing.checking import check
-from app.services.publishing.finding import find_media
 from app.services.publishing.preparing import look
 from app.services.publishing.states import IN_DOUBT, RETRY
 from app.services.publishing.trouble import FAILURES, LONGEST_RETRY, NOT_CONNECTED, PERMISSION, QUOTA_RETRY
@@ -101,7 +100,7 @@ async def settle(work: Work, at: At) -> None:
     if prepared is None:
         await _look_again(work, why)
     elif prepared.status == "published":
-        await note_published(work, at, prepared)
+        await note_published(work, prepared)
     elif prepared.status == "finished":
         await _not_shown(work, at)
     elif prepared.status == "in_progress":
@@ -110,7 +109,7 @@ async def settle(work: Work, at: At) -> None:
         await _give_up(work)
 
 
-async def note_published(work: Work, at: At, prepared: Prepared) -> None:
+async def note_published(work: Work, prepared: Prepared) -> None:
     """It says that it is there: by the last call, or by one that was executed later than anybody waited."""
     provider_id = prepared.provider_id or work.target.get("answered_id")
     called = work.target.get("calling") or {}
@@ -118,8 +117,6 @@ async def note_published(work: Work, at: At, prepared: Prepared) -> None:
     found: Doc = {"provider_id": provider_id, "published_at": published_at, "problem": None}
     await work.move("published", found, step="published", unset={"watch_at": "", "refused": ""})
     await looks.look_soon(work.db, work.connection, looks.INSIGHTS, now=work.now)
-    if provider_id is None and work.target["network"] == "instagram":
-        await find_media(work, at)
 
 
 async def _not_shown(work: Work, at: At) -> None:

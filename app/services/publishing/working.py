@@ -82,7 +82,7 @@ async def _go_on(work: Work) -> None:
     await check_earlier(work, at)
     prepared = await prepare(work, at, assets)
     if prepared.status == "published":
-        await note_published(work, at, prepared)
+        await note_published(work, prepared)
         return
     if work.now < work.target["due_at"]:
         raise TryAgain(work.target["due_at"], WAITING)
