@@ -32,6 +32,8 @@ from sandbox.spotify_accounts import spotify_accounts_routes
 from sandbox.spotify_api import spotify_api_routes
 from sandbox.spotify_control import spotify_control_routes
 from sandbox.storm import Storm
+from sandbox.stripe.app import PREFIX as STRIPE
+from sandbox.stripe.app import StripeSandbox
 from sandbox.threads import thread_routes
 
 VERSIONED = re.compile(r"^/(graph\.instagram\.com|(?:graph|www)\.facebook\.com)/(v\d+\.\d+)(/.*)?$")
@@ -71,11 +73,13 @@ def create_app(box: Sandbox) -> ASGIApp:
     http = httpx.AsyncClient(timeout=box.settings.webhook_timeout_s, limits=limits, trust_env=False)
     deliverer = Deliverer(box, http)
     box.http = http
+    stripe = StripeSandbox(box.settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         delivering = asyncio.create_task(deliverer.run())
-        yield
+        async with stripe.running():
+            yield
         storm.stop()
         delivering.cancel()
         with suppress(asyncio.CancelledError):
@@ -105,6 +109,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(spotify_control_routes(box))
     app.include_router(spotify_accounts_routes(box))
     app.include_router(spotify_api_routes(box))
+    app.mount(STRIPE, stripe.app)
     add_front_page(app, box)
     app.add_exception_handler(ControlError, answer_control_error)
     app.add_exception_handler(RequestValidationError, answer_bad_order)

@@ -17,8 +17,8 @@ DESCRIPTION = """A stand-in for Meta: Instagram's login, messages, comments and 
 Without a command, or with `serve`, it runs, set up by the environment: SANDBOX_HOST, SANDBOX_PORT, SANDBOX_DATA,
 SANDBOX_WEBHOOK_URL, SANDBOX_INSTAGRAM_APP_ID, SANDBOX_INSTAGRAM_APP_SECRET, SANDBOX_META_APP_ID,
 SANDBOX_META_APP_SECRET, SANDBOX_VERIFY_TOKEN, SANDBOX_REDIRECT_URIS, SANDBOX_SPOTIFY_CLIENT_ID,
-SANDBOX_SPOTIFY_CLIENT_SECRET. The other commands talk to one that
-runs."""
+SANDBOX_SPOTIFY_CLIENT_SECRET, SANDBOX_STRIPE_SECRET_KEY, SANDBOX_STRIPE_WEBHOOK_URL, SANDBOX_STRIPE_WEBHOOK_SECRET.
+The other commands talk to one that runs."""
 EXAMPLES = """examples:
   python -m sandbox
   python -m sandbox write --fan mara --account nightjar.records "When is the vinyl back?"

@@ -22,6 +22,12 @@ class Settings:
     verify_token: str = field(default="sandbox-verify-token-for-development-only", repr=False)
     spotify_client_id: str = "5a1dbe0c0ffee0000000000000000001"
     spotify_client_secret: str = field(default="sandbox-spotify-secret-for-development-only", repr=False)
+    stripe_keys: tuple[str, ...] = field(default=("sk_test_sandboxForDevelopmentOnly",), repr=False)
+    """Secret keys that Stripe's stand-in knows."""
+    stripe_webhook_url: str = ""
+    """Where its events go, besides to the endpoints made through its API; empty is nowhere."""
+    stripe_webhook_secrets: tuple[str, ...] = field(default=("whsec_sandboxForDevelopmentOnly",), repr=False)
+    """Each of them signs."""
     redirect_uris: frozenset[str] = frozenset()
     """Meta's registered ones, of both apps; empty accepts any."""
     webhook_timeout_s: float = 10.0
@@ -55,6 +61,9 @@ def from_environment(env: Mapping[str, str]) -> Settings:
         verify_token=env.get("SANDBOX_VERIFY_TOKEN") or default.verify_token,
         spotify_client_id=env.get("SANDBOX_SPOTIFY_CLIENT_ID") or default.spotify_client_id,
         spotify_client_secret=env.get("SANDBOX_SPOTIFY_CLIENT_SECRET") or default.spotify_client_secret,
+        stripe_keys=_list(env, "SANDBOX_STRIPE_SECRET_KEY") or default.stripe_keys,
+        stripe_webhook_url=env.get("SANDBOX_STRIPE_WEBHOOK_URL") or default.stripe_webhook_url,
+        stripe_webhook_secrets=_list(env, "SANDBOX_STRIPE_WEBHOOK_SECRET") or default.stripe_webhook_secrets,
         redirect_uris=frozenset(_list(env, "SANDBOX_REDIRECT_URIS")),
         webhook_timeout_s=_number(env, "SANDBOX_WEBHOOK_TIMEOUT_S", default.webhook_timeout_s),
         retry_cap_s=_number(env, "SANDBOX_RETRY_CAP_S", default.retry_cap_s),

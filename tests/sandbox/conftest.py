@@ -1,12 +1,13 @@
 """One sandbox and one receiver for this folder's tests."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.sandbox.sandbox_harness import Receiver, Sandbox
+from tests.sandbox.stripe_harness import Stripe, stripe_at
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +43,11 @@ def own_sandbox(receiver: Receiver, tmp_path: Path) -> Iterator[Sandbox]:
     yield own
     if own.process is not None and own.process.poll() is None:
         own.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def box(sandbox: Sandbox) -> AsyncIterator[Stripe]:
+    """The sandbox's Stripe, with nothing in it."""
+    async with stripe_at(sandbox) as found:
+        found.control("POST", "/reset")
+        yield found
