@@ -65,6 +65,10 @@ class Bell:
             self._waits = True
             self._begin(self._drain_soon())
 
+    async def ring_billing(self) -> None:
+        """Have a worker look at what Stripe has told."""
+        await self._enqueue("look_at_billing")
+
     def ring_stream(self, label_id: str) -> None:
         """Have every API process look at the label's events, at once; labels that come together are one message."""
         if not self._labels:

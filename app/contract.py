@@ -8,7 +8,15 @@ from typing import Any, cast, get_args
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import comment_errors, errors, meta_webhook, publication_errors, publishing_errors, storage_errors
+from app import (
+    billing_errors,
+    comment_errors,
+    deliveries,
+    errors,
+    publication_errors,
+    publishing_errors,
+    storage_errors,
+)
 from app.deps import takes_no_others
 from app.errors import (
     BodyTooLarge,
@@ -17,7 +25,6 @@ from app.errors import (
     IdempotencyKeyReused,
     InvalidInput,
     InvalidJson,
-    InvalidSignature,
     LabelDeleting,
     NotFound,
     OwnerDecisionRequired,
@@ -87,53 +94,6 @@ CLIENT_SCHEMES: dict[str, Any] = {
         "description": "API clients: `client_id` and `client_secret`, each form-encoded (RFC 6749, section 2.3.1).",
     },
 }
-DELIVERY: dict[str, Any] = {
-    "tags": ["webhooks"],
-    "summary": "Receive Meta Webhook",
-    "description": "Take in a delivery of Meta's. `200` means that every change in it is durable.",
-    "operationId": "receiveMetaWebhook",
-    "x-access": "signed",
-    "parameters": [
-        {
-            "name": "X-Hub-Signature-256",
-            "in": "header",
-            "required": True,
-            "description": "`sha256=` and the HMAC-SHA256 of the raw body, keyed with the app secret, in hex.",
-            "schema": {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"},
-        }
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["object", "entry"],
-                    "properties": {
-                        "object": {"type": "string", "examples": ["instagram"]},
-                        "entry": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
-                    },
-                }
-            }
-        },
-    },
-    "responses": {
-        "200": {"description": "Every change is durable, or was already"},
-        **{
-            str(status): answer
-            for status, answer in problems(
-                InvalidSignature,
-                InvalidJson,
-                BodyTooLarge,
-                RequestTimeout,
-                UriTooLong,
-                HeadersTooLarge,
-                Problem,
-                Unavailable,
-            ).items()
-        },
-    },
-}
 
 
 def generate(app: FastAPI) -> dict[str, Any]:
@@ -150,10 +110,12 @@ def generate(app: FastAPI) -> dict[str, Any]:
     found["components"]["securitySchemes"] |= CLIENT_SCHEMES
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    found["paths"].setdefault(meta_webhook.PATH, {})["post"] = delivery = deepcopy(DELIVERY)
+    of_providers = [deepcopy(operation) for operation in deliveries.OPERATIONS.values()]
+    for path, operation in zip(deliveries.OPERATIONS, of_providers, strict=True):
+        found["paths"].setdefault(path, {})["post"] = operation
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
-            if operation is not delivery:
+            if all(operation is not delivery for delivery in of_providers):
                 _complete(path, method, operation)
                 _tell_access(operation, app.state.access[path, method])
             _share_examples(operation, found["components"].setdefault("examples", {}))
@@ -171,7 +133,7 @@ def _share_examples(operation: dict[str, Any], shared: dict[str, Any]) -> None:
 
 def _problem_table() -> str:
     """Every problem that there is, in Markdown."""
-    modules = (errors, comment_errors, publication_errors, publishing_errors, storage_errors)
+    modules = (errors, billing_errors, comment_errors, publication_errors, publishing_errors, storage_errors)
     named = {name: kind for module in modules for name, kind in vars(module).items()}.values()
     kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, Problem)]
     rows = [f"| {kind.status} | `{kind.code}` | {kind.title} |" for kind in sorted(kinds, key=_status_and_code)]
@@ -259,9 +221,10 @@ TAGS = [
     {"name": "numbers", "description": "How long fans wait, how long conversations are open, and what is open."},
     {"name": "rules", "description": "What is done by itself with what fans write; a dry run shows it beforehand."},
     {"name": "assets", "description": "The label's images and videos: uploaded, looked at, cut to shape."},
+    {"name": "billing", "description": "What a label pays for, what it was invoiced and what it has paid."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},
-    {"name": "webhooks", "description": "What Meta calls."},
+    {"name": "webhooks", "description": "What Meta and Stripe call."},
 ]
 
 

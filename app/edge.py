@@ -23,6 +23,8 @@ from app.meta_webhook import receive_webhook
 from app.parts import Parts
 from app.problems import MEDIA_TYPE, problem_body
 from app.receive import ClientGone, read_body
+from app.stripe_webhook import PATH as STRIPE_WEBHOOK
+from app.stripe_webhook import receive_event
 
 log = get_logger("access")
 ANSWERS = Counter("http_answers_total", "Answers by status", ["status"])
@@ -127,6 +129,9 @@ class Guard:
             _check_head(scope)
             if scope["path"] == META_WEBHOOK and scope["method"] == "POST":
                 await receive_webhook(self._parts, scope, receive, send)
+                return None
+            if scope["path"] == STRIPE_WEBHOOK and scope["method"] == "POST":
+                await receive_event(self._parts, scope, receive, send)
                 return None
             if storage_routes.is_ours(scope["path"]) and isinstance(self._parts.objects, Folder):
                 await storage_routes.serve(self._parts.objects, scope, receive, send, now=self._parts.clock())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Problem(Exception):
         self, detail: str = "", *, headers: Mapping[str, str] | None = None, errors: tuple[FieldError, ...] = ()
     ) -> None:
         self.detail, self.headers, self.errors = detail or self.title, dict(headers or {}), errors
+        self.also: dict[str, Any] = {}
+        """Members of the answer that only this kind of problem has (RFC 9457, 3.2)."""
         super().__init__(self.detail)
 
 
@@ -133,6 +135,13 @@ class InvalidSignature(Problem):
     """A webhook whose signature is missing, malformed or wrong."""
 
     status, code, title = 401, "invalid_signature", "The signature is missing or wrong"
+
+
+class InvalidDelivery(Problem):
+    """A webhook that is not one of Stripe's to us: unsigned, forged, of another time or mode, or no event. Which of
+    these is not told."""
+
+    status, code, title = 400, "invalid_delivery", "This is not a delivery of Stripe's to us"
 
 
 class Forbidden(Problem):

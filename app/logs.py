@@ -25,6 +25,7 @@ PATTERNS = re.compile(
     \b(?:IGAA|IGQ|EAA)[\w-]{12,}                                    # Meta's tokens
     | \bey[\w-]{8,1024}\.[\w-]+\.[\w-]*                             # a JWT
     | \bso[rkt]_[\w-]{16,}                                          # our refresh tokens, API secrets, links' tokens
+    | \b(?:[srp]k_(?:live|test)|whsec)_[\w+/=-]{8,}                   # Stripe's keys and webhook secrets
     | (?i:bearer)\s+[\w.~+/=-]+
     | (?i:access_token|client_secret|code|state|signed_request|token|password|hub\.verify_token)
       (?:=|["']\s*:\s*)                                             # in an address or a form; in JSON or a repr
@@ -33,7 +34,7 @@ PATTERNS = re.compile(
     | \b\w+://[^/\s:@"']*:[^/\s@"']+@                               # user and password in an address
     """
 )
-QUIET = ("httpx", "httpcore", "pymongo", "motor", "arq", "uvicorn.access", "asyncio")
+QUIET = ("httpx", "httpcore", "pymongo", "motor", "arq", "stripe", "uvicorn.access", "asyncio")
 
 
 def configure(level: str = "INFO") -> None:

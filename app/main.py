@@ -22,6 +22,8 @@ from app.readiness import Indexes
 from app.routers import (
     assets,
     audit,
+    billing,
+    billing_records,
     calendar,
     comment_actions,
     comments,
@@ -128,7 +130,7 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions, rules, numbers)
     of_publishing = (assets, publications, publication_steps, publication_targets, calendar, slots, release_plans)
     of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
-    of_labels = (*of_label, insights, insight_campaigns, operations, stream)
+    of_labels = (*of_label, insights, insight_campaigns, billing, billing_records, operations, stream)
     routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
     app.state.access = access_table(routers)
     for router in routers:

@@ -10,6 +10,7 @@ from app.derived_keys import derive
 from app.limiter import Limiter, open_limiter
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
+from app.services.billing.entitlements import Meter
 from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
 from app.services.stream.hub import Hub
@@ -48,6 +49,11 @@ class Parts:
     idempotency_key: bytes = field(repr=False)
     device_key: bytes = field(repr=False)
     stopping: bool = False
+
+    @property
+    def meter(self) -> Meter:
+        """What labels may make, by their plans."""
+        return Meter(self.db, self.settings.billing_on)
 
     async def close(self) -> None:
         """Close everything."""

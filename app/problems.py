@@ -54,6 +54,17 @@ class FieldErrorOut(BaseModel):
     detail: str
 
 
+class PlanLimitOut(BaseModel):
+    """A limit of a plan, and how the label stands to it."""
+
+    limit: str
+    used: int
+    most: int
+    plan: str
+    plan_with_more: str | None = None
+    remove: int
+
+
 class ProblemOut(BaseModel):
     """What went wrong (RFC 9457). `code` is stable; `request_id` finds the request in our logs."""
 
@@ -64,6 +75,8 @@ class ProblemOut(BaseModel):
     code: str
     request_id: str
     errors: list[FieldErrorOut] = []
+    plan_limits: list[PlanLimitOut] = []
+    """Of `plan_limit_reached` and `plan_too_small` alone: what there is too much of, and which plan has more."""
     error: str | None = None
     """Of the OAuth routes alone, as is `error_description`: what RFC 6749 calls it."""
     error_description: str | None = None
@@ -81,6 +94,7 @@ def problem_body(problem: Problem, request_id: str, path: str = "") -> bytes:
     }
     if problem.errors:
         body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in problem.errors]
+    body |= problem.also
     if path in OAUTH_PATHS:
         body |= error_of(problem)
     return orjson.dumps(body)

@@ -24,7 +24,7 @@ from app.services.publishing.queueing import targets_of
 def hand_of(parts: Parts, access: Access, versions: list[int] | None = None) -> Hand:
     """Who changes something, by the table of permissions."""
     may_approve = access.role in PERMISSIONS["publishing:approve"].roles
-    return Hand(parts.db, parts.audit, access.label_id, access.by, parts.clock(), versions, may_approve)
+    return Hand(parts.db, parts.audit, access.label_id, access.by, parts.clock(), parts.meter, versions, may_approve)
 
 
 async def answer_publication(parts: Parts, publication: Doc, response: Response) -> PublicationOut:

@@ -18,6 +18,8 @@ from pydantic_settings import SettingsConfigDict
 
 from app.models.drills import Point
 from app.models.features import Provider
+from app.setting_billing import BillingSettings
+from app.setting_books import BooksSettings
 from app.setting_kinds import (
     AdvancedAccess,
     HttpUrl,
@@ -40,7 +42,7 @@ from app.setting_storage import StorageSettings
 PREFIX = "SOUNDOPS_"
 OUTSIDE = (
     *("instagram_www_url", "instagram_api_url", "instagram_graph_url"),
-    *("facebook_www_url", "facebook_graph_url", "spotify_accounts_url", "spotify_api_url"),
+    *("facebook_www_url", "facebook_graph_url", "spotify_accounts_url", "spotify_api_url", "stripe_api_url"),
 )
 """Where the providers are."""
 RING_NEEDS = {"vault_public_ring_file": "local", "vault_private_ring_file": "local", "kms_key_ids": "aws-kms"}
@@ -48,7 +50,7 @@ RING_NEEDS = {"vault_public_ring_file": "local", "vault_private_ring_file": "loc
 S = TypeVar("S", bound="Settings")
 
 
-class Settings(StorageSettings):
+class Settings(StorageSettings, BillingSettings, BooksSettings):
     """What every process is told, from `SOUNDOPS_…` in the environment or in `.env`."""
 
     model_config = SettingsConfigDict(
@@ -133,9 +135,9 @@ class Settings(StorageSettings):
         check_mongodb(self.mongodb_url.get_secret_value())
         check_redis(self.redis_url.get_secret_value())
         named = {"secret_key": self.secret_key, "meta_verify_token": self.meta_verify_token}
-        values = [value.get_secret_value() for value in named.values()] + self.webhook_secrets
+        values = [value.get_secret_value() for value in named.values()] + self.webhook_secrets + self.stripe_secrets
         if len(set(values)) < len(values):
-            raise ValueError("secret_key: secret_key, meta_verify_token and the app secrets must all differ")
+            raise ValueError("secret_key: secret_key, meta_verify_token, app and webhook secrets must all differ")
         for name, secret in {"meta_app_id": "meta_app_secret", "spotify_client_id": "spotify_client_secret"}.items():
             if bool(getattr(self, name)) and getattr(self, secret) is None:
                 raise ValueError(f"{secret}: must be set together with {name}")
@@ -144,6 +146,7 @@ class Settings(StorageSettings):
         if self.environment == "production":
             self._good_for_production()
         self.check_storage(self.environment)
+        self.check_billing(self.environment, calls_stripe=False)
         return self
 
     def _good_for_production(self) -> None:
@@ -264,6 +267,7 @@ class WorkerSettings(Settings):
     def _not_contradictory_either(self) -> Self:
         if self.lease_s <= self.graph_timeout_s:
             raise ValueError("lease_s: must be longer than graph_timeout_s")
+        self.check_billing(self.environment, calls_stripe=True)
         if self.environment == "production" and self.kill_at:
             raise ValueError("kill_at: must not be set in production")
         if self.environment == "production" and "mail_from" not in self.model_fields_set:

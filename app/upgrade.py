@@ -8,17 +8,21 @@ OLDER_CONNECTIONS = {"network": {"$exists": False}}
 NEVER_LOOKED = {"check_at": {"$exists": True}, "comments_at": {"$exists": False}}
 NEVER_READ = {"check_at": {"$exists": True}, "insights_at": {"$exists": False}}
 OLDER_CONVERSATIONS = {"network": {"$exists": False}}
+OLDER_PUBLICATIONS = {"authors": {"$exists": False}}
+OLDER_ASSETS = {"held_bytes": {"$exists": False}}
 OLDER_COMMENTS = {"kind": {"$exists": False}, "sent_at": {"$exists": True}}
 
 
 async def upgrade(db: Database) -> None:
-    """Complete what earlier releases made: accounts, whose people must log in once more, connections, and the inbox."""
+    """Complete what earlier releases made: accounts, whose people must log in once more, connections, what came in, and
+    publications."""
     fields = {"password_changed_at": "$created_at", "email_verified_at": None}
     await db.open("users").update_many(OLDER_USERS, [{"$set": fields}])
     await db.open("sessions").delete_many(OLDER_SESSIONS)
     await _upgrade_connections(db)
     await _upgrade_conversations(db)
     await _upgrade_comments(db)
+    await _upgrade_publications(db)
 
 
 async def _upgrade_connections(db: Database) -> None:
@@ -57,3 +61,11 @@ async def _upgrade_comments(db: Database) -> None:
     await db.open("connections").update_many(NEVER_LOOKED, [{"$set": {"comments_at": "$check_at"}}], comment=why)
     older = {"kind": "comment", "network": "instagram", "version": 1, "checked_at": "$sent_at"}
     await db.open("comments").update_many(OLDER_COMMENTS, [{"$set": older}], comment=why)
+
+
+async def _upgrade_publications(db: Database) -> None:
+    """Of whoever wrote them the last one was known; forms of older files were counted with the files."""
+    why = f"{ALL_LABELS}the upgrade of publications"
+    known = {"authors": ["$edited_by"], "shown": None}
+    await db.open("publications").update_many(OLDER_PUBLICATIONS, [{"$set": known}], comment=why)
+    await db.open("assets").update_many(OLDER_ASSETS, {"$set": {"held_bytes": 0}}, comment=why)

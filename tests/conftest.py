@@ -17,6 +17,8 @@ from tests.house import (
     META_APP_SECRET,
     NOBODY,
     REDIRECT_URIS,
+    STRIPE_KEY,
+    STRIPE_WEBHOOK_SECRET,
     VERIFY_TOKEN,
     House,
     make_keys,
@@ -70,6 +72,11 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         meta_app_id=META_APP_ID,
         meta_app_secret=META_APP_SECRET,
         redirect_uris=REDIRECT_URIS,
+        env={
+            "SANDBOX_STRIPE_SECRET_KEY": STRIPE_KEY,
+            "SANDBOX_STRIPE_WEBHOOK_SECRET": STRIPE_WEBHOOK_SECRET,
+            "SANDBOX_STRIPE_WEBHOOK_URL": f"{NOBODY}/v1/webhooks/stripe",
+        },
     )
     with running(child):
         yield child.url

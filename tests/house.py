@@ -24,6 +24,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from app import clock, keys, parts
 from app.clock import Clock, utc_now
 from app.db import ALL_LABELS, Database, Doc
+from app.ids import new_id
 from app.limiter import Name
 from app.main import create_app
 from app.models.data_map import DATA_MAP
@@ -31,11 +32,13 @@ from app.models.features import Provider
 from app.services.vault.secrets import put_secret
 from app.settings import ApiSettings, S, WorkerSettings
 from tools import embedded
-from workers import jobs, rules
+from workers import billing, jobs, rules
 from workers import main as worker_main
 
 APP_ID, APP_SECRET = "1000000000000077", "soundops-test-app-secret-01"
 META_APP_ID, META_APP_SECRET = "2000000000000077", "soundops-test-meta-secret-01"
+STRIPE_KEY = "sk_test_soundopstests00000001"
+STRIPE_WEBHOOK_SECRET = "whsec_soundopstests00000001"
 VERIFY_TOKEN = "soundops-test-verify-token"
 SECRET_KEY = "only-for-tests-0123456789-abcdefghijklmnop"
 PUBLIC_URL = "http://127.0.0.1:8000"
@@ -78,6 +81,52 @@ def settings_env(
         "SOUNDOPS_LIMITS": NO_LIMITS,
         **embedded.meta_urls(sandbox_url),
         **more,
+    }
+
+
+def billing_env(stripe_url: str) -> dict[str, str]:
+    """The settings that switch billing on: with these, labels have plans, and their limits count."""
+    return {
+        "SOUNDOPS_STRIPE_API_URL": stripe_url,
+        "SOUNDOPS_STRIPE_SECRET_KEY": STRIPE_KEY,
+        "SOUNDOPS_STRIPE_WEBHOOK_SECRET": STRIPE_WEBHOOK_SECRET,
+    }
+
+
+def paying(label_id: str, plan: str, now: datetime, **changes: Any) -> Doc:
+    """The account of a label that pays for a plan; `changes` of its subscription."""
+    subscription: Doc = {
+        "id": "sub_test",
+        "status": "active",
+        "plan": plan,
+        "interval": "month",
+        "lookup_key": f"soundops_{plan}_month",
+        "price_id": "price_test",
+        "item_id": "si_test",
+        "currency": "gbp",
+        "current_period_end": now + timedelta(days=30),
+        "cancel_at_period_end": False,
+        "cancel_at": None,
+        "trial_end": None,
+        "paused_reason": None,
+        "pending_update": False,
+        "collection_paused": False,
+        "first_paid": True,
+    }
+    return {
+        "_id": new_id("bil"),
+        "label_id": label_id,
+        "customer_id": f"cus_{label_id}",
+        "details": None,
+        "subscription": subscription | changes,
+        "payment_method": None,
+        "had_trial": True,
+        "past_due_since": None,
+        "live_subscriptions": 1,
+        "synced_at": now,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
     }
 
 
@@ -259,6 +308,7 @@ class House:
         """Do everything that is due, once, as a worker's sweep would."""
         await jobs.drain_waiting(self.worker)
         await rules.look_after(self.worker)
+        await billing.look_after(self.worker)
         await asyncio.gather(*await jobs.start_due(self.worker))
 
     async def receive(self, *items: Doc) -> None:
@@ -323,6 +373,8 @@ async def open_house(
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
             yield House(http, api, worker, moving, watch, manager.app, postbox_url)
     await worker.graph.http.aclose()
+    if worker.stripe:
+        await worker.stripe.close()
     for ring in worker.rings:
         await ring.close()
     await worker.bell.close()

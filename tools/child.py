@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TETHER = str(ROOT / "tools" / "tether.py")
 OURS = ("SOUNDOPS_", "SANDBOX_", "POSTBOX_")
-READY_S = 20.0
+READY_S = 60.0
 END_S = 15.0
 
 SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")

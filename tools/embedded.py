@@ -43,6 +43,7 @@ SPOTIFY_HOSTS = {
     "SOUNDOPS_SPOTIFY_ACCOUNTS_URL": "accounts.spotify.com",
     "SOUNDOPS_SPOTIFY_API_URL": "api.spotify.com/v1",
 }
+STRIPE_HOSTS = {"SOUNDOPS_STRIPE_API_URL": "stripe"}
 META_APP_ID = "2000000000000001"
 META_APP_SECRET = "sandbox-meta-secret-for-development-only"
 """The sandbox's own defaults."""
@@ -123,6 +124,9 @@ def sandbox_child(
     redirect_uris: str = "",
     spotify_client_id: str = "",
     spotify_client_secret: str = "",
+    stripe_webhook_url: str = "",
+    stripe_secret_key: str = "",
+    stripe_webhook_secret: str = "",
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> Child:
@@ -140,8 +144,14 @@ def sandbox_child(
         "SANDBOX_VERIFY_TOKEN": verify_token,
         "SANDBOX_REDIRECT_URIS": redirect_uris,
     }
-    spotify = {"SANDBOX_SPOTIFY_CLIENT_ID": spotify_client_id, "SANDBOX_SPOTIFY_CLIENT_SECRET": spotify_client_secret}
-    settings |= {name: value for name, value in spotify.items() if value}
+    others = {
+        "SANDBOX_SPOTIFY_CLIENT_ID": spotify_client_id,
+        "SANDBOX_SPOTIFY_CLIENT_SECRET": spotify_client_secret,
+        "SANDBOX_STRIPE_WEBHOOK_URL": stripe_webhook_url,
+        "SANDBOX_STRIPE_SECRET_KEY": stripe_secret_key,
+        "SANDBOX_STRIPE_WEBHOOK_SECRET": stripe_webhook_secret,
+    }
+    settings |= {name: value for name, value in others.items() if value}
     url = f"http://{HERE}:{port}"
     return Child(
         "the sandbox Meta",
@@ -209,6 +219,11 @@ def meta_urls(sandbox_url: str) -> dict[str, str]:
 def spotify_urls(sandbox_url: str) -> dict[str, str]:
     """The settings that lead our own processes to this sandbox's Spotify."""
     return {name: f"{sandbox_url}/{host}" for name, host in SPOTIFY_HOSTS.items()}
+
+
+def stripe_urls(sandbox_url: str) -> dict[str, str]:
+    """The settings that lead our own processes to this sandbox's Stripe."""
+    return {name: f"{sandbox_url}/{host}" for name, host in STRIPE_HOSTS.items()}
 
 
 def api_child(env: Mapping[str, str], *, log: Path) -> Child:

@@ -23,6 +23,7 @@ from tools.plan import (
     ACCOUNT_RING,
     KEY_FILES,
     SMTP_URL,
+    STRIPE_KEY,
     Plan,
     api_env,
     make_plan,
@@ -145,6 +146,9 @@ def make_services(plan: Plan) -> dict[str, Child]:
             redirect_uris=",".join(redirect_uris(plan)),
             spotify_client_id=plan.env.get("SOUNDOPS_SPOTIFY_CLIENT_ID", ""),
             spotify_client_secret=plan.env.get("SOUNDOPS_SPOTIFY_CLIENT_SECRET", ""),
+            stripe_webhook_url=f"http://127.0.0.1:{plan.env['SOUNDOPS_PORT']}/v1/webhooks/stripe",
+            stripe_secret_key=plan.env.get(STRIPE_KEY, ""),
+            stripe_webhook_secret=plan.env.get("SOUNDOPS_STRIPE_WEBHOOK_SECRET", ""),
             env=plan.sandbox_env,
             log=logs / "sandbox.log",
         )
@@ -175,7 +179,7 @@ def addresses_of(services: Mapping[str, Child]) -> dict[str, str]:
         addresses["SOUNDOPS_REDIS_URL"] = services["valkey"].url
     if "sandbox" in services:
         url = services["sandbox"].url
-        addresses |= embedded.meta_urls(url) | embedded.spotify_urls(url)
+        addresses |= embedded.meta_urls(url) | embedded.spotify_urls(url) | embedded.stripe_urls(url)
     if "postbox" in services:
         addresses[SMTP_URL] = embedded.smtp_url(services["postbox"])
     return addresses

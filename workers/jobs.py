@@ -15,6 +15,7 @@ from app.clients.graph import Graph
 from app.clients.mail import Mailer
 from app.clients.objects import Objects
 from app.clients.spotify import Spotify
+from app.clients.stripe_api import Stripe
 from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
@@ -23,6 +24,10 @@ from app.services import events, heartbeat, operations
 from app.services.assets.checking import check_asset
 from app.services.assets.tidying import delete_asset, render_asset, tidy_asset
 from app.services.audit import Audit
+from app.services.billing.buying import billing_checkout, billing_details, billing_portal
+from app.services.billing.changing import billing_change, billing_preview
+from app.services.billing.looking import sync
+from app.services.billing.reconciling import reconcile
 from app.services.comments.acting import act
 from app.services.comments.checking import check_comments
 from app.services.comments.switching import switch_comments
@@ -40,7 +45,7 @@ from app.services.inbox.profiles import fetch_profile
 from app.services.inbox.reacting import SIGNS, react, show_sign
 from app.services.inbox.sending import send_reply
 from app.services.insights.looking import read_insights
-from app.services.labels import deletion
+from app.services.labels.deleting import delete_label
 from app.services.mail.sending import send_mail
 from app.services.operations import GiveUp, InDoubt, TryAgain
 from app.services.publishing.deletion_working import clear_prepared, delete_post
@@ -83,6 +88,16 @@ OF_ASSETS: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "delete_asset": delete_asset,
 }
 """What is done with the label's files."""
+OF_BILLING: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
+    "billing_checkout": billing_checkout,
+    "billing_portal": billing_portal,
+    "billing_preview": billing_preview,
+    "billing_change": billing_change,
+    "billing_details": billing_details,
+    "billing_sync": sync,
+    "billing_reconcile": reconcile,
+}
+"""What Stripe is asked to do, or is asked about."""
 RING_RETRY = timedelta(seconds=15)
 MOST_CRASHES = 20
 """So often an operation may end by an error that nobody expected; what such an error says is ours to mend (R-47)."""
@@ -103,12 +118,15 @@ class Parts:
     graph: Graph
     facebook: Facebook
     spotify: Spotify
+    stripe: Stripe | None
     mailer: Mailer
     rings: tuple[PublicRing, PrivateRing]
     audit: Audit
     objects: Objects
     clock: Clock
     rung: asyncio.Event = field(default_factory=asyncio.Event)
+    billed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when Stripe has told something."""
     placed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process has added events that rules may look at."""
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -127,6 +145,7 @@ class Parts:
             graph=self.graph,
             facebook=self.facebook,
             spotify=self.spotify,
+            stripe=self.stripe,
             ring=self.rings[0],
             private_ring=self.rings[1],
             audit=self.audit,
@@ -140,6 +159,12 @@ async def drain_inbox(ctx: dict[str, Any]) -> None:
     """Somebody rang: have the drain look now. Its loop is its own, so that no job's time-out cuts it off."""
     parts: Parts = ctx["parts"]
     parts.rung.set()
+
+
+async def look_at_billing(ctx: dict[str, Any]) -> None:
+    """Somebody rang: Stripe has told something."""
+    parts: Parts = ctx["parts"]
+    parts.billed.set()
 
 
 async def drain_waiting(parts: Parts) -> None:
@@ -227,8 +252,10 @@ async def _do(parts: Parts, operation: Doc) -> Doc:
         return await OF_CONNECTIONS[operation["kind"]](parts.hands, operation)
     if operation["kind"] in OF_ASSETS:
         return await OF_ASSETS[operation["kind"]](parts.hands, operation)
+    if operation["kind"] in OF_BILLING:
+        return await OF_BILLING[operation["kind"]](parts.hands, operation)
     if operation["kind"] == "delete_label":
-        return await deletion.delete_label(parts.db, parts.audit, parts.objects, operation, clock=parts.clock)
+        return await delete_label(parts.hands, operation)
     if operation["kind"] == "send_mail":
         told = {"app_url": parts.settings.app_url, "mail_from": parts.settings.mail_from}
         return await send_mail(parts.db, parts.mailer, operation, **told, clock=parts.clock)

@@ -20,6 +20,7 @@ from app.clients.facebook import Facebook
 from app.clients.graph import Graph
 from app.clients.mail import open_mailer
 from app.clients.spotify import Spotify
+from app.clients.stripe_api import open_stripe
 from app.clock import utc_now
 from app.db import Database, create_indexes
 from app.derived_keys import derive
@@ -33,7 +34,7 @@ from app.services.publishing import watching
 from app.services.vault.private_ring import open_private_ring
 from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
-from workers import jobs, rules, vault_schedule
+from workers import billing, jobs, rules, vault_schedule
 from workers.jobs import Parts
 
 log = get_logger(__name__)
@@ -67,6 +68,8 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: jobs.drain_waiting(parts), settings.sweep_s, parts.rung)),
         asyncio.create_task(_forever(lambda: rules.look_after(parts), settings.sweep_s, parts.placed)),
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
+        asyncio.create_task(_forever(lambda: billing.look_after(parts), settings.sweep_s, parts.billed)),
+        asyncio.create_task(_forever(lambda: billing.keep(parts), billing.KEEP_EVERY_S)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
         asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
         asyncio.create_task(_forever(lambda: jobs.tend_conversations(parts), TEND_CONVERSATIONS_EVERY_S)),
@@ -82,6 +85,8 @@ async def run(settings: WorkerSettings) -> None:
     await asyncio.gather(*loops, return_exceptions=True)
     await parts.bell.close()
     await parts.graph.http.aclose()
+    if parts.stripe:
+        await parts.stripe.close()
     for ring in parts.rings:
         await ring.close()
     await parts.objects.close()
@@ -124,6 +129,11 @@ def open_parts(settings: WorkerSettings) -> Parts:
             client_secret=settings.spotify_client_secret.get_secret_value() if settings.spotify_client_secret else "",
             timeout_s=settings.graph_timeout_s,
         ),
+        stripe=(
+            open_stripe(settings.stripe_api_url, settings.stripe_secret_key.get_secret_value())
+            if settings.stripe_secret_key
+            else None
+        ),
         mailer=open_mailer(
             settings.smtp_url.get_secret_value(),
             tls_required=settings.environment == "production",
@@ -161,7 +171,11 @@ async def _listen(parts: Parts) -> None:
 def _arq_worker(parts: Parts) -> Worker:
     settings = bell.patient_settings(parts.settings.redis_url.get_secret_value())
     return Worker(
-        functions=[func(jobs.drain_inbox, name="drain_inbox"), func(jobs.run_operation, name="run_operation")],
+        functions=[
+            func(jobs.drain_inbox, name="drain_inbox"),
+            func(jobs.run_operation, name="run_operation"),
+            func(jobs.look_at_billing, name="look_at_billing"),
+        ],
         cron_jobs=[cron(jobs.beat, second=set(range(0, 60, 5)), max_tries=3, unique=False, run_at_startup=True)],
         queue_name=bell.QUEUE,
         redis_settings=settings,

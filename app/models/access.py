@@ -35,6 +35,8 @@ Permission = Literal[
     "assets:read",
     "assets:write",
     "publishing:approve",
+    "billing:read",
+    "billing:write",
 ]
 Scope = Literal[
     "label:read",
@@ -52,6 +54,7 @@ Scope = Literal[
     "publishing:write",
     "assets:read",
     "assets:write",
+    "billing:read",
 ]
 """The permissions that a partner's API client can be given: those of the table with `partner`."""
 MetaScope = Literal[
@@ -120,6 +123,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "assets:read": Rule(_ALL, partner=True),
     "assets:write": Rule(_DESK | {"editor"}, partner=True),
     "publishing:approve": Rule(_ADMINS),
+    "billing:read": Rule(_ADMINS | {"analyst"}, partner=True, support=True, while_deleting=True),
+    "billing:write": Rule(_ADMINS, dangerous=True),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

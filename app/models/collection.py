@@ -54,6 +54,9 @@ class Collection:
     of_connection: Literal["erase", "destroy", "keep"] | None = None
     """What the end of a connection does to the documents that name it as `connection_id`: at once (`erase`), once the
     provider has been asked to revoke (`destroy`), or nothing, because they hold ids alone. None where none does."""
+    outlives_label: bool = False
+    """Whether it stays when its label is deleted, under a pseudonym, because a law asks for it. Then something else
+    than the end of the label ends it (`retention`)."""
     indexes: tuple[Index, ...] = ()
 
 
@@ -64,6 +67,7 @@ def up(*fields: str) -> Keys:
 
 CONTRACT = "contract (6.1.b)"
 INTEREST = "legitimate interest: a service that is safe and loses nothing (6.1.f)"
+DUTY = "a duty of tax and company law (6.1.c)"
 THIRTY_DAYS = "30 days after Meta's own time"
 EXPIRES = Index(up("expires_at"), ttl=True)
 

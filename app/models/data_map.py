@@ -9,7 +9,19 @@ from datetime import timedelta
 from app.models.collection import EXPIRES
 from app.models.collection import Collection as Collection
 from app.models.collection import Index as Index
-from app.models.mapped import assets, connections, inbox, insights, people, publications, publishing, rules, work
+from app.models.mapped import (
+    assets,
+    billing,
+    billing_orders,
+    connections,
+    inbox,
+    insights,
+    people,
+    publications,
+    publishing,
+    rules,
+    work,
+)
 
 CONTENT_LIFE = timedelta(days=30)
 """Messages and comments are kept this long after Meta's own time (privacy policy, sections 5 and 6)."""
@@ -26,6 +38,8 @@ _COLLECTIONS = (
     *assets.COLLECTIONS,
     *publications.COLLECTIONS,
     *publishing.COLLECTIONS,
+    *billing.COLLECTIONS,
+    *billing_orders.COLLECTIONS,
     *work.COLLECTIONS,
 )
 

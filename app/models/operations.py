@@ -35,6 +35,13 @@ OperationKind = Literal[
     "render_asset",
     "tidy_asset",
     "delete_asset",
+    "billing_sync",
+    "billing_reconcile",
+    "billing_checkout",
+    "billing_portal",
+    "billing_preview",
+    "billing_change",
+    "billing_details",
 ]
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 

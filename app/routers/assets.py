@@ -1,11 +1,13 @@
 """The label's files: uploaded straight into the storage, looked at, cut to shape, and shown by short-lived links."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.clients.objects import Limits
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, WaitDep, answer_operation, version_tag, wait_for_end
@@ -29,12 +31,13 @@ from app.services.assets import keys, links, reading, room, store, uses
 router = APIRouter(prefix="/v1/labels/{label_id}/assets", tags=["assets"])
 Reader = Annotated[Access, Security(label_access, scopes=["assets:read"])]
 Writer = Annotated[Access, Security(label_access, scopes=["assets:write"])]
+_MADE = problems(InvalidInput, StorageFull, BillingReadOnly, PlanLimitReached)
 _DONE: dict[int | str, dict[str, Any]] = {
     200: {"model": AssetOut, "description": "The same, when it was done within the time of `Prefer: wait`"}
 }
 
 
-@router.post("", operation_id="createAsset", status_code=201, responses=problems(InvalidInput, StorageFull))
+@router.post("", operation_id="createAsset", status_code=201, responses=_MADE)
 async def create_asset(parts: PartsDep, access: Writer, body: AssetCreate, response: Response) -> AssetOut:
     """Begin an upload: send the file as `upload` says, within an hour, and then complete it.
 
@@ -46,7 +49,8 @@ async def create_asset(parts: PartsDep, access: Writer, body: AssetCreate, respo
         parts.audit,
         access.label_id,
         body,
-        most_bytes=parts.settings.label_storage_bytes,
+        most_bytes=await _most_bytes(parts, access, now),
+        meter=parts.meter,
         by=access.by,
         now=now,
     )
@@ -99,7 +103,7 @@ async def list_assets(
         data=[AssetOut.of(one, links=await links.previews(parts.objects, one, now=now)) for one in page],
         next_cursor=following,
         used_bytes=await room.used(parts.db, access.label_id),
-        most_bytes=parts.settings.label_storage_bytes,
+        most_bytes=await _most_bytes(parts, access, now),
     )
 
 
@@ -183,3 +187,8 @@ async def _answer(parts: Parts, asset: Doc, wait_s: float, response: Response) -
 async def _shown(parts: Parts, asset: Doc, response: Response) -> AssetOut:
     response.headers["ETag"] = version_tag(asset)
     return AssetOut.of(asset, links=await links.previews(parts.objects, asset, now=parts.clock()))
+
+
+async def _most_bytes(parts: Parts, access: Access, now: datetime) -> int:
+    """What the label's files may take: by its plan, or where billing is off by our settings."""
+    return await parts.meter.storage_bytes(access.label_id, now=now, otherwise=parts.settings.label_storage_bytes)

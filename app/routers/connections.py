@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app import cursors
 from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access, state_of
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, refresh_cookie, version_tag
 from app.errors import (
@@ -53,7 +54,9 @@ DONE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Soun
     PATH,
     operation_id="createConnection",
     status_code=201,
-    responses=problems(InvalidInput, Forbidden, NotFound, ProviderNotAvailable, Unauthenticated),
+    responses=problems(
+        *(InvalidInput, Forbidden, NotFound, ProviderNotAvailable, Unauthenticated, BillingReadOnly, PlanLimitReached)
+    ),
 )
 async def create_connection(
     parts: PartsDep, access: Writer, body: ConnectionCreate, response: Response
@@ -61,6 +64,7 @@ async def create_connection(
     """Begin to connect an account: send its owner's browser to `authorize_url`, which works once, for ten minutes."""
     if body.return_to is not None:
         beginning.check_return_to(parts.settings, body.return_to)
+    await parts.meter.need_room(access.label_id, "connections", now=parts.clock())
     wish = Wish(body.provider, body.features, body.return_to)
     connection, authorize_url = await beginning.begin(
         parts.db, parts.settings, parts.audit, wish, _beginner(access), now=parts.clock()

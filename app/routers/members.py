@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response, Security
 
 from app import cursors
 from app.access import SIGNED, Access, BearerDep, PartsDep, get_claims, get_person, label_access, state_of
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, content_tag, version_tag
 from app.errors import (
@@ -135,7 +136,10 @@ async def leave_label(parts: PartsDep, access: Member) -> None:
     PATH + "/invitations",
     operation_id="createInvitation",
     status_code=201,
-    responses=problems(InvalidInput, AlreadyMember, Forbidden, ReauthenticationRequired, NotFound, Unavailable),
+    responses=problems(
+        *(InvalidInput, AlreadyMember, Forbidden, ReauthenticationRequired, NotFound, Unavailable),
+        *(BillingReadOnly, PlanLimitReached),
+    ),
 )
 async def create_invitation(
     parts: PartsDep, access: Inviter, request: Request, body: InvitationCreate, response: Response
@@ -156,6 +160,7 @@ async def create_invitation(
     invitation = await invitations.invite(
         parts.db,
         parts.audit,
+        parts.meter,
         label,
         email=body.email,
         role=body.role,
@@ -237,6 +242,8 @@ async def look_up_invitation(parts: PartsDep, body: InvitationLookUp) -> Invitat
         AlreadyMember,
         AccountExists,
         Unavailable,
+        BillingReadOnly,
+        PlanLimitReached,
     ),
 )
 async def accept_invitation(
@@ -255,7 +262,7 @@ async def accept_invitation(
         person = await get_person(request, parts, await get_claims(parts, credentials))
         user, by = await accounts.need_user(parts.db, person.user_id), person.by
     membership = await invitations.accept(
-        parts.db, parts.audit, token, invitation, user, is_new=body.account is not None, by=by, now=now
+        parts.db, parts.audit, parts.meter, token, invitation, user, is_new=body.account is not None, by=by, now=now
     )
     return InvitationAccepted(label_id=membership["label_id"], user_id=user["_id"], role=membership["role"])
 

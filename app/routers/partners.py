@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Conflict, InvalidCursor, InvalidInput, NotFound, StaleVersion
@@ -33,12 +34,13 @@ Reader = Annotated[Access, Security(label_access, scopes=["clients:read"])]
 Writer = Annotated[Access, Security(label_access, scopes=["clients:write"])]
 Decider = Annotated[Access, Security(label_access, scopes=["clients:decide"])]
 ClientId = Annotated[str, Path(max_length=64, examples=["cli_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
+_CLIENT_MADE = problems(InvalidInput, BillingReadOnly, PlanLimitReached)
 _USUAL = SecretCreate()
 """What a second secret is made from where the request has no body."""
 SecretId = Annotated[str, Path(max_length=64, examples=["key_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
 
 
-@router.post("", operation_id="createApiClient", status_code=201, responses=problems(InvalidInput))
+@router.post("", operation_id="createApiClient", status_code=201, responses=_CLIENT_MADE)
 async def create_api_client(parts: PartsDep, access: Writer, body: ClientCreate, response: Response) -> ClientMade:
     """Make an API client.
 
@@ -164,7 +166,7 @@ async def delete_api_client_meta_access(
 
 
 def _desk(parts: Parts, access: Access) -> Desk:
-    return Desk(parts.db, parts.audit, access.by, access.label_id, access.user_id, parts.clock())
+    return Desk(parts.db, parts.audit, access.by, access.label_id, access.user_id, parts.meter, parts.clock())
 
 
 def _place(access: Access) -> str:

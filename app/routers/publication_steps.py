@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response, Security
 
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.deps import VersionsDep, WaitDep
 from app.errors import AssetNotReady, ConnectionNotActive, InvalidInput, NotFound, StaleVersion
 from app.models.publication_reviews import ApprovalOrder, PublicationScheduled, RejectionOrder, ScheduleOrder
@@ -19,7 +20,10 @@ router = APIRouter(prefix="/v1/labels/{label_id}/publications/{publication_id}",
 Writer = Annotated[Access, Security(label_access, scopes=["publishing:write"])]
 Approver = Annotated[Access, Security(label_access, scopes=["publishing:approve"])]
 _STEP = (NotFound, StaleVersion, WrongState)
-_OUT = (*_STEP, InvalidInput, PublicationInvalid, ApprovalNeeded, AlreadyPublishing, AssetNotReady, ConnectionNotActive)
+_OUT = (
+    *(*_STEP, InvalidInput, PublicationInvalid, ApprovalNeeded, AlreadyPublishing, AssetNotReady, ConnectionNotActive),
+    *(BillingReadOnly, PlanLimitReached),
+)
 ENDED: dict[int | str, dict[str, Any]] = {
     200: {
         "model": PublicationScheduled,

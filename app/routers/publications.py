@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly
 from app.deps import PagingDep, VersionsDep
 from app.errors import InvalidCursor, InvalidInput, NotFound, StaleVersion
 from app.models.publication_imports import ImportOrder, ImportOut, RowErrorOut, RowOut
@@ -40,11 +41,12 @@ _LIST = problems(InvalidInput, InvalidCursor, NotFound)
 _CHANGED = problems(InvalidInput, NotFound, StaleVersion, WrongState, AlreadyPublishing)
 
 
-@router.post("", operation_id="createPublication", status_code=201, responses=problems(InvalidInput))
+@router.post("", operation_id="createPublication", status_code=201, responses=problems(InvalidInput, BillingReadOnly))
 async def create_publication(
     parts: PartsDep, access: Writer, body: PublicationCreate, response: Response
 ) -> PublicationOut:
     """Write a draft. It may be unfinished: what Meta would refuse is told by the validation, and refused later."""
+    await parts.meter.need_writable(access.label_id, now=parts.clock())
     made = await drafts.create(hand_of(parts, access), drafts.stored_body(body))
     response.headers["Location"] = f"/v1/labels/{access.label_id}/publications/{made['_id']}"
     return await answer_publication(parts, made, response)
@@ -84,9 +86,10 @@ async def validate_publication(parts: PartsDep, access: Writer, body: Publicatio
     return await _validated(parts, access, assembled)
 
 
-@router.post("/import", operation_id="importPublications", responses=problems(InvalidInput))
+@router.post("/import", operation_id="importPublications", responses=problems(InvalidInput, BillingReadOnly))
 async def import_publications(parts: PartsDep, access: Writer, body: ImportOrder) -> ImportOut:
     """Make a draft of each row of a table. A row that is refused is told, and nothing of it is stored."""
+    await parts.meter.need_writable(access.label_id, now=parts.clock())
     hand = hand_of(parts, access)
     rows = await importing.import_csv(hand, body.csv, timezone=body.timezone, dry_run=body.dry_run)
     shown = [

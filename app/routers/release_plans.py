@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Conflict, InvalidCursor, InvalidInput, NotFound, StaleVersion
@@ -29,11 +30,14 @@ Reader = Annotated[Access, Security(label_access, scopes=["publishing:read"])]
 Writer = Annotated[Access, Security(label_access, scopes=["publishing:write"])]
 
 
-@router.post("", operation_id="createReleasePlan", status_code=201, responses=problems(InvalidInput, Conflict))
+@router.post(
+    "", operation_id="createReleasePlan", status_code=201, responses=problems(InvalidInput, Conflict, BillingReadOnly)
+)
 async def create_release_plan(
     parts: PartsDep, access: Writer, body: ReleasePlanCreate, response: Response
 ) -> ReleasePlanOut:
     """Make a plan of a release. Publications name it as `plan_id`, and by `offset` move with its date."""
+    await parts.meter.need_writable(access.label_id, now=parts.clock())
     plan = await plans.create_plan(hand_of(parts, access), body.model_dump(mode="json"))
     response.headers["Location"] = f"/v1/labels/{access.label_id}/release-plans/{plan['_id']}"
     return _shown(plan, response)

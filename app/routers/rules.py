@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly
 from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Conflict, InvalidCursor, InvalidInput, NotFound, StaleVersion
 from app.models.rule_runs import (
@@ -29,9 +30,12 @@ Reader = Annotated[Access, Security(label_access, scopes=["rules:read"])]
 Writer = Annotated[Access, Security(label_access, scopes=["rules:write"])]
 
 
-@router.post("", operation_id="createRule", status_code=201, responses=problems(InvalidInput, Conflict))
+@router.post(
+    "", operation_id="createRule", status_code=201, responses=problems(InvalidInput, Conflict, BillingReadOnly)
+)
 async def create_rule(parts: PartsDep, access: Writer, body: RuleCreate, response: Response) -> RuleOut:
     """Make a rule. It looks at what comes from now on; try it first on what is there (`POST …/rules/test`)."""
+    await parts.meter.need_writable(access.label_id, now=parts.clock())
     rule = await store.create_rule(
         parts.db, parts.audit, access.label_id, body.stored(), by=access.by, now=parts.clock()
     )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly
 from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Conflict, Forbidden, InvalidCursor, InvalidInput, NotFound, StaleVersion, Unauthenticated
 from app.models.saved_replies import (
@@ -38,11 +39,12 @@ async def list_saved_replies(parts: PartsDep, access: Reader, paging: PagingDep)
     return SavedReplyPage(data=[SavedReplyOut.of(reply) for reply in page], next_cursor=following)
 
 
-@router.post("", operation_id="createSavedReply", status_code=201, responses=_MADE)
+@router.post("", operation_id="createSavedReply", status_code=201, responses=_MADE | problems(BillingReadOnly))
 async def create_saved_reply(
     parts: PartsDep, access: Writer, body: SavedReplyCreate, response: Response
 ) -> SavedReplyOut:
     """Keep an answer. A name is there once in a label; a variable that nobody could fill is refused."""
+    await parts.meter.need_writable(access.label_id, now=parts.clock())
     reply = await saved_replies.add(
         parts.db, access.label_id, name=body.name, text=body.text, by=access.by, now=parts.clock()
     )

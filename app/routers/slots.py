@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly
 from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Conflict, InvalidCursor, InvalidInput, NotFound, StaleVersion
 from app.models.slots import SlotChange, SlotCreate, SlotOut, SlotPage
@@ -20,11 +21,14 @@ Writer = Annotated[Access, Security(label_access, scopes=["publishing:write"])]
 _CHANGED = problems(InvalidInput, NotFound, StaleVersion)
 
 
-@router.post("", operation_id="createSlot", status_code=201, responses=problems(InvalidInput, Conflict))
+@router.post(
+    "", operation_id="createSlot", status_code=201, responses=problems(InvalidInput, Conflict, BillingReadOnly)
+)
 async def create_slot(parts: PartsDep, access: Writer, body: SlotCreate, response: Response) -> SlotOut:
     """Name a time of the week. `POST …/schedule` with `next_free_slot` puts a publication into the next one."""
     label = await labels.need_label(parts.db, access.label_id)
     stored = body.model_dump() | {"timezone": body.timezone or label["timezone"]}
+    await parts.meter.need_writable(access.label_id, now=parts.clock())
     slot = await slots.create_slot(hand_of(parts, access), stored)
     response.headers["Location"] = f"/v1/labels/{access.label_id}/slots/{slot['_id']}"
     response.headers["ETag"] = version_tag(slot)

@@ -43,6 +43,9 @@ Type = Literal[
     "publication.late",
     "asset.ready",
     "asset.refused",
+    "billing.subscription.updated",
+    "invoice.paid",
+    "invoice.payment_failed",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

@@ -89,7 +89,7 @@ async def add(
     return operation
 
 
-async def by_key(db: Database, label_id: str, key: str, *, session: Session | None = None) -> Doc | None:
+async def by_key(db: Database, label_id: str | None, key: str, *, session: Session | None = None) -> Doc | None:
     """The operation of this intent, or none."""
     return await db.open("operations").find_one({"label_id": label_id, "key": key}, session=session)
 

@@ -11,7 +11,7 @@ import pytest
 from app.db import Database
 from tests.api.matrix_dump import Written
 from tests.api.matrix_world import AHEAD, World, make_world
-from tests.house import open_house, settings_env
+from tests.house import NOBODY, billing_env, open_house, settings_env
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,7 @@ async def kept_world(mongodb_server: str, redis_url: str, key_folder: Path) -> A
     head, _, options = mongodb_server.partition("?")
     url = f"{head.rsplit('/', 1)[0]}/test_{secrets.token_hex(6)}?{options}"
     env, written = settings_env(key_folder, mongodb_url=url, redis_url=redis_url), Written()
+    env |= billing_env(NOBODY)
     async with open_house(env, listeners=(written,)) as house:
         yield await make_world(house, written), time.monotonic()
     db = Database(url)

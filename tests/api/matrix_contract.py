@@ -15,13 +15,14 @@ from app.models.access import Permission
 
 CONTRACT: dict[str, Any] = json.loads(contract.document(create_routes()))
 JSON_TYPE = "application/json"
-HEADERS = {"if-match", "prefer", "Idempotency-Key", "last-event-id"}
+HEADERS = {"if-match", "if-none-match", "prefer", "Idempotency-Key", "last-event-id"}
 """An `If-Match` names a version, an `Idempotency-Key` an intent: the cross-label test has them in its calls. A
 `Last-Event-ID` names a place in a label's stream: tests/api/test_api_stream.py has another label's."""
 BY_RESOURCE = {"getOperation"}
 """Their label is that of what they name."""
-NOT_OURS = {"receiveMetaWebhook"}
-"""Its body is Meta's, open by their rules; it is Meta's by its signature (tests/unit/test_unit_signature.py)."""
+NOT_OURS = {"receiveMetaWebhook", "receiveStripeWebhook"}
+"""Their bodies are Meta's and Stripe's, open by their rules; they are theirs by their signatures
+(tests/unit/test_unit_signature.py, tests/api/test_api_stripe_webhook.py)."""
 OPEN_ACCESS = ("person", "anybody", "signed")
 Where = Literal["path", "query", "body"]
 

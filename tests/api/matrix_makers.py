@@ -26,11 +26,12 @@ from tests.api.matrix_press import (
 )
 from tests.api.matrix_side import Side
 from tests.api.matrix_targets import STATES
+from tests.api.matrix_till import make_money, make_orders
 from tests.api.partners_harness import another_client
 from tests.api.people import join
 from tests.api.test_api_support import enter, staff
 from tests.flows.assets_harness import jpeg
-from tests.house import PASSWORD, House, delivery, message_change
+from tests.house import PASSWORD, House, delivery, message_change, paying
 from workers import jobs, rules
 
 
@@ -108,6 +109,11 @@ async def make_clients(house: House, side: Side) -> list[str]:
     side.ids["client_secret"] = [made[0].client["client_secret"]]
     side.ids["revokeOauthToken.token"] = side.ids["introspectOauthToken.token"] = [await made[0].token()]
     return [partner.client["id"] for partner in made]
+
+
+async def made_orders(house: House, side: Side) -> list[str]:
+    """The price that was asked for, as an order names it."""
+    return side.ids["order_id"][:1]
 
 
 async def made_before(house: House, side: Side) -> list[str]:
@@ -299,6 +305,10 @@ MAKERS: dict[str, Maker] = {
     **dict.fromkeys((f"{name}.{part}" for name in STATES for part in ("publication_id", "target_id")), made_before),
     "slot_id": make_slots,
     "cancelOperation.operation_id": make_waiting,
+    "order_id": make_orders,
+    "invoice_id": make_money,
+    "payment_id": made_before,
+    "preview_id": made_orders,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
 }
@@ -324,6 +334,7 @@ PLAIN: dict[str, str] = {
     "error": "Instagram's word for a no",
     "email": "an address: that known ones are answered as unknown ones are has tests of its own",
     "slug": "a name in a space that all labels share, where each is told what is taken",
+    **dict.fromkeys(("line1", "line2", "city", "postal_code", "value"), "whom invoices name"),
     "cursor": "tried by test_cursors_of_another_label",
     **dict.fromkeys(("hub.mode", "hub.verify_token", "hub.challenge"), "Meta's handshake"),
     "last_event_id": "a place in a label's stream: tests/api/test_api_stream.py has another label's",
@@ -345,6 +356,7 @@ async def make_side(house: House, name: str, account: str) -> Side:
     owner = await house.person(f"owner.{name}@example.com")
     support = await staff(house, f"support.{name}@example.com")
     side = Side(name, account, owner, support, house.http, await house.label(owner, f"label-{name}"))
+    await house.db.open("billing_accounts").insert_one(paying(side.label_id, "label_group", house.clock()))
     for kind, make in MAKERS.items():
         side.ids[kind] = side.ids.get(kind) or await make(house, side)
     verified = {"$set": {"email_verified_at": house.clock()}}

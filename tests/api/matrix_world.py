@@ -337,6 +337,20 @@ async def a_slot(world: World, side: Side, call: Call) -> Call:
     return replace(call, body=days | {"connection_ids": side.ids["connection_ids"]})
 
 
+async def nothing_bought(world: World, side: Side, call: Call) -> Call:
+    """By a label that has no subscription."""
+    of_label = {"label_id": side.label_id}
+    await world.house.db.open("billing_accounts").update_one(of_label, {"$set": {"subscription": None}})
+    return replace(call, body={"plan": "label_group"})
+
+
+async def longer_plan(world: World, side: Side, call: Call) -> Call:
+    """A change that fits, as it was shown."""
+    wish = {"plan": "label_group", "interval": "year"}
+    shown = {"preview_id": side.ids["preview_id"][0]} if call.operation.name == "changePlan" else {}
+    return replace(call, body=wish | shown)
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -373,6 +387,8 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "cancelOperation": own_operation,
     "schedulePublication": of_a_slot,
     "createSlot": a_slot,
+    "startCheckout": nothing_bought,
+    **dict.fromkeys(("previewPlanChange", "changePlan"), longer_plan),
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

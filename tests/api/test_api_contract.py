@@ -20,13 +20,14 @@ from app.errors import Problem
 from app.meta_webhook import PATH as META_WEBHOOK
 from app.models.base import ApiModel, Doc
 from app.problems import MEDIA_TYPE, ProblemOut
+from app.stripe_webhook import PATH as STRIPE_WEBHOOK
 from tests.house import House
 from tools.child import ROOT
 
 T = TypeVar("T")
 NOT_IN_IT = {"/openapi.json", "/docs", "/docs/{name}"}
 """The contract itself, and its manual."""
-NO_KEY = {"receiveMetaWebhook"}
+NO_KEY = {"receiveMetaWebhook", "receiveStripeWebhook"}
 """Meta sends no `Idempotency-Key`: a delivery is known by what is in it."""
 NOTHING_TO_WAIT_FOR = {"createPasswordReset", "changeEmail", "deleteLabel", "actOnComments", "retryPublication"}
 """Their answer tells nothing of a mail, the work begins in days, or there are many works at once."""
@@ -44,7 +45,7 @@ TIMES = {("ConnectionOut", "token_expires_at"), ("ConnectionStarted", "token_exp
 FIXED = {("SessionOut", "token_type"): ["Bearer"], ("Readiness", "key_ring"): ["ok", "missing"]}
 FIXED |= {("TokenOut", "token_type"): ["Bearer"]}
 FOR_ANYBODY = {"getHealth", "getReadiness", "getJwks", "getSecurityTxt", "createUser", "createSession"}
-FOR_ANYBODY |= {"verifyMetaWebhook", "receiveMetaWebhook", "createPasswordReset"}
+FOR_ANYBODY |= {"listPlans", "receiveStripeWebhook", "verifyMetaWebhook", "receiveMetaWebhook", "createPasswordReset"}
 FOR_ANYBODY |= {"receiveMetaDeauthorization", "receiveMetaDataDeletion", "getDataDeletion"}
 FOR_ANYBODY |= {"lookUpInvitation", "verifyEmail", "confirmPasswordReset", "confirmEmailChange", "undoEmailChange"}
 """They need no session; some need the token of a mail."""
@@ -102,14 +103,15 @@ async def test_the_file_the_command_and_the_app_say_the_same(house: House) -> No
 
 
 def test_every_route_is_in_it(contract: Doc) -> None:
-    """Of each module of the routers; and nothing else is in it but the route in front of them."""
+    """Of each module of the routers; and nothing else is in it but the routes in front of them."""
     found = set()
     for module in pkgutil.iter_modules(routers.__path__, f"{routers.__name__}."):
         for route in importlib.import_module(module.name).router.routes:
             assert isinstance(route, APIRoute)
             assert route.include_in_schema is (route.path not in NOT_IN_IT), route.path
             found |= {(route.path, method.lower()) for method in route.methods or () if route.include_in_schema}
-    assert found | {(META_WEBHOOK, "post")} == {(path, method) for path, method, _ in operations(contract)}
+    in_front = {(META_WEBHOOK, "post"), (STRIPE_WEBHOOK, "post")}
+    assert found | in_front == {(path, method) for path, method, _ in operations(contract)}
     assert len(found) > 20
 
 

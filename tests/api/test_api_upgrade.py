@@ -37,3 +37,25 @@ async def test_a_conversation_of_an_older_release(house: House) -> None:
     await upgrade(house.db)
     assert {one["network"] for one in (await owner.get(path)).json()["data"]} == {"instagram"}
     assert [one["id"] for one in (await owner.get(path, params={"unread": "false"})).json()["data"]] == [first["id"]]
+
+
+async def test_a_publication_of_an_older_release(house: House) -> None:
+    """It can be changed, and whoever changed it last is the one who may not approve it."""
+    owner = await house.person()
+    label_id = await house.label(owner)
+    on = {"provider": "facebook", "network": "facebook", "features": ["publishing"], "active_features": ["publishing"]}
+    connection = await house.connection(label_id, "30000000000001", **on)
+    path = f"/v1/labels/{label_id}/publications"
+    wish = {"kind": "page_post", "targets": [connection["_id"]], "caption": "On Friday."}
+    made = (await owner.post(path, json=wish)).raise_for_status().json()
+    stored = await house.db.open("publications").find_one({"_id": made["id"], "label_id": label_id})
+    assert stored is not None
+    older = {"$unset": {"authors": "", "shown": ""}, "$set": {"edited_by": stored["created_by"]}}
+    await house.db.open("publications").update_one({"_id": made["id"], "label_id": label_id}, older)
+    await upgrade(house.db)
+    await upgrade(house.db)
+    (await owner.patch(f"{path}/{made['id']}", json={"caption": "On Saturday."})).raise_for_status()
+    label = {"publishing_approval": "four_eyes"}
+    (await owner.patch(f"/v1/labels/{label_id}", json=label)).raise_for_status()
+    (await owner.post(f"{path}/{made['id']}/submit")).raise_for_status()
+    assert (await owner.post(f"{path}/{made['id']}/approve")).json()["code"] == "own_publication"

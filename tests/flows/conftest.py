@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.services.vault import watched
+from tests.flows.billing_harness import Shop, shop_in
 from tests.flows.flows_harness import (
     PAYLOADS_AT,
     Desk,
@@ -17,7 +18,8 @@ from tests.flows.flows_harness import (
 )
 from tests.flows.keeping_harness import spotify_env
 from tests.flows.publishing_harness import Files, Press, on_a_page, on_instagram
-from tests.house import House, make_keys, open_house, settings_env
+from tests.flows.till_harness import Till, till_at
+from tests.house import House, billing_env, make_keys, open_house, settings_env
 
 
 @pytest.fixture
@@ -76,6 +78,19 @@ async def live_desk(live_house: House, meta: Meta) -> Desk:
 
 
 @pytest.fixture
+async def till(
+    mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str, postbox: str, smtp_url: str
+) -> AsyncIterator[Till]:
+    """With the sandbox's Stripe at the other end, whose clock is the product's, too."""
+    env = settings_env(key_folder, mongodb_url=mongodb_url, redis_url=redis_url, smtp_url=smtp_url)
+    env |= billing_env(f"{sandbox_url}/stripe")
+    async with open_house(env, postbox_url=postbox) as found:
+        await only_the_clock_decides(found)
+        async with till_at(found) as made:
+            yield made
+
+
+@pytest.fixture
 async def vault_house(
     mongodb_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[House]:
@@ -103,3 +118,20 @@ async def press(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> 
 async def page(live_house: House, meta: Meta, files: Files, tmp_path: Path) -> Press:
     """A label that publishes on a Page."""
     return await on_a_page(live_house, meta, files, tmp_path)
+
+
+@pytest.fixture
+async def shop(
+    mongodb_url: str, redis_url: str, key_folder: Path, sandbox_url: str, postbox: str, smtp_url: str
+) -> AsyncIterator[Shop]:
+    """A label where billing is on, with the sandbox at Stripe's end."""
+    env = settings_env(
+        key_folder,
+        mongodb_url=mongodb_url,
+        redis_url=redis_url,
+        sandbox_url=sandbox_url,
+        smtp_url=smtp_url,
+        **billing_env(f"{sandbox_url}/stripe"),
+    )
+    async with open_house(env, postbox_url=postbox) as house, shop_in(house) as found:
+        yield found

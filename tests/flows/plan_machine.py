@@ -73,7 +73,7 @@ class Story:
         """Somebody who acts now."""
         by = By("person", self.users[who], None, None)
         api = self.house.api
-        return Hand(api.db, api.audit, self.desk.label_id, by, api.clock(), versions, who == "owner")
+        return Hand(api.db, api.audit, self.desk.label_id, by, api.clock(), api.meter, versions, who == "owner")
 
     async def begin(self) -> None:
         """A draft of the editor's."""

@@ -121,6 +121,8 @@ def publication_of(label_id: str, kind: str, targets: list[str], assets: list[st
         "scheduled_at": None,
         "timezone": "Europe/Berlin",
         "created_by": {"kind": "system", "id": "soundops"},
+        "authors": [],
+        "shown": None,
         "approved_by": None,
         "approved_version": 1,
         "created_at": now,

@@ -29,6 +29,7 @@ CONNECTION = {
     "connection_id": "con_1",
     "label_id": "lbl_1",
 }
+PAYING = {"name": "Mara", "label": "Nightjar", "label_id": "lbl_1"}
 FACTS: dict[str, dict[str, str]] = {
     "verify_email": {"name": "Mara"},
     "address_known": {"name": "Mara"},
@@ -64,10 +65,24 @@ FACTS: dict[str, dict[str, str]] = {
         "words": "Out on Friday.",
         "what": "it was not published",
     },
+    "billing_payment_failed": PAYING
+    | {"amount": "19.00 EUR", "number": "A-0002", "again": "2026-12-02", "until": "2026-12-06"},
+    "billing_action_needed": PAYING | {"amount": "19.00 EUR", "number": "A-0002", "until": "2026-12-06"},
+    "billing_read_only": PAYING,
+    "billing_ended": PAYING | {"plan": "Pro"},
+    "billing_recovered": {"name": "Mara", "label": "Nightjar", "plan": "Pro"},
+    "billing_trial_ends": PAYING | {"plan": "Pro", "on": "2026-12-06"},
 }
 RECONNECT = "connections/con_1/reconnect?label=lbl_1"
-SHOWN_AS_LINKS = ("connection_expiring", "connection_needs_login", "publication_to_do", "publication_stopped")
 TO_DO = "publications/pub_1?label=lbl_1"
+BILLING = "billing?label=lbl_1"
+PAGES = {
+    **dict.fromkeys(("connection_expiring", "connection_needs_login"), RECONNECT),
+    **dict.fromkeys(("publication_to_do", "publication_stopped"), TO_DO),
+    **dict.fromkeys(("billing_payment_failed", "billing_action_needed", "billing_read_only"), BILLING),
+    **dict.fromkeys(("billing_ended", "billing_trial_ends"), BILLING),
+}
+"""Which mails lead to a page of the app without a token."""
 LINKS: dict[str, tuple[Purpose, str]] = {
     "verify_email": ("verify_email", "verify-email"),
     "reset_password": ("reset_password", "reset-password"),
@@ -158,10 +173,9 @@ async def test_a_mail_arrives_and_its_link_works(house: House, template: Templat
     assert "<img" not in mail["html"] and mail["html"].startswith("<!DOCTYPE html>")
     if template not in LINKS:
         assert mail["token"] is None and "sot_" not in mail["text"] + mail["html"]
-        page = TO_DO if template.startswith("publication_") else RECONNECT
-        link = f"{house.api.settings.app_url}/{page}"
+        link = f"{house.api.settings.app_url}/{PAGES.get(template, BILLING)}"
         shown_as_link = link in mail["text"].splitlines() and f'href="{link}"' in mail["html"]
-        assert shown_as_link == (template in SHOWN_AS_LINKS) and "paste this code" not in mail["text"]
+        assert shown_as_link == (template in PAGES) and "paste this code" not in mail["text"]
         return
     purpose, page = LINKS[template]
     link = f"{house.api.settings.app_url}/{page}#token={mail['token']}"

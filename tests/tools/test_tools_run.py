@@ -175,6 +175,8 @@ def test_an_app_at_each_provider_whose_part_is_embedded(tmp_path: Path) -> None:
         "META_APP_ID": "META_APP_ID",
         "META_APP_SECRET": "META_APP_SECRET",
         "SPOTIFY_CLIENT_SECRET": "SPOTIFY_CLIENT_SECRET",
+        "STRIPE_SECRET_KEY": "STRIPE_SECRET_KEY",
+        "STRIPE_WEBHOOK_SECRET": "STRIPE_WEBHOOK_SECRET",
     }.items():
         assert plan.env[f"SOUNDOPS_{ours}"] == plan.secrets[f"SOUNDOPS_{ours}"] == sandbox.env[f"SANDBOX_{theirs}"]
     back = "http://127.0.0.1:8000/v1/oauth/callback"
@@ -183,6 +185,8 @@ def test_an_app_at_each_provider_whose_part_is_embedded(tmp_path: Path) -> None:
     addresses = addresses_of({"sandbox": sandbox})
     assert addresses["SOUNDOPS_FACEBOOK_GRAPH_URL"] == f"{sandbox.url}/graph.facebook.com"
     assert addresses["SOUNDOPS_SPOTIFY_API_URL"] == f"{sandbox.url}/api.spotify.com/v1"
+    assert addresses["SOUNDOPS_STRIPE_API_URL"] == f"{sandbox.url}/stripe"
+    assert sandbox.env["SANDBOX_STRIPE_WEBHOOK_URL"] == "http://127.0.0.1:8000/v1/webhooks/stripe"
     foreign = make_plan(embedded.meta_urls("http://mine"), tmp_path / "home")
     assert "SOUNDOPS_META_APP_ID" not in foreign.secrets and foreign.has_foreign_instagram
     assert foreign.embeds >= {"sandbox"} and "SOUNDOPS_SPOTIFY_CLIENT_ID" in foreign.secrets
@@ -192,5 +196,5 @@ def test_each_process_is_given_its_own_secrets(tmp_path: Path) -> None:
     """The private ring and the mail server's password to workers alone, the accounts' ring to the API alone."""
     env = dict(make_plan({"SOUNDOPS_SMTP_URL": "smtp://me:secret@mine"}, tmp_path / "home").env)
     private, accounts = "SOUNDOPS_VAULT_PRIVATE_RING_FILE", "SOUNDOPS_VAULT_ACCOUNT_RING_FILE"
-    assert set(env) - set(api_env(env)) == {private, "SOUNDOPS_SMTP_URL"}
+    assert set(env) - set(api_env(env)) == {private, "SOUNDOPS_SMTP_URL", "SOUNDOPS_STRIPE_SECRET_KEY"}
     assert set(env) - set(worker_env(env)) == {accounts}

@@ -27,6 +27,10 @@ ACROSS_LABELS = {
     ("conversations", "participant.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("comments", "author.provider_id_1"): "what there is of fans whose accounts Meta has deleted",
     ("publication_targets", "watch_at_1"): "which posts are past due, whoever's",
+    ("billing_accounts", "customer_id_1"): "whose customer an event of Stripe's is about",
+    ("billing_accounts", "look_at_1"): "which customers are due to be looked at, whoever's",
+    ("money_records", "purge_at_1"): "which records of money no law asks for any more, whoever's",
+    ("money_records", "provider_id_1"): "whose record an event of Stripe's is about",
     ("operations", "due_at_1"): "the workers' due list",
     ("events", "unplaced_1"): "which events a dead process left without a place, whoever's",
     ("secrets", "envelope.key_id_1"): "what a key seals, whoever's",
@@ -37,8 +41,10 @@ ACROSS_LABELS = {
 FOREVER = {"users", "second_factors", "labels", "memberships", "api_clients", "audit_heads", "secrets"}
 FOREVER |= {"vault_keys", "rules", "rule_cursors", "stream_heads", "saved_replies", "publication_targets"}
 FOREVER |= {"publications", "publication_versions", "publication_comments", "slots", "release_plans"}
-FOREVER |= {"asset_usage"}
-"""What lasts as long as the account, the label or the connection, or the service itself."""
+FOREVER |= {"asset_usage", "billing_accounts", "stripe_cursors"}
+FOREVER |= {"money_records", "money_parties", "legal_holds"}
+"""What lasts as long as the account, the label or the connection, or the service itself; or as the law asks, which is
+purged with an eye on legal holds."""
 PASSING = {"webhook_inbox", "parked_changes"}
 """What is on its way to where an export finds it, or belongs to nobody we know."""
 ALL = [(collection, index) for collection in DATA_MAP.values() for index in collection.indexes]

@@ -9,13 +9,14 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Database, Doc, Session
 from app.errors import AssetInUse, Conflict, FieldError, InvalidInput, StaleVersion
 from app.ids import new_id
-from app.models.assets import LARGEST, AssetCreate, kind_of
+from app.models.assets import LARGEST, AssetCreate, AssetKind, kind_of
 from app.models.base import rfc3339
 from app.models.operations import OperationKind
 from app.services import operations
 from app.services.assets import room, uses
 from app.services.assets.reading import need
 from app.services.audit import Audit, By
+from app.services.billing.entitlements import Meter
 
 UPLOAD = timedelta(hours=1)
 """How long an upload may begin; one that has begun may take longer."""
@@ -29,11 +30,19 @@ MOST_LEFT_OVER = 40
 
 
 async def create(
-    db: Database, audit: Audit, label_id: str, body: AssetCreate, *, most_bytes: int, by: By, now: datetime
+    db: Database,
+    audit: Audit,
+    label_id: str,
+    body: AssetCreate,
+    *,
+    most_bytes: int,
+    meter: Meter,
+    by: By,
+    now: datetime,
 ) -> Doc:
     """Write down a file that is going to be uploaded, set its room aside, and when to give it up.
 
-    Raises `InvalidInput`, `StorageFull`.
+    Raises `InvalidInput`, `StorageFull`, `PlanLimitReached`, `BillingReadOnly`.
     """
     kind = kind_of(body.content_type)
     if body.bytes is not None and body.bytes > LARGEST[kind]:
@@ -41,7 +50,23 @@ async def create(
     if body.focus is not None and kind != "image":
         raise InvalidInput(errors=(FieldError("/focus", "is for images"),))
     upload_bytes = body.bytes or LARGEST[kind]
-    asset: Doc = {
+    await meter.need_bytes(label_id, upload_bytes, now=now)
+    asset = _begun(label_id, body, kind, upload_bytes, by=by, now=now)
+
+    async def all_of_it(session: Session) -> None:
+        await room.take(db, label_id, upload_bytes, most_bytes=most_bytes, session=session)
+        await db.open("assets").insert_one(asset, session=session)
+        for after in (HELD, SWEPT):
+            await sweep(db, asset, now=now, due_at=now + after, session=session)
+        told: dict[str, Any] = {"label_id": label_id, "target": asset["_id"], "now": now, "session": session}
+        await audit.record(by, "asset.created", details={"kind": kind}, **told)
+
+    await db.in_transaction(all_of_it)
+    return asset
+
+
+def _begun(label_id: str, body: AssetCreate, kind: AssetKind, upload_bytes: int, *, by: By, now: datetime) -> Doc:
+    return {
         "_id": new_id("ast"),
         "label_id": label_id,
         "kind": kind,
@@ -68,17 +93,6 @@ async def create(
         "updated_at": now,
         "version": 1,
     }
-
-    async def all_of_it(session: Session) -> None:
-        await room.take(db, label_id, upload_bytes, most_bytes=most_bytes, session=session)
-        await db.open("assets").insert_one(asset, session=session)
-        for after in (HELD, SWEPT):
-            await sweep(db, asset, now=now, due_at=now + after, session=session)
-        told: dict[str, Any] = {"label_id": label_id, "target": asset["_id"], "now": now, "session": session}
-        await audit.record(by, "asset.created", details={"kind": kind}, **told)
-
-    await db.in_transaction(all_of_it)
-    return asset
 
 
 async def complete(db: Database, label_id: str, asset_id: str, *, now: datetime) -> Doc:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from pymongo.errors import DuplicateKeyError
 
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.clients.credentials import Opened
 from app.clock import Clock
 from app.db import Database, Doc, Session
@@ -65,7 +66,7 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
         await _renew_chosen(hands, fresh, grant, ready)
         return
     try:  # before the provider sends the first webhook, which would otherwise be nobody's
-        waits = await store.update(hands.db, fresh, ready, only_if={"status": "pending"})
+        waits = await hands.db.in_transaction(lambda session: _take_place(hands, fresh, ready, session))
     except DuplicateKeyError as exc:
         known = await store.of_account(hands.db, fresh["label_id"], network, grant.provider_id)
         if known and known["provider"] == fresh["provider"] and may_renew(known, fresh):
@@ -73,6 +74,8 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
             return
         await end(hands, fresh, "account_already_connected")
         raise GiveUp("account_already_connected", "This account is connected to the label already.") from exc
+    except (BillingReadOnly, PlanLimitReached) as full:
+        await give_up(hands, fresh, full.code, full.detail)
     if not waits:
         raise GiveUp("disconnected", "The connection was ended while its log-in was completed.")
     if not sealed:
@@ -89,6 +92,17 @@ async def activate(hands: Hands, connection: Doc, grant: Grant, *, sealed: bool)
         if there["status"] not in store.CONNECTED:  # else another worker was faster
             raise GiveUp("disconnected", "The connection was ended while its log-in was completed.")
     await tell(hands.db, fresh, "active", hands.clock)
+
+
+async def _take_place(hands: Hands, fresh: Doc, ready: Doc, session: Session) -> bool:
+    """Let it have its account, if it waits and the label's plan has room. Raises `PlanLimitReached`.
+
+    Its account is its own before it is counted: one that the label has already comes first, and takes no room.
+    """
+    waits = await store.update(hands.db, fresh, ready, only_if={"status": "pending"}, session=session)
+    if waits:
+        await hands.meter.need_room(fresh["label_id"], "connections", now=hands.clock(), session=session, made=1)
+    return waits
 
 
 def may_renew(known: Doc, fresh: Doc) -> bool:

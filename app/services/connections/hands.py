@@ -8,10 +8,12 @@ from app.clients.facebook import Facebook
 from app.clients.graph import Graph
 from app.clients.objects import Objects
 from app.clients.spotify import Spotify
+from app.clients.stripe_api import Stripe
 from app.clock import Clock
 from app.db import Database, Doc
 from app.models.features import UsedFor
 from app.services.audit import Audit
+from app.services.billing.entitlements import Meter
 from app.services.vault.opening import open_secret
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing
@@ -27,6 +29,8 @@ class Hands:
     graph: Graph
     facebook: Facebook
     spotify: Spotify
+    stripe: Stripe | None
+    """None where billing is off."""
     ring: PublicRing
     private_ring: PrivateRing = field(repr=False)
     audit: Audit
@@ -34,6 +38,11 @@ class Hands:
     decoding: asyncio.Semaphore
     """Held by whoever has an uploaded file read."""
     clock: Clock
+
+    @property
+    def meter(self) -> Meter:
+        """What labels may make, by their plans."""
+        return Meter(self.db, self.settings.billing_on)
 
     async def open(self, connection: Doc, purpose: str, *, used_for: UsedFor, job: str) -> Opened:
         """Open a secret of the connection. Raises `NotAllowed`, `NoSecret`, `SealBroken`."""

@@ -2,28 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from app.clients.objects import Objects, ObjectsError
-from app.clock import Clock
 from app.db import Database, Doc, Session
 from app.errors import LabelDeleting, NotDeleting
 from app.models.base import rfc3339
-from app.models.data_map import DATA_MAP
 from app.services import operations
-from app.services.assets import clearing
-from app.services.audit import SYSTEM, Audit, By
-from app.services.connections import leaving
+from app.services.audit import Audit, By
 from app.services.labels import members
 from app.services.labels.labels import need_label
-from app.services.operations import GiveUp, TryAgain
 
 GRACE = timedelta(days=14)
-DISCONNECTING = timedelta(seconds=30)
-"""How often to look whether the connections have ended. Of a provider that is away, they do within 72 hours."""
-STORAGE_AWAY = timedelta(minutes=1)
-FIRST = ("memberships", "api_clients", "invitations", "support_grants", "connections", "secrets")
-"""What gives access or brings new data in goes first."""
-LATER = {"operations"}
-"""The operation itself tells what came of it, and expires."""
 
 
 async def announce(db: Database, audit: Audit, label: Doc, *, by: By, now: datetime) -> Doc:
@@ -74,39 +61,6 @@ async def restore(db: Database, audit: Audit, label: Doc, *, by: By, now: dateti
 
     await db.in_transaction(all_of_it)
     return await need_label(db, label_id)
-
-
-async def delete_label(db: Database, audit: Audit, storage: Objects, operation: Doc, *, clock: Clock) -> Doc:
-    """Delete everything of the label that the data map does not keep. It may be begun again at any point.
-
-    First its connections are ended as if somebody had disconnected them, so that providers hear of it too; then its
-    files' objects go. Raises `GiveUp` when the label was restored, `TryAgain` until the connections have ended, while
-    the storage is away, and while new data still come in.
-    """
-    label_id, now = operation["label_id"], clock()
-    label = await db.open("labels").find_one({"_id": label_id})
-    if label is not None and not (label.get("deletion_due_at") and label["deletion_due_at"] <= now):
-        raise GiveUp("restored", "The label is not going to be deleted any more.")
-    await db.open("labels").update_one({"_id": label_id}, {"$set": {"deletion_begun": True}})
-    if await leaving.begin_all(db, audit, label_id, reason="label_deleted", by=SYSTEM, now=now):
-        raise TryAgain(now + DISCONNECTING, "disconnecting")
-    of_labels = [c.name for c in DATA_MAP.values() if c.tenant and c.erasure != "keep" and c.name not in LATER]
-    try:
-        found = await clearing.delete_of_label(storage, label_id)
-    except ObjectsError as exc:
-        raise TryAgain(now + STORAGE_AWAY, "storage_unavailable") from exc
-    for name in sorted(of_labels, key=lambda name: (name not in FIRST, name)):
-        found += (await db.open(name).delete_many({"label_id": label_id})).deleted_count
-    if found:  # what was on its way when the connections went may have come after its collection's turn
-        raise TryAgain(now + timedelta(seconds=5), "deleting")
-    await db.in_transaction(lambda session: _end(db, audit, label_id, now, session))
-    return {"label_id": label_id}
-
-
-async def _end(db: Database, audit: Audit, label_id: str, now: datetime, session: Session) -> None:
-    gone = await db.open("labels").delete_one({"_id": label_id}, session=session)
-    if gone.deleted_count:
-        await audit.record(SYSTEM, "label.deleted", label_id=label_id, target=label_id, now=now, session=session)
 
 
 async def _mark_members(db: Database, label_id: str, *, deleting: bool, session: Session) -> None:

@@ -10,6 +10,7 @@ from app.ids import new_id
 from app.models.access import MAY_GRANT, Role
 from app.services import single_use
 from app.services.audit import Audit, By
+from app.services.billing.entitlements import Meter
 from app.services.labels import members
 from app.services.mail import outbox
 from app.services.partners import clients
@@ -20,11 +21,21 @@ PARTNERS_MAY_GRANT: frozenset[Role] = frozenset(("editor", "agent", "analyst"))
 
 
 async def invite(
-    db: Database, audit: Audit, label: Doc, *, email: str, role: Role, own_role: Role | None, by: By, now: datetime
+    db: Database,
+    audit: Audit,
+    meter: Meter,
+    label: Doc,
+    *,
+    email: str,
+    role: Role,
+    own_role: Role | None,
+    by: By,
+    now: datetime,
 ) -> Doc:
     """Ask an address, known or not; an earlier invitation to it is void. `own_role` is none for an API client.
 
-    Raises `Forbidden` for a role that the caller may not give, also that of the earlier one; `AlreadyMember`.
+    Raises `Forbidden` for a role that the caller may not give, also that of the earlier one; `AlreadyMember`;
+    `PlanLimitReached` and `BillingReadOnly`.
     """
     if role not in _may_give(own_role):
         raise Forbidden
@@ -40,13 +51,14 @@ async def invite(
         "expires_at": now + LIFE,
     }
 
-    await db.in_transaction(lambda session: _ask(db, audit, label, invitation, own_role, by, now, session))
+    await db.in_transaction(lambda session: _ask(db, audit, meter, label, invitation, own_role, by, now, session))
     return invitation
 
 
 async def _ask(
     db: Database,
     audit: Audit,
+    meter: Meter,
     label: Doc,
     invitation: Doc,
     own_role: Role | None,
@@ -63,6 +75,7 @@ async def _ask(
     if user and await members.membership_of(db, user["_id"], label_id, session=session):
         raise AlreadyMember
     await members.void_invitations(db, of_address, now=now, session=session)
+    await meter.need_room(label_id, "seats", now=now, session=session)
     await db.open("invitations").insert_one(invitation, session=session)
     inviter = await db.open("users").find_one({"_id": by.id}, session=session)
     facts = {"label": label["name"], "role": role, "inviter": inviter["name"] if inviter else label["name"]}
@@ -137,12 +150,22 @@ async def look_up(db: Database, token: str, *, now: datetime) -> tuple[Doc, Doc]
 
 
 async def accept(
-    db: Database, audit: Audit, token: Doc, invitation: Doc, user: Doc, *, is_new: bool, by: By, now: datetime
+    db: Database,
+    audit: Audit,
+    meter: Meter,
+    token: Doc,
+    invitation: Doc,
+    user: Doc,
+    *,
+    is_new: bool,
+    by: By,
+    now: datetime,
 ) -> Doc:
     """Make the invited person a member; a new account is stored with it, or neither is. The membership.
 
     Raises `WrongRecipient` for another address's account, `InvalidToken` when another was first, `AlreadyMember`,
-    `AccountExists` when the address has one.
+    `AccountExists` when the address has one, `PlanLimitReached` and `BillingReadOnly` when the label's plan has no
+    place for them any more.
     """
     if user["email_key"] != invitation["email_key"]:
         raise WrongRecipient
@@ -168,6 +191,7 @@ async def accept(
         label = await db.open("labels").find_one({"_id": label_id}, session=session)
         if label is None or label.get("deletion_due_at"):
             raise InvalidToken
+        await meter.need_seat_taken(label_id, now=now, session=session)
         await db.open("memberships").insert_one(membership, session=session)
         details = {"role": role, "user_id": user["_id"], "invitation_id": invitation["_id"]}
         await audit.record(

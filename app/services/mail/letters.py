@@ -40,6 +40,7 @@ class Letter:
 
 
 RECONNECT = "connections/{connection_id}/reconnect?label={label_id}"
+BILLING = "billing?label={label_id}"
 LETTERS: dict[Template, Letter] = {
     "verify_email": Letter("Confirm your address", "verify_email", "verify-email", "Confirm the address"),
     "address_known": Letter("You already have an account"),
@@ -74,6 +75,12 @@ LETTERS: dict[Template, Letter] = {
         page="publications/{publication_id}?label={label_id}",
         action="Open the publication",
     ),
+    "billing_payment_failed": Letter("A payment of {label} has failed", page=BILLING, action="Choose another card"),
+    "billing_action_needed": Letter("A payment of {label} needs your approval", page=BILLING, action="Approve it"),
+    "billing_read_only": Letter("{label} can only be read now", page=BILLING, action="Choose another card"),
+    "billing_ended": Letter("The plan of {label} has ended", page=BILLING, action="Choose a plan"),
+    "billing_recovered": Letter("{label} is paid again"),
+    "billing_trial_ends": Letter("The trial of {label} ends on {on}", page=BILLING, action="Open billing"),
 }
 """Every template that is sent to somebody."""
 

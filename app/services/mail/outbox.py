@@ -28,6 +28,12 @@ Template = Literal[
     "connection_left",
     "publication_to_do",
     "publication_stopped",
+    "billing_payment_failed",
+    "billing_action_needed",
+    "billing_read_only",
+    "billing_ended",
+    "billing_recovered",
+    "billing_trial_ends",
     "none",
 ]
 """`none` is sent to nobody: it makes an unknown address cost as much as a known one."""

@@ -13,6 +13,7 @@ from app.errors import Conflict, FieldError, InvalidInput, NotFound, StaleVersio
 from app.ids import new_id
 from app.models.access import META_SCOPES
 from app.services.audit import Audit, By
+from app.services.billing.entitlements import Meter
 from app.services.labels import labels, members
 from app.services.partners import client_secrets
 
@@ -29,6 +30,7 @@ class Desk:
     by: By
     label_id: str
     user_id: str
+    meter: Meter
     now: datetime
 
     async def record(self, action: str, target: str, details: dict[str, str], session: Session) -> None:
@@ -64,7 +66,7 @@ async def page_of_clients(db: Database, label_id: str, *, after: str | None, lim
 
 
 async def create_client(desk: Desk, *, name: str, scopes: list[str], life: timedelta) -> Made:
-    """Make a client and its first secret, and tell the label's owners."""
+    """Make a client and its first secret, and tell the label's owners. Raises `PlanLimitReached`, `BillingReadOnly`."""
     secret, key = client_secrets.make(desk.user_id, life=life, now=desk.now)
     client: Doc = {
         "_id": new_id("cli"),
@@ -80,6 +82,7 @@ async def create_client(desk: Desk, *, name: str, scopes: list[str], life: timed
     }
 
     async def work(session: Session) -> list[str]:
+        await desk.meter.need_room(desk.label_id, "partner_clients", now=desk.now, session=session)
         await desk.db.open("api_clients").insert_one(client, session=session)
         await desk.record("client.made", client["_id"], {"scopes": " ".join(scopes)}, session)
         return await _secret_made(desk, client, key, session)

@@ -1,7 +1,7 @@
 """Scheduling: a publication that would go out gets its time and its targets, all in one transaction, or none of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +35,8 @@ async def schedule(hand: Hand, publication_id: str, body: Mapping[str, Any]) -> 
     """Have it published at its time, or at the one that is given. One that is scheduled already gets the new time.
 
     Raises `NotFound`, `StaleVersion`, `WrongState`, `AlreadyPublishing`, `ApprovalNeeded`, `PublicationInvalid`,
-    `Embargoed`, `ConnectionNotActive`, `InvalidInput` for a time that has passed or is too far ahead.
+    `Embargoed`, `ConnectionNotActive`, `PlanLimitReached`, `BillingReadOnly`, `InvalidInput` for a time that has
+    passed or is too far ahead.
     """
     given = {name: value for name, value in body.items() if value is not None}
 
@@ -121,7 +122,7 @@ async def _put(hand: Hand, found: Doc, label: Doc, timed: Doc, *, action: str) -
     """Check it as it was found, and queue it if it still is so. Raises `StaleVersion` if it is not."""
     checked = await checking.check(hand.db, hand.label_id, found | timed, now=hand.now)
     checked.need_valid()
-    seen = Hand(hand.db, hand.audit, hand.label_id, hand.by, hand.now, [found["version"]], hand.may_approve)
+    seen = replace(hand, versions=[found["version"]])
 
     async def work(publication: Doc, session: Session) -> Doc:
         await _hold_plan(hand, publication | timed, label, session)
@@ -131,6 +132,8 @@ async def _put(hand: Hand, found: Doc, label: Doc, timed: Doc, *, action: str) -
         return times | approval_for(hand, label, publication) | kept | {"state": "scheduled"}
 
     async def queued(changed: Doc, session: Session) -> None:
+        at = changed["scheduled_at"]
+        await hand.meter.need_room(hand.label_id, "publications_month", now=hand.now, at=at, session=session, made=1)
         await queue(hand, changed, session)
 
     scheduled = await step(seen, found["_id"], action, states=OPEN, work=work, after=queued)

@@ -13,6 +13,7 @@ from app.errors import NotFound, StaleVersion
 from app.models.publications import State
 from app.publication_errors import WrongState
 from app.services.audit import Audit, By
+from app.services.billing.entitlements import Meter
 from app.services.events import Event, append
 from app.services.publishing.queueing import withdraw_targets
 
@@ -37,6 +38,7 @@ class Hand:
     label_id: str
     by: By
     now: datetime
+    meter: Meter
     versions: list[int] | None = None
     may_approve: bool = False
 

@@ -19,6 +19,8 @@ READ_WITH: dict[str, Permission] = {
     "connection": "connections:read",
     "vault": "connections:read",
     "asset": "assets:read",
+    "billing": "billing:read",
+    "invoice": "billing:read",
 }
 """Who may hear of what, by the first word of an event's type. What is not here, nobody hears of."""
 RETRY_MS = 2_000

@@ -1,0 +1,1 @@
+"""Billing: plans, what they entitle to, and how a label buys one."""

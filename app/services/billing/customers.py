@@ -1,0 +1,113 @@
+"""The customer at Stripe: one of each label, made by us, and told what invoices name."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from app.clients import stripe_shop
+from app.clients.stripe_api import Stripe, StripeUnsure
+from app.db import Database, Doc
+from app.services.billing import accounts, looking
+from app.services.billing.trouble import KEYS_LIVE, once
+from app.services.connections.hands import Hands
+
+
+def stripe_of(hands: Hands) -> Stripe:
+    """The client; an operation of billing is only there where it is on."""
+    if hands.stripe is None:
+        raise LookupError("billing is off, and an order is there")
+    return hands.stripe
+
+
+async def need_customer(hands: Hands, label_id: str) -> str:
+    """The label's customer, made if there is none. Raises `StripeError`.
+
+    The key is the label's, and what is sent says nothing else: two orders, or one that was given up, make no second.
+    Its details come after. What was made and not noted is found by our metadata once the key may be forgotten.
+    """
+    account = await accounts.need(hands.db, label_id)
+    if account.get("customer_gone") and account["customer_id"]:  # somebody deleted it at Stripe: that is for ever
+        another = {"customer_id": None, "customer_gone": False, "customer_asked_at": None}
+        await _set(hands.db, label_id, another | {"customer_tries": account.get("customer_tries", 0) + 1})
+        account = await accounts.need(hands.db, label_id)
+    if account["customer_id"]:
+        return str(account["customer_id"])
+    stripe, now = stripe_of(hands), hands.clock()
+    asked_at, tries = account.get("customer_asked_at"), account.get("customer_tries", 0)
+    if asked_at is None:
+        asked_at = now
+        await _set(hands.db, label_id, {"customer_asked_at": now})
+    found = None
+    if tries or now - asked_at > KEYS_LIVE:
+        found = await stripe_shop.customer_of(stripe, label_id, since=asked_at)
+    if found is None:
+        try:
+            key = f"{label_id}:customer:{tries}"
+            found = await stripe_shop.create_customer(stripe, {}, label_id=label_id, key=key)
+        except StripeUnsure as unsure:
+            if unsure.replayed:
+                await _set(hands.db, label_id, {"customer_tries": tries + 1})
+            raise
+    none_yet = {"label_id": label_id, "customer_id": None}
+    await hands.db.open("billing_accounts").update_one(none_yet, {"$set": {"customer_id": found}})
+    return str((await accounts.need(hands.db, label_id))["customer_id"])
+
+
+async def bring_details(hands: Hands, order: Doc, customer_id: str) -> None:
+    """Give the customer the details that wait to be brought to it, if any do. Raises `StripeError`.
+
+    Until then they stand beside what Stripe says (`details_wished`), which a look brings here at any moment.
+    """
+    account = await accounts.need(hands.db, order["label_id"])
+    wished = account.get("details_wished")
+    if wished is None:
+        return
+    await _tell_details(hands, order, customer_id, wished)
+    same = {"label_id": order["label_id"], "details_version": account["details_version"]}
+    update = {"$set": {"details": wished}, "$unset": {"details_wished": ""}}
+    await hands.db.open("billing_accounts").update_one(same, update)
+
+
+async def _tell_details(hands: Hands, order: Doc, customer_id: str, details: Doc) -> None:
+    stripe, address = stripe_of(hands), details["address"]
+    sent: dict[str, Any] = {"name": details["name"], "email": details["email"]}
+    sent["address"] = {name: value or "" for name, value in address.items()} | {"country": details["country"]}
+    step = f"details_{_digest(sent)}"
+    await _set_once(hands, order, step, lambda key: stripe_shop.change_customer(stripe, customer_id, sent, key=key))
+    wanted = {(one["type"], one["value"]) for one in details["tax_ids"]}
+    there = await stripe_shop.tax_ids(stripe, customer_id)
+    for one in there:
+        if (one.type, one.value) not in wanted:
+            await stripe_shop.remove_tax_id(stripe, customer_id, one.id)
+    for kind, value in sorted(wanted - {(one.type, one.value) for one in there}):
+        add = partial(_add_tax_id, stripe, customer_id, kind, value)
+        await _set_once(hands, order, f"tax_{_digest((kind, value))}", add)
+
+
+async def _add_tax_id(stripe: Stripe, customer_id: str, kind: str, value: str, key: str) -> None:
+    await stripe_shop.add_tax_id(stripe, customer_id, kind, value, key=key)
+
+
+async def _set_once(hands: Hands, order: Doc, step: str, make: Callable[[str], Awaitable[None]]) -> None:
+    """What is only set can be set again: nothing needs to be found first."""
+
+    async def nothing() -> None:
+        return None
+
+    await once(hands.db, order, step, make=make, find=nothing, now=hands.clock())
+
+
+def _digest(sent: Any) -> str:
+    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()[:24]
+
+
+async def look(hands: Hands, label_id: str) -> None:
+    """Bring what is so at Stripe here at once, so that who waits for the end of an order sees what came of it."""
+    account = await accounts.need(hands.db, label_id)
+    await looking.look(hands.db, stripe_of(hands), account, books=hands.settings.books, now=hands.clock())
+
+
+async def _set(db: Database, label_id: str, facts: Doc) -> None:
+    await db.open("billing_accounts").update_one({"label_id": label_id}, {"$set": facts})
