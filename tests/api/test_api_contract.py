@@ -21,14 +21,13 @@ from app.meta_webhook import PATH as META_WEBHOOK
 from app.models.base import ApiModel, Doc
 from app.problems import MEDIA_TYPE, ProblemOut
 from app.stripe_webhook import PATH as STRIPE_WEBHOOK
+from tests.api.matrix_contract import NOT_OURS
 from tests.house import House
 from tools.child import ROOT
 
 T = TypeVar("T")
 NOT_IN_IT = {"/openapi.json", "/docs", "/docs/{name}"}
 """The contract itself, and its manual."""
-NO_KEY = {"receiveMetaWebhook", "receiveStripeWebhook"}
-"""Meta sends no `Idempotency-Key`: a delivery is known by what is in it."""
 NOTHING_TO_WAIT_FOR = {"createPasswordReset", "changeEmail", "deleteLabel", "actOnComments", "retryPublication"}
 """Their answer tells nothing of a mail, the work begins in days, or there are many works at once."""
 SHOWN = {("SessionOut", "access_token"), ("TokenOut", "access_token")}
@@ -171,7 +170,7 @@ def test_what_is_taken_and_refused_is_documented(contract: Doc) -> None:
     for path, method, operation in operations(contract):
         name, statuses = operation["operationId"], set(operation["responses"])
         headers = {found["name"] for found in operation.get("parameters", []) if found["in"] == "header"}
-        assert ("Idempotency-Key" in headers) is (method == "post" and name not in NO_KEY), name
+        assert ("Idempotency-Key" in headers) is (method == "post" and name not in NOT_OURS), name
         assert ("security" in operation) is (name not in FOR_ANYBODY), name
         assert "401" in statuses or "security" not in operation, name
         assert "{" not in path or statuses >= {"404", "422"}, name

@@ -252,7 +252,7 @@ async def test_no_answer_repeats_what_was_sent(house: House) -> None:
     tried = 0
     for path, operations in contract["paths"].items():
         for method, operation in operations.items():
-            parameters = operation.get("parameters", [])
+            parameters = [found for found in operation.get("parameters", []) if found["name"] != "if-none-match"]
             query = {found["name"]: CANARY for found in parameters if found["in"] == "query"}
             place = path.replace("{label_id}", label_id if path.count("{") > 1 else CANARY)
             for name in [found["name"] for found in parameters if found["in"] == "path"]:
