@@ -117,7 +117,7 @@ async def interrupted(
 ) -> Heard:
     """What many hear while the API is killed so often, in between the worker once, and Redis is emptied."""
     ears, fans = ears_of(running, listeners), Fans(running.api.url + WEBHOOK, "blows")
-    before = len(await asyncio.to_thread(happened, running))
+    before = await _settled(running)
     async with listening(ears):
         writing = asyncio.create_task(fans.write(messages, rate))
         for number in range(kills):
@@ -139,6 +139,15 @@ async def interrupted(
         resets=sum(ear.resets for ear in ears),
         refused={line: sum(ear.refused.count(line) for ear in ears) for ear in ears for line in ear.refused},
     )
+
+
+async def _settled(running: Plant) -> int:
+    """How much has happened, once nothing more does: fans' profiles come one after the other."""
+    before, now = -1, len(await asyncio.to_thread(happened, running))
+    while before != now:
+        await asyncio.sleep(2)
+        before, now = now, len(await asyncio.to_thread(happened, running))
+    return now
 
 
 def ears_of(running: Plant, count: int) -> list[Ear]:
