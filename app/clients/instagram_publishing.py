@@ -14,7 +14,8 @@ STATUSES: dict[str, Status] = {
     "ERROR": "error",
     "EXPIRED": "expired",
 }
-NEWEST = "25"
+NEWEST = "100"
+"""Posts: as many as an account may publish in a day (content_publishing_limit)."""
 
 
 async def make_item(at: At, part: Part) -> str:
