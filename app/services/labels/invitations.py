@@ -181,11 +181,7 @@ async def accept(
             raise InvalidToken
         if not await _may_still_ask(db, invitation, now=now, session=session):
             raise InvalidToken
-        if is_new:
-            await db.open("users").insert_one(user, session=session)
-            await audit.record(by, "account.made", chain=user["_id"], target=user["_id"], now=now, session=session)
-        else:
-            await recovery.mark_verified(db, user["_id"], now=now, session=session)
+        await _keep_account(db, audit, user, is_new=is_new, by=by, now=now, session=session)
         if await members.membership_of(db, user["_id"], label_id, session=session):
             raise AlreadyMember
         label = await db.open("labels").find_one({"_id": label_id}, session=session)
@@ -203,6 +199,17 @@ async def accept(
     except DuplicateKeyError:
         raise AccountExists from None
     return membership
+
+
+async def _keep_account(
+    db: Database, audit: Audit, user: Doc, *, is_new: bool, by: By, now: datetime, session: Session
+) -> None:
+    """Store a new account; of one that is there, the address is known now: the invitation came to it."""
+    if is_new:
+        await db.open("users").insert_one(user, session=session)
+        await audit.record(by, "account.made", chain=user["_id"], target=user["_id"], now=now, session=session)
+    else:
+        await recovery.mark_verified(db, user["_id"], now=now, session=session)
 
 
 def _may_give(own_role: Role | None) -> frozenset[Role]:
