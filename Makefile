@@ -39,6 +39,8 @@ test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send no
 	@$(PY) -m tests.faults.rotation_run --envelopes 20000 --seed 7
 	@$(PY) -m tests.faults.publish_run --publications 1000 --seed 7
 	@$(PY) -m tests.faults.rules_run --comments 10000 --rules 50 --seed 7
+	@$(PY) -m tests.faults.billing_histories --histories 334 --seed 7
+	@$(PY) -m tests.faults.billing_intents --labels 125 --seed 7
 	@SOUNDOPS_PLAN_EXAMPLES=500 $(PY) -m pytest -n 0 tests/flows/test_flows_plan_machine.py
 
 bench: $(STAMP) ## the hot paths beside a bare ceiling; writes bench/results/latest.json
