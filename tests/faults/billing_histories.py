@@ -27,27 +27,14 @@ from typing import Any, TypeVar
 import stripe as sdk
 from pymongo.errors import PyMongoError
 
-from app import logs
 from app.clients.stripe_api import StripeError, rows
-from app.db import Database, Doc, create_indexes
+from app.db import Doc
 from app.ids import new_id
 from app.services import operations
 from app.services.billing import reconciling, working_off
+from tests.faults.billing_ground import ground
 from tests.flows.till_harness import Till, till_at
-from tests.house import (
-    APP_ID,
-    APP_SECRET,
-    NOBODY,
-    STRIPE_KEY,
-    STRIPE_WEBHOOK_SECRET,
-    VERIFY_TOKEN,
-    billing_env,
-    make_keys,
-    open_house,
-    settings_env,
-)
-from tools import embedded
-from tools.child import running
+from tests.house import open_house
 from workers import jobs
 
 T = TypeVar("T")
@@ -87,19 +74,8 @@ class Outcome:
 @asynccontextmanager
 async def stage(folder: Path) -> AsyncIterator[Till]:
     """The product in this process, with a database, Redis and a sandbox of its own."""
-    database = embedded.mongodb_child(folder / "mongodb", ttl_sweep_s=60)
-    redis = embedded.valkey_child(folder / "valkey")
-    stripe = {"SANDBOX_STRIPE_SECRET_KEY": STRIPE_KEY, "SANDBOX_STRIPE_WEBHOOK_SECRET": STRIPE_WEBHOOK_SECRET}
-    meta: Any = {"app_id": APP_ID, "app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN}
-    box = embedded.sandbox_child(folder / "sandbox", f"{NOBODY}/v1/webhooks/meta", **meta, env=stripe)
-    with running(database, redis, box):
-        env = settings_env(make_keys(folder / "keys"), mongodb_url=database.url, redis_url=redis.url)
-        logs.configure("WARNING")
-        db = Database(database.url)
-        await create_indexes(db)
-        db.close()
-        async with open_house(env | billing_env(f"{box.url}/stripe")) as house, till_at(house) as till:
-            yield till
+    async with ground(folder) as env, open_house(env) as house, till_at(house) as till:
+        yield till
 
 
 async def live(till: Till, *, histories: int, seed: int) -> Outcome:

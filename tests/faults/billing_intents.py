@@ -24,8 +24,7 @@ from typing import Any
 
 import stripe as sdk
 
-from app import logs
-from app.db import Database, Doc, create_indexes
+from app.db import Doc
 from app.ids import new_id
 from app.models.billing import BillingDetails
 from app.services import operations
@@ -34,21 +33,11 @@ from app.services.billing import selling
 from app.services.billing.orders import Desk
 from app.services.billing.standing import account_of
 from app.services.billing.syncing import queue_sync
+from tests.faults.billing_ground import ground
 from tests.flows.till_harness import Till, till_at
-from tests.house import (
-    APP_ID,
-    APP_SECRET,
-    NOBODY,
-    STRIPE_KEY,
-    STRIPE_WEBHOOK_SECRET,
-    VERIFY_TOKEN,
-    billing_env,
-    make_keys,
-    open_house,
-    settings_env,
-)
+from tests.house import open_house
 from tools import embedded
-from tools.child import Child, running
+from tools.child import Child
 from tools.plan import worker_env
 
 SETTINGS = {"SOUNDOPS_LEASE_S": "6", "SOUNDOPS_GRAPH_TIMEOUT_S": "1", "SOUNDOPS_SWEEP_S": "0.3"}
@@ -97,18 +86,7 @@ class Stage:
 @asynccontextmanager
 async def stage(folder: Path, *, seed: int) -> AsyncIterator[Stage]:
     """A database, Redis and a sandbox; a worker as a process of its own."""
-    database = embedded.mongodb_child(folder / "mongodb", ttl_sweep_s=60)
-    redis = embedded.valkey_child(folder / "valkey")
-    stripe = {"SANDBOX_STRIPE_SECRET_KEY": STRIPE_KEY, "SANDBOX_STRIPE_WEBHOOK_SECRET": STRIPE_WEBHOOK_SECRET}
-    meta: Any = {"app_id": APP_ID, "app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN}
-    box = embedded.sandbox_child(folder / "sandbox", f"{NOBODY}/v1/webhooks/meta", **meta, env=stripe)
-    with running(database, redis, box):
-        urls = {"mongodb_url": database.url, "redis_url": redis.url}
-        env = settings_env(make_keys(folder / "keys"), **urls, **SETTINGS) | billing_env(f"{box.url}/stripe")
-        logs.configure("WARNING")
-        db = Database(database.url)
-        await create_indexes(db)
-        db.close()
+    async with ground(folder, **SETTINGS) as env:
         worker = embedded.worker_child(worker_env(env), log=folder / "worker.log")
         async with open_house(env) as house, till_at(house) as till:
             worker.start()
