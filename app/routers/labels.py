@@ -91,7 +91,8 @@ async def change_label(
 async def delete_label(parts: PartsDep, access: Owner, response: Response) -> OperationOut:
     """Have the label deleted, with everything in it, in 14 days. Needs a fresh log-in.
 
-    From now on nobody works in it; its members see when it goes, and its owners can restore it until then. The
+    From now on nobody works in it; its members see when it goes, and its owners can restore it until then. A
+    subscription is cancelled with the end of the time that is paid for, and goes on if the label is restored. The
     operation tells when (`due_at`) and what came of it; there is no use in waiting for it.
     """
     label = await labels.need_label(parts.db, access.label_id)

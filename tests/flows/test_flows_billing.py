@@ -209,6 +209,31 @@ async def test_a_fresh_stand_in_has_the_plans_when_they_are_asked_for(shop: Shop
     assert (refused["state"], refused["problem"]["code"]) == ("failed", "plan_not_available")
 
 
+async def test_a_label_that_is_to_be_deleted_is_not_renewed(shop: Shop) -> None:
+    """Its subscription is cancelled when the end is announced, and goes on when the label is restored."""
+    await shop.buy("starter")
+    label = f"/v1/labels/{shop.label_id}"
+    (await shop.owner.delete(label)).raise_for_status()
+    await shop.house.work()
+    shown = await shop.account()
+    assert (shown["subscription"]["status"], shown["subscription"]["cancel_at_period_end"]) == ("active", True)
+    (await shop.owner.post(f"{label}/restore")).raise_for_status()
+    await shop.house.work()
+    shown = await shop.account()
+    assert (shown["subscription"]["status"], shown["subscription"]["cancel_at_period_end"]) == ("active", False)
+
+
+async def test_who_had_cancelled_before_the_label_was_restored_has_cancelled(shop: Shop) -> None:
+    """Restoring a label undoes what its deletion did, and nothing else."""
+    await shop.buy("starter")
+    assert (await shop.done("cancel"))["state"] == "succeeded"
+    label = f"/v1/labels/{shop.label_id}"
+    (await shop.owner.delete(label)).raise_for_status()
+    (await shop.owner.post(f"{label}/restore")).raise_for_status()
+    await shop.house.work()
+    assert (await shop.account())["subscription"]["cancel_at_period_end"] is True
+
+
 async def test_a_customer_that_was_deleted_at_stripe_is_made_anew(shop: Shop) -> None:
     """Its subscription has ended with it; the label buys again, as another customer."""
     await shop.buy("starter")

@@ -73,6 +73,11 @@ async def place(desk: Desk, kind: OrderKind, wish: Doc, *, also: Also | None = N
     return order, await desk.db.in_transaction(all_of_it)
 
 
+async def place_in(desk: Desk, kind: OrderKind, account: Doc, wish: Doc, *, session: Session) -> None:
+    """Write down an order in the caller's transaction, with what is to change of the account."""
+    await _write(desk, _order(desk, kind, wish), session, account)
+
+
 async def place_checkout(desk: Desk, wish: Doc) -> tuple[Doc, Doc]:
     """The label's running checkout, if it is for the same; else a new one, which ends the one before.
 

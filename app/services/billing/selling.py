@@ -18,7 +18,7 @@ from app.db import Doc, Session
 from app.errors import NotFound, StaleVersion
 from app.models.billing import BillingDetails, Currency, Interval, PaidPlan
 from app.services import operations
-from app.services.billing import orders, plans, usage
+from app.services.billing import accounts, orders, plans, usage
 from app.services.billing.entitlements import too_much_for
 from app.services.billing.orders import Desk
 from app.services.billing.standing import ENDED, account_of
@@ -78,6 +78,28 @@ async def order_resume(desk: Desk) -> tuple[Doc, Doc]:
     return await orders.place(desk, "resume", {"subscription_id": (await _subscription(desk))["id"]})
 
 
+async def cancel_with_label(desk: Desk, *, session: Session) -> None:
+    """A label is going to be deleted: nothing more is charged, and what is paid for goes on if it is restored."""
+    account = await _account(desk, session)
+    subscription = account["subscription"] if account else None
+    if subscription and subscription["status"] not in ENDED and not subscription["cancel_at_period_end"]:
+        wish = {"subscription_id": subscription["id"]}
+        await orders.place_in(desk, "cancel", {"cancelled_with_label": subscription["id"]}, wish, session=session)
+
+
+async def resume_with_label(desk: Desk, *, session: Session) -> None:
+    """It is not: the subscription goes on, if it was ended for that and time is left."""
+    account = await _account(desk, session)
+    cancelled = account.get("cancelled_with_label") if account else None
+    if account is None or cancelled is None:
+        return
+    subscription, undone = account["subscription"], {"cancelled_with_label": None}
+    if subscription["id"] == cancelled and subscription["status"] not in ENDED:
+        await orders.place_in(desk, "resume", undone, {"subscription_id": cancelled}, session=session)
+    else:
+        await accounts.touch(desk.db, desk.label_id, {"$set": undone}, now=desk.now, session=session)
+
+
 async def put_details(desk: Desk, details: BillingDetails, versions: list[int] | None) -> tuple[Doc, Doc]:
     """Write down whom invoices name, and have it brought to Stripe; what changed of the account, and the operation.
 
@@ -86,8 +108,7 @@ async def put_details(desk: Desk, details: BillingDetails, versions: list[int] |
     changes: Doc = {}
 
     async def change(session: Session) -> Doc:
-        account = await desk.db.open("billing_accounts").find_one({"label_id": desk.label_id}, session=session)
-        version = details_version(account)
+        version = details_version(await _account(desk, session))
         if versions is not None and version not in versions:
             raise StaleVersion
         changes.update(details_wished=details.model_dump(), details_version=version + 1)
@@ -100,6 +121,11 @@ async def put_details(desk: Desk, details: BillingDetails, versions: list[int] |
 def details_version(account: Doc | None) -> int:
     """How often the details were told."""
     return int(account.get("details_version", 0)) if account else 0
+
+
+async def _account(desk: Desk, session: Session) -> Doc | None:
+    found: Doc | None = await desk.db.open("billing_accounts").find_one({"label_id": desk.label_id}, session=session)
+    return found
 
 
 async def _subscription(desk: Desk) -> Doc:

@@ -7,6 +7,8 @@ from app.errors import LabelDeleting, NotDeleting
 from app.models.base import rfc3339
 from app.services import operations
 from app.services.audit import Audit, By
+from app.services.billing import selling
+from app.services.billing.orders import Desk
 from app.services.labels import members
 from app.services.labels.labels import need_label
 
@@ -29,6 +31,7 @@ async def announce(db: Database, audit: Audit, label: Doc, *, by: By, now: datet
         for owner in await members.owners(db, label_id, session=session):
             day = rfc3339(due_at)[:10]
             await members.tell(db, "label_deleting", owner["user_id"], label, now=now, session=session, on=day)
+        await selling.cancel_with_label(Desk(db, audit, label_id, by, now), session=session)
         await audit.record(by, "label.deletion_announced", label_id=label_id, target=label_id, now=now, session=session)
         return await operations.add(
             db,
@@ -57,6 +60,7 @@ async def restore(db: Database, audit: Audit, label: Doc, *, by: By, now: dateti
         waits = await operations.cancel(db, label_id, kind="delete_label", targets=[label_id], now=now, session=session)
         if not waits:
             raise NotDeleting
+        await selling.resume_with_label(Desk(db, audit, label_id, by, now), session=session)
         await audit.record(by, "label.restored", label_id=label_id, target=label_id, now=now, session=session)
 
     await db.in_transaction(all_of_it)
