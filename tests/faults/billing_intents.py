@@ -43,6 +43,7 @@ from tools.plan import worker_env
 SETTINGS = {"SOUNDOPS_LEASE_S": "6", "SOUNDOPS_GRAPH_TIMEOUT_S": "1", "SOUNDOPS_SWEEP_S": "0.3"}
 AT_ONCE = 40
 FAULT_EVERY_S = 0.25
+"""With all labels on their way; with fewer they are rarer, or else the last one meets nothing but faults."""
 KILL_AFTER_S = (1.0, 10.0)
 """Since the worker has begun to work."""
 WITHIN_S = 600.0
@@ -77,6 +78,7 @@ class Stage:
     worker: Child
     seed: int
     done: bool = False
+    running: int = 0
     kills: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
@@ -103,7 +105,9 @@ async def intents(found: Stage, *, labels: int) -> None:
 
     async def one(number: int) -> None:
         async with room:
+            found.running += 1
             await _orders(found, new_id("lbl"), number)
+            found.running -= 1
         print(f"{sum(found.states.values())} orders, {found.kills} kills, {time.monotonic() - began:.0f} s", flush=True)
 
     disturbers = [asyncio.create_task(_fail(found)), asyncio.create_task(_kill(found))]
@@ -123,7 +127,7 @@ async def _fail(found: Stage) -> None:
         if len(waiting) < 3:
             await found.till.order("POST", "/faults", fault | {"method": "POST" if rng.random() < 0.8 else None})
             found.faults[fault["fault"]] += 1
-        await asyncio.sleep(FAULT_EVERY_S)
+        await asyncio.sleep(FAULT_EVERY_S * AT_ONCE / max(1, found.running))
 
 
 async def _kill(found: Stage) -> None:
