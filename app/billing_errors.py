@@ -15,7 +15,7 @@ class PlanLimit:
     plan: str
     """The plan whose limit it is."""
     plan_with_more: str | None
-    """The smallest plan that has enough; none where no plan has, or less is needed instead."""
+    """The smallest plan that has enough; none where no plan has."""
     remove: int
     """How many are to go before it fits."""
 
@@ -52,7 +52,7 @@ class PlanTooSmall(Problem):
 
     status, code, title = 409, "plan_too_small", "The label has more than this plan allows"
 
-    def __init__(self, limits: tuple[PlanLimit, ...] = (PlanLimit("connections", 5, 2, "free", None, 3),)) -> None:
+    def __init__(self, limits: tuple[PlanLimit, ...] = (PlanLimit("seats", 30, 25, "starter", "pro", 5),)) -> None:
         errors = tuple(FieldError("/plan", _too_small(one)) for one in limits)
         super().__init__("Remove what is too much first; `plan_limits` says how much of what.", errors=errors)
         self.also = {"plan_limits": [asdict(one) for one in limits]}

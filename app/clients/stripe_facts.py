@@ -56,6 +56,9 @@ class Customer:
     email: str | None
     party: Party
     method: Method | None
+    balance: int
+    """Negative: what it has paid too much, which is taken off its next invoices (`currency`)."""
+    currency: str | None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,8 @@ def customer_of(body: Mapping[str, Any]) -> Customer:
         email=answers.text(body.get("email"), most=512),
         party=party,
         method=method_of(settings.get("default_payment_method")),
+        balance=amount(body.get("balance")) or 0,
+        currency=answers.text(body.get("currency"), most=3),
     )
 
 

@@ -55,6 +55,7 @@ class Preview:
     currency: str
     due_now: int
     """What is charged at once, after credits and the customer's balance."""
+    tax: int
     total: int
     """Of all lines, taxes included."""
     lines: tuple[tuple[str, int], ...]
@@ -203,6 +204,7 @@ async def preview_change(stripe: Stripe, params: Mapping[str, Any]) -> Preview:
     return Preview(
         currency=need(answers.text(found.get("currency"), most=3)),
         due_now=need(amount(found.get("amount_due"))),
+        tax=sum(need(amount(one.get("amount"))) for one in answers.rows(found.get("total_taxes")) or []),
         total=need(amount(found.get("total"))),
         lines=tuple((answers.name(one.get("description")) or "", need(amount(one.get("amount")))) for one in data),
     )

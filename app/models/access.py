@@ -36,6 +36,7 @@ Permission = Literal[
     "assets:write",
     "publishing:approve",
     "billing:read",
+    "billing:orders",
     "billing:write",
 ]
 Scope = Literal[
@@ -124,6 +125,7 @@ PERMISSIONS: dict[Permission, Rule] = {
     "assets:write": Rule(_DESK | {"editor"}, partner=True),
     "publishing:approve": Rule(_ADMINS),
     "billing:read": Rule(_ADMINS | {"analyst"}, partner=True, support=True, while_deleting=True),
+    "billing:orders": Rule(_ADMINS),
     "billing:write": Rule(_ADMINS, dangerous=True),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {

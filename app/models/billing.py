@@ -101,6 +101,32 @@ class RunningCheckout(ApiModel):
     interval: Interval
     expires_at: Instant
 
+    @classmethod
+    def of(cls, order: Doc) -> "RunningCheckout":
+        """The checkout of this order."""
+        return cls(id=order["_id"], plan=order["plan"], interval=order["interval"], expires_at=order["payable_until"])
+
+
+class WaitingChange(ApiModel):
+    """A change that happens as soon as it is paid; `GET …/orders/{id}` has the `url` for that."""
+
+    id: str
+    plan: PaidPlan
+    interval: Interval
+
+    @classmethod
+    def of(cls, order: Doc) -> "WaitingChange":
+        """The change of this order."""
+        return cls(id=order["_id"], plan=order["plan"], interval=order["interval"])
+
+
+class CreditOut(ApiModel):
+    """What the label has paid too much, as after a smaller plan: it is taken off the next invoices."""
+
+    currency: CurrencyCode
+    digits: Digits
+    amount: Amount
+
 
 class BillingOut(ApiModel):
     """A label's plan, as it was when we last looked at Stripe."""
@@ -127,6 +153,8 @@ class BillingOut(ApiModel):
     trial_available: bool
     limits: list[LimitOut]
     checkout: RunningCheckout | None
+    change: WaitingChange | None
+    credit: CreditOut | None
     synced_at: Instant | None
     """When we last looked."""
 
@@ -178,9 +206,11 @@ class PreviewOut(ApiModel):
     digits: Digits
     due_now: Amount
     """What is charged at once; 0 where nothing is before the next regular invoice."""
+    tax: Amount
     total: Amount
     """The next invoice, taxes included; negative is a credit."""
     lines: list[PreviewLine]
+    """Before tax."""
 
 
 class BillingOrderOut(ApiModel):
@@ -194,8 +224,8 @@ class BillingOrderOut(ApiModel):
     plan: PaidPlan | None
     interval: Interval | None
     url: str | None
-    """Where the browser goes: the checkout, the portal, or the page where an open invoice is paid. Whoever has it may
-    use it: show it to nobody else, and do not keep it."""
+    """Where the browser goes: the checkout, the portal, or the page where an open invoice is paid; null once it is
+    paid or over. Whoever has it may use it: show it to nobody else, and do not keep it."""
     expires_at: Instant | None
     """Until when `url` works."""
     payment_needed: bool
@@ -205,7 +235,9 @@ class BillingOrderOut(ApiModel):
     created_at: Instant
 
     @classmethod
-    def of(cls, order: Doc, operation: Doc, link: tuple[str, Instant] | None) -> "BillingOrderOut":
+    def of(
+        cls, order: Doc, operation: Doc, link: tuple[str, Instant] | None, *, payment_needed: bool
+    ) -> "BillingOrderOut":
         """The order of this document."""
         found = order.get("preview")
         return cls(
@@ -217,7 +249,7 @@ class BillingOrderOut(ApiModel):
             interval=order.get("interval"),
             url=link[0] if link else None,
             expires_at=link[1] if link else None,
-            payment_needed=order.get("payment_needed", False),
+            payment_needed=payment_needed,
             preview=PreviewOut.model_validate(found) if found else None,
             problem=OperationProblem(**operation["problem"]) if operation["problem"] else None,
             created_at=order["created_at"],
@@ -269,4 +301,8 @@ class BillingDetailsOut(ApiModel):
     address: Address
     tax_ids: list[TaxId]
     operation_id: str | None
-    """What brings the last change to Stripe."""
+    """What brings, or brought, the last change to Stripe; null where nothing was changed here for 90 days."""
+    state: OperationState | None
+    """Of that operation: Stripe has the change once it `succeeded`."""
+    problem: OperationProblem | None
+    """Why it `failed`, as `tax_id_invalid`."""

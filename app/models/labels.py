@@ -1,5 +1,6 @@
 """Labels, as the API shows and takes them."""
 
+from importlib.resources import files
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -14,6 +15,17 @@ _ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
 """Without those that are no place's: the machine's own, and the one that says that none is set."""
 
 
+_COUNTRIES = frozenset(
+    line[:2] for line in files("tzdata").joinpath("zoneinfo/iso3166.tab").read_text().splitlines() if line[:1] != "#"
+)
+
+
+def _country(code: str) -> str:
+    if code not in _COUNTRIES:
+        raise ValueError("must be a country's two letters (ISO 3166-1)")
+    return code
+
+
 def _zone(name: str) -> str:
     if name not in _ZONES:
         raise ValueError("must be an IANA time zone like Europe/Oslo")
@@ -21,7 +33,8 @@ def _zone(name: str) -> str:
 
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$", examples=["nightjar-records"])]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["NO"])]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["NO"]), AfterValidator(_country)]
+"""ISO 3166-1, two letters."""
 TimeZone = Annotated[str, Field(max_length=64, examples=["Europe/Oslo"]), AfterValidator(_zone)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$", examples=["#1a2b3c"])]
 

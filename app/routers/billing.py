@@ -33,6 +33,7 @@ from app.models.billing import (
     PreviewOrder,
     PriceOut,
 )
+from app.models.operations import OperationProblem
 from app.parts import Parts
 from app.problems import problems
 from app.services import operations
@@ -47,6 +48,8 @@ from app.services.labels.labels import need_label
 router = APIRouter(prefix="/v1", tags=["billing"])
 PATH = "/labels/{label_id}/billing"
 Reader = Annotated[Access, Security(label_access, scopes=["billing:read"])]
+Orderer = Annotated[Access, Security(label_access, scopes=["billing:orders"])]
+"""Who may buy, also while their log-in is not of the last minutes: for what commits to nothing."""
 Writer = Annotated[Access, Security(label_access, scopes=["billing:write"])]
 ENDED: dict[int | str, dict[str, Any]] = {
     200: {"model": BillingOrderOut, "description": "The same, when it ended within the time of `Prefer: wait`"}
@@ -131,7 +134,7 @@ _CHANGES = (InvalidInput, BillingOff, NotFound, NotSubscribed, PaymentNeeded, Pl
     PATH + "/preview", operation_id="previewPlanChange", status_code=202, responses=problems(*_CHANGES) | ENDED
 )
 async def preview_plan_change(
-    parts: PartsDep, access: Writer, body: PreviewOrder, wait_s: WaitDep, response: Response
+    parts: PartsDep, access: Orderer, body: PreviewOrder, wait_s: WaitDep, response: Response
 ) -> BillingOrderOut:
     """What another plan would cost from this second on. Nothing is changed."""
     placed = await selling.order_preview(_desk(parts, access), plan=body.plan, interval=body.interval)
@@ -182,7 +185,7 @@ async def resume_subscription(parts: PartsDep, access: Writer, wait_s: WaitDep, 
 
 
 @router.get(PATH + "/orders/{order_id}", operation_id="getBillingOrder", responses=problems(NotFound))
-async def get_billing_order(parts: PartsDep, access: Writer, order_id: str) -> BillingOrderOut:
+async def get_billing_order(parts: PartsDep, access: Orderer, order_id: str) -> BillingOrderOut:
     """Something that was asked of billing, with its `url` as long as that works."""
     order = await orders.need(parts.db, access.label_id, order_id)
     operation = await operations.need(parts.db, access.label_id, order["operation_id"])
@@ -192,8 +195,11 @@ async def get_billing_order(parts: PartsDep, access: Writer, order_id: str) -> B
 @router.get(PATH + "/details", operation_id="getBillingDetails", responses=problems(NotFound))
 async def get_billing_details(parts: PartsDep, access: Reader, response: Response) -> BillingDetailsOut:
     """Whom invoices name."""
-    account = await account_of(parts.db, access.label_id)
-    return _details(account or {}, None, response)
+    account = await account_of(parts.db, access.label_id) or {}
+    order_id = account.get("details_order")
+    order = await orders.find(parts.db, access.label_id, order_id) if order_id else None
+    operation = await operations.need(parts.db, access.label_id, order["operation_id"]) if order else None
+    return _details(account, operation, response)
 
 
 @router.put(
@@ -207,7 +213,8 @@ async def put_billing_details(
 ) -> BillingDetailsOut:
     """Say whom invoices name. It counts from the next invoice on: those that are there cannot be changed.
 
-    A tax number of a wrong form is told by the operation (`tax_id_invalid`).
+    With `Prefer: wait=10`, `state` and `problem` say whether Stripe took it: a tax number of a wrong form is
+    `tax_id_invalid`.
     """
     account, operation = await selling.put_details(_desk(parts, access), body, versions)
     await parts.bell.ring(operation["_id"])
@@ -216,7 +223,7 @@ async def put_billing_details(
         response.headers["Preference-Applied"] = f"wait={wait_s:.0f}"
         response.status_code = 200 if operation["state"] in operations.ENDED else 202
     response.headers["Location"] = f"/v1/operations/{operation['_id']}"
-    return _details(account, operation["_id"], response)
+    return _details(account, operation, response)
 
 
 def _desk(parts: Parts, access: Access) -> Desk:
@@ -244,11 +251,17 @@ async def _answer(parts: Parts, order: Doc, operation: Doc, wait_s: float, respo
 
 
 async def _shown(parts: Parts, order: Doc, operation: Doc) -> BillingOrderOut:
-    link = await links.find(parts.db, parts.settings, order["label_id"], order["_id"], now=parts.clock())
-    return BillingOrderOut.of(order, operation, link)
+    """The order as it is now: an address that leads to what is paid or over is not shown any more."""
+    now, link = parts.clock(), None
+    account = await account_of(parts.db, order["label_id"]) or {"subscription": None}
+    payment_needed = orders.waits_for_payment(order, account)
+    works = {"checkout": lambda: orders.is_payable(order, account, now=now), "change": lambda: payment_needed}
+    if operation["state"] != "failed" and works.get(order["kind"], lambda: True)():
+        link = await links.find(parts.db, parts.settings, order["label_id"], order["_id"], now=now)
+    return BillingOrderOut.of(order, operation, link, payment_needed=payment_needed)
 
 
-def _details(account: Doc, operation_id: str | None, response: Response) -> BillingDetailsOut:
+def _details(account: Doc, operation: Doc | None, response: Response) -> BillingDetailsOut:
     response.headers["ETag"] = version_tag({"version": selling.details_version(account)})
     told = (
         account.get("details_wished")
@@ -256,7 +269,13 @@ def _details(account: Doc, operation_id: str | None, response: Response) -> Bill
         or {"name": None, "email": None, "country": None, "address": {}, "tax_ids": []}
     )
     address = Address(**told["address"])
-    return BillingDetailsOut(**told | {"address": address}, operation_id=operation_id)
+    problem = operation["problem"] if operation else None
+    return BillingDetailsOut(
+        **told | {"address": address},
+        operation_id=operation["_id"] if operation else None,
+        state=operation["state"] if operation else None,
+        problem=OperationProblem(**problem) if problem else None,
+    )
 
 
 def _plan(plan: plans.Plan) -> PlanOut:

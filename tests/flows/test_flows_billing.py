@@ -117,8 +117,9 @@ async def test_an_upgrade_waits_for_its_payment(shop: Shop) -> None:
 
 async def test_a_downgrade_must_fit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the smaller plan has no room for is named; once it is gone, the change is made and credited."""
-    small = replace(PLANS["starter"].entitlements, partner_clients=1)
-    monkeypatch.setitem(PLANS, "starter", replace(PLANS["starter"], entitlements=small))
+    for plan in (PLANS["free"], PLANS["starter"]):
+        small = replace(plan.entitlements, partner_clients=1)
+        monkeypatch.setitem(PLANS, plan.name, replace(plan, entitlements=small))
     await shop.buy("pro")
     made = []
     for number in range(2):
@@ -132,7 +133,7 @@ async def test_a_downgrade_must_fit(shop: Shop, monkeypatch: pytest.MonkeyPatch)
         "used": 2,
         "most": 1,
         "plan": "starter",
-        "plan_with_more": None,
+        "plan_with_more": "pro",
         "remove": 1,
     }
     await shop.owner.delete(f"/v1/labels/{shop.label_id}/api-clients/{made[0]}")

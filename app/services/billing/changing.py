@@ -37,7 +37,7 @@ async def billing_preview(hands: Hands, operation: Doc) -> Doc:
         found = await stripe_shop.preview_change(stripe, sent)
     charged = order["direction"] == "up" and current.status != "trialing"
     shown: Doc = {"currency": found.currency.upper(), "digits": digits_of(found.currency)}
-    shown |= {"due_now": found.due_now if charged else 0, "total": found.total}
+    shown |= {"due_now": found.due_now if charged else 0, "tax": found.tax, "total": found.total}
     lines = [{"text": text, "amount": amount} for text, amount in found.lines]
     await orders.note(hands.db, order, preview=shown | {"lines": lines}, from_price_id=current.price_id)
     return {"order_id": order["_id"]}

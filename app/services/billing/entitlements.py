@@ -108,7 +108,7 @@ def too_much_for(plan: str, used: Mapping[Limit, int]) -> tuple[PlanLimit, ...]:
     """What a label that uses so much has too much of for a plan. Publications of a month are not taken back."""
     limits = plans.entitlements_of(plan)
     return tuple(
-        PlanLimit(name, used[name], most, plan, None, used[name] - most)
+        PlanLimit(name, used[name], most, plan, plans.plan_with_more(name, used[name]), used[name] - most)
         for name in LIMITS
         if name != "publications_month" and (most := limits.of(name)) is not None and used[name] > most
     )

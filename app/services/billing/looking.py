@@ -116,11 +116,20 @@ def _update(before: Doc, after: Doc, told: Doc, now: datetime) -> Doc:
     """The change. The version, which callers see, counts only what they can see of it."""
     changes = {name: value for name, value in after.items() if name not in before or before[name] != value}
     seen = changes.keys() - {"look_at", "synced_fetch", "known_status"}
-    update: Doc = {"$set": changes | told | {"synced_at": now}}
+    update: Doc = {"$set": changes | told | {"synced_at": now}, "$inc": {}}
     if "look_at" in changes and changes["look_at"] is None:
         del update["$set"]["look_at"]
         update["$unset"] = {"look_at": ""}
     if seen:
         update["$set"]["updated_at"] = now
-        update["$inc"] = {"version": 1}
-    return update
+        update["$inc"] |= {"version": 1}
+    if "details_wished" not in before and _in_order(before["details"]) != _in_order(after["details"]):
+        update["$inc"] |= {"details_version": 1}  # somebody changed them at the checkout or in the portal
+    return {name: value for name, value in update.items() if value}
+
+
+def _in_order(details: Doc | None) -> Doc | None:
+    """Details with their tax numbers in order: Stripe lists them as they came."""
+    if details is None:
+        return None
+    return details | {"tax_ids": sorted((one["type"], one["value"]) for one in details["tax_ids"])}

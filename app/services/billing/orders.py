@@ -46,6 +46,8 @@ AUDITED: dict[OrderKind, str] = {
 }
 """A preview changes nothing, and shows nothing that a reader may not see."""
 GOES_ON = ("queued", "running", "succeeded")
+LAST_OF = ("details", "change")
+"""Of these the account names the last order, as `details_order` and `change_order`."""
 
 
 class _Quicker(Exception):
@@ -101,19 +103,41 @@ async def place_checkout(desk: Desk, wish: Doc) -> tuple[Doc, Doc]:
     raise Unavailable
 
 
-async def running_checkout(db: Database, label_id: str, *, now: datetime) -> Doc | None:
-    """The checkout that somebody of the label may be paying in; none when there is none."""
-    query = {"label_id": label_id, "running": True}
-    found = await db.open("billing_orders").find_one(query)
-    return found if found is not None and found["payable_until"] > now else None
+async def running_checkout(db: Database, account: Doc, *, now: datetime) -> Doc | None:
+    """The checkout that somebody of the label may be paying in; none when there is none, or it was paid or failed."""
+    label_id = account["label_id"]
+    found = await db.open("billing_orders").find_one({"label_id": label_id, "running": True})
+    if found is None or not is_payable(found, account, now=now):
+        return None
+    operation = await operations.need(db, label_id, found["operation_id"])
+    return found if operation["state"] in GOES_ON else None
+
+
+def is_payable(order: Doc, account: Doc, *, now: datetime) -> bool:
+    """Whether a checkout has neither ended nor been paid: else there were a subscription that it had not seen."""
+    subscription = account["subscription"]
+    known = subscription["id"] if subscription else None
+    return bool(order.get("running")) and order["payable_until"] > now and known == order["seen"]
+
+
+def waits_for_payment(order: Doc, account: Doc) -> bool:
+    """Whether a change is the one that happens as soon as it is paid."""
+    subscription = account["subscription"]
+    is_last = order["_id"] == account.get("change_order")
+    return bool(order.get("payment_needed") and is_last and subscription and subscription["pending_update"])
 
 
 async def need(db: Database, label_id: str, order_id: str) -> Doc:
     """The order. Raises `NotFound`."""
-    found = await db.open("billing_orders").find_one({"_id": order_id, "label_id": label_id})
+    found = await find(db, label_id, order_id)
     if found is None:
         raise NotFound
     return found
+
+
+async def find(db: Database, label_id: str, order_id: str) -> Doc | None:
+    """The order; none once it is as old as orders are kept."""
+    return await db.open("billing_orders").find_one({"_id": order_id, "label_id": label_id})
 
 
 async def note(db: Database, order: Doc, **facts: Any) -> None:
@@ -151,6 +175,8 @@ async def _begin(desk: Desk, order: Doc, before: Doc | None, session: Session) -
 
 async def _write(desk: Desk, order: Doc, session: Session, account: Doc) -> Doc:
     told = {"updated_at": desk.now} | account
+    if order["kind"] in LAST_OF:
+        told[f"{order['kind']}_order"] = order["_id"]
     await accounts.touch(desk.db, desk.label_id, {"$set": told}, now=desk.now, session=session)
     try:
         operation = await operations.add(

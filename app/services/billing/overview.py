@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from app.db import Database, Doc
-from app.models.billing import BillingOut, CardOut, LimitOut, RunningCheckout
+from app.models.billing import BillingOut, CardOut, CreditOut, LimitOut, RunningCheckout, WaitingChange
 from app.services.billing import orders, plans, usage
+from app.services.billing.amounts import digits_of
 from app.services.billing.plans import LIMITS, NO_LIMITS
 from app.services.billing.standing import access_of, account_of, plan_of
 
@@ -18,7 +19,7 @@ async def overview(db: Database, label_id: str, *, on: bool, now: datetime) -> B
     known = account if account.get("_id") else None
     plan = plan_of(known, now=now)
     method = account["payment_method"]
-    running = await orders.running_checkout(db, label_id, now=now) if on else None
+    running = await orders.running_checkout(db, known, now=now) if known else None
     return BillingOut(
         billing="on" if on else "off",
         plan=plan,
@@ -35,7 +36,9 @@ async def overview(db: Database, label_id: str, *, on: bool, now: datetime) -> B
         payment_method=CardOut(**{name: method[name] for name in CardOut.model_fields}) if method else None,
         trial_available=on and not account["had_trial"],
         limits=await _limits(db, label_id, plan if on else None, now),
-        checkout=_running(running, account) if running else None,
+        checkout=RunningCheckout.of(running) if running else None,
+        change=await _waiting_change(db, known) if known else None,
+        credit=_credit(account),
         synced_at=account["synced_at"],
     )
 
@@ -52,11 +55,15 @@ async def _limits(db: Database, label_id: str, plan: str | None, now: datetime) 
     return shown
 
 
-def _running(order: Doc, account: Doc) -> RunningCheckout | None:
-    """The checkout, unless somebody has paid in it."""
-    subscription = account["subscription"]
-    if subscription and subscription["id"] != order["seen"]:
+async def _waiting_change(db: Database, account: Doc) -> WaitingChange | None:
+    order_id = account.get("change_order")
+    found = await orders.find(db, account["label_id"], order_id) if order_id else None
+    return WaitingChange.of(found) if found and orders.waits_for_payment(found, account) else None
+
+
+def _credit(account: Doc) -> CreditOut | None:
+    """What Stripe keeps for the label: its balance there, which is negative where the label has something."""
+    balance, currency = account.get("balance") or 0, account.get("currency")
+    if balance >= 0 or currency is None:
         return None
-    return RunningCheckout(
-        id=order["_id"], plan=order["plan"], interval=order["interval"], expires_at=order["payable_until"]
-    )
+    return CreditOut(currency=currency.upper(), digits=digits_of(currency), amount=-balance)

@@ -34,6 +34,8 @@ def account_of(facts: Facts, before: Doc, *, now: datetime) -> Doc:
         "past_due_since": _past_due_since(best, facts.invoices, before, now=now) if status == "past_due" else None,
         "live_subscriptions": sum(one.status not in ENDED for one in facts.subscriptions),
         "customer_gone": facts.customer.deleted,
+        "balance": facts.customer.balance,
+        "currency": facts.customer.currency,
     }
     found["access"] = access_of(found, now=now)
     found["look_at"] = _look_at(found, now=now)

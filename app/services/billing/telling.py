@@ -20,6 +20,9 @@ from app.services.mail.outbox import Template
 
 PAYING = ("full", "grace", "read_only")
 """Accesses of a label that has a subscription."""
+ASKED_FOR = ("subscription_create", "subscription_update")
+"""Invoices of what somebody buys or changes just now: they are told on the spot, and if it is never paid, all stays as
+it was. Only what comes by itself, as a renewal, needs a mail when it fails."""
 
 
 async def tell(
@@ -77,8 +80,9 @@ async def _mail_failed(
     db: Database, label_id: str, one: Record, facts: Facts, *, now: datetime, session: Session
 ) -> None:
     """Ask for another card, or for the bank's approval (3-D Secure). A debit that is under way has not failed."""
-    states = {found.status for found in facts.payments if found.id in _payments_of(one, facts)}
-    if "processing" in states:
+    [invoice] = [found for found in facts.invoices if found.id == one.provider_id]
+    states = {found.status for found in facts.payments if found.id in invoice.payment_ids}
+    if "processing" in states or invoice.reason in ASKED_FOR:
         return
     needed: Template = "billing_action_needed" if "requires_action" in states else "billing_payment_failed"
     again = one.fields["next_attempt_at"]
@@ -86,10 +90,6 @@ async def _mail_failed(
     told |= {"number": one.fields["number"] or "", "again": _day(again) if again else ""}
     told |= {"until": _day(one.at + GRACE)}
     await _mail(db, label_id, needed, told, now=now, session=session)
-
-
-def _payments_of(one: Record, facts: Facts) -> set[str]:
-    return {payment for found in facts.invoices if found.id == one.provider_id for payment in found.payment_ids}
 
 
 async def _mail_access(db: Database, label_id: str, was: str, after: Doc, *, now: datetime, session: Session) -> None:

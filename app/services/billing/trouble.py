@@ -17,8 +17,10 @@ IN_DOUBT_FOR = timedelta(hours=24)
 """So long it is asked what became of a change. Then somebody asks for it anew: what is so already is not done again."""
 KEYS_LIVE = timedelta(hours=23)
 """Stripe forgets an idempotency key after a day at the earliest: then our metadata tell whether it has happened."""
-LONGEST_PAUSE = timedelta(minutes=5)
-KEY_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(minutes=1)
+LONGEST_WAITED = timedelta(seconds=15)
+"""While somebody waits for an address or a price, and other orders of the label behind it."""
+KEY_PAUSE = timedelta(minutes=1)
 WORDS = {
     "card_declined": "The card was declined.",
     "expired_card": "The card has expired.",
@@ -54,7 +56,8 @@ async def told_by_stripe(operation: Doc, *, now: datetime, lasting: bool) -> Asy
     if isinstance(failed, StripeKeyDead):
         log.error("Stripe does not take our key", http_status=failed.status, **about)
         raise TryAgain(now + KEY_PAUSE, "billing_unavailable")
-    pause = min(timedelta(seconds=2 ** min(operation["attempts"], 12)), LONGEST_PAUSE)
+    longest = LONGEST_PAUSE if lasting else LONGEST_WAITED
+    pause = min(timedelta(seconds=2 ** min(operation["attempts"], 12)), longest)
     if isinstance(failed, StripeBusy):
         raise TryAgain(now + max(pause, failed.retry_after), "stripe_busy")
     if lasting:
