@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe import control_acts
+from sandbox.stripe.aging import age
 from sandbox.stripe.clock import advance
 from sandbox.stripe.errors import BadOrder, Refused
 from sandbox.stripe.events import owe
@@ -20,6 +21,7 @@ from sandbox.stripe.options import options_of, set_options
 from sandbox.stripe.store import Obj, Store, Tx
 
 Act = Callable[[Store, Request, dict[str, Any]], Any]
+LONGEST_S = 20 * 366 * 86_400
 FILTERS = ("effect", "customer", "object_id", "idempotency_key", *NAMED_BY)
 
 
@@ -53,6 +55,7 @@ def control_routes(store: Store, reseed: Callable[[], None]) -> list[Route]:
         on("POST", "/reset", reset),
         on("GET", "/clock", show_clock),
         on("POST", "/clock", move_clock),
+        on("POST", "/age", let_pass),
         on("GET", "/options", lambda store, request, body: options_of(store).model_dump()),
         on("PUT", "/options", put_options),
         on("PUT", "/keys", put_keys),
@@ -94,9 +97,17 @@ def show_clock(store: Store, request: Request, body: dict[str, Any]) -> Any:
 def move_clock(store: Store, request: Request, body: dict[str, Any]) -> Any:
     """Go on by `advance_s`, or to the instant `to`: all that is due until then is done, each in its own time."""
     to = body.get("to", store.now() + body.get("advance_s", 0))
-    if not isinstance(to, int) or to < store.now() - 5 or to > store.now() + 20 * 366 * 86_400:
+    if not isinstance(to, int) or to < store.now() - 5 or to > store.now() + LONGEST_S:
         raise BadOrder("Give advance_s or to, as whole seconds, not back in time.")
     return {"steps": advance(store, to), "now": store.now()}
+
+
+def let_pass(store: Store, request: Request, body: dict[str, Any]) -> Any:
+    """Let `by_s` pass while the time stays now: everything becomes older, and what is due then is done."""
+    by_s = body.get("by_s")
+    if type(by_s) is not int or not 0 <= by_s <= LONGEST_S:
+        raise BadOrder("Give by_s, as whole seconds.")
+    return {"steps": age(store, by_s), "now": store.now()}
 
 
 def put_options(store: Store, request: Request, body: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The front page for people: who has subscribed to what, and time to be put forward."""
+"""The front page for people: who has subscribed to what, and time that passes at a click."""
 
 from datetime import UTC, datetime
 from html import escape
@@ -7,15 +7,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.stripe.aging import age
 from sandbox.stripe.catalogue import amount_in
-from sandbox.stripe.clock import advance
 from sandbox.stripe.control_acts import set_card
 from sandbox.stripe.errors import BadOrder, Refused
 from sandbox.stripe.html import button, document, money, said
 from sandbox.stripe.pages import form_of
 from sandbox.stripe.store import Obj, Store, Tx
 
-DAYS = {"1": "a day", "7": "a week", "31": "a month", "365": "a year"}
+DAYS = {"1": "a day", "7": "a week", "32": "a month", "366": "a year"}
+"""A little more than a month, since a renewal's invoice is a draft for an hour."""
 SHOWN = 15
 
 
@@ -39,7 +40,7 @@ def front_routes(store: Store) -> list[Route]:
 
 def _act(store: Store, form: dict[str, str]) -> None:
     if form.get("days") in DAYS:
-        advance(store, store.now() + int(form["days"]) * 86_400)
+        age(store, int(form["days"]) * 86_400)
         return
     tx = Tx(store)
     set_card(tx, form.get("customer", ""), {"card": form.get("card", "ok"), "pay": True})
@@ -56,9 +57,11 @@ def front_page(store: Store, told: str | None = None) -> str:
         if one["url"]
     )
     events = "".join(f"<li>{_day(one['created'])} {one['type']}</li>" for one in list(tx.all("event"))[::-1][:SHOWN])
-    clock = "".join(button("days", days, f"+ {label}") for days, label in DAYS.items())
+    clock = "".join(button("days", days, f"Let {label} pass") for days, label in DAYS.items())
     body = f"""<h1>The sandbox's Stripe</h1>{said(told)}<p>It is {_day(store.now())}.</p>
-<form method=post>{clock}</form><h2>Customers</h2>{customers or "<p>None yet.</p>"}
+<form method=post>{clock}</form>
+<p class="small">All that is here becomes older by so much, and what is due is done. The time stays now.</p>
+<h2>Customers</h2>{customers or "<p>None yet.</p>"}
 <h2>Open Checkout sessions</h2><ul>{sessions}</ul><h2>Events</h2><ul class="small">{events}</ul>"""
     return document("The sandbox's Stripe", body)
 

@@ -1,5 +1,6 @@
 """Stripe's stand-in: what time does to subscriptions, and what changes them."""
 
+import time
 from typing import Any
 
 import pytest
@@ -266,3 +267,66 @@ async def test_refunds_disputes_and_what_the_bank_sends_back(box: Stripe) -> Non
     kinds = [event.type for event in await box.events("charge.dispute.*")]
     names = ["created", "funds_withdrawn", "updated", "funds_reinstated", "closed"]
     assert kinds == [f"charge.dispute.{name}" for name in names]
+
+
+def instants(value: Any) -> list[int]:
+    """Every number that can only be an instant, in their order."""
+    if isinstance(value, dict):
+        return [at for one in value.values() for at in instants(one)]
+    if isinstance(value, list):
+        return [at for one in value for at in instants(one)]
+    return [value] if type(value) is int and 1_500_000_000 < value < 2_500_000_000 else []
+
+
+async def test_time_passes_at_stripe_alone(box: Stripe) -> None:
+    """Everything is older and the time is still now: what is bought and changed then is reckoned from now on."""
+    small, big = await box.price(), await box.price(amount=4900)
+    sub = await box.subscribed(small)
+    assert box.control("POST", "/age", {"by_s": 32 * DAY_S})["now"] <= time.time()
+    renewed = await box.sub(sub.id)
+    item = renewed["items"].data[0]
+    assert item.current_period_start == sub["items"].data[0].current_period_end - 32 * DAY_S < time.time()
+    assert 27 * DAY_S < item.current_period_end - item.current_period_start < 32 * DAY_S
+    latest = await box.v1.invoices.retrieve_async(renewed.latest_invoice)
+    assert (latest.status, latest.amount_paid) == ("paid", 1900) and latest.created < time.time() - 3600
+    details: Any = {"items": [{"id": item.id, "price": big.id}], "proration_date": int(time.time())}
+    assert (await box.v1.invoices.create_preview_async({"subscription": sub.id, "subscription_details": details})).total
+    ends = int(time.time()) + 3600
+    assert (await box.session(sub.customer, small.id, expires_at=ends)).expires_at == ends
+    box.control("POST", "/age", {"by_s": 32 * DAY_S})
+    again = (await box.sub(sub.id))["items"].data[0]
+    assert 27 * DAY_S < again.current_period_end - again.current_period_start < 32 * DAY_S
+    box.control("POST", "/age", {"by_s": -1}, status=400)
+
+
+async def test_every_instant_becomes_older(box: Stripe) -> None:
+    """Whatever it is called, in objects and events; but not a page that somebody has before them."""
+    sub = await box.subscribed(trial_period_days=14)
+    paid = await box.subscribed()
+    await box.v1.subscriptions.update_async(paid.id, {"cancel_at_period_end": True})
+    invoice = await box.v1.invoices.retrieve_async(paid.latest_invoice, {"expand": ["payments"]})
+    intent = await box.v1.payment_intents.retrieve_async(invoice.payments.data[0].payment.payment_intent)
+    charge = intent.latest_charge
+    await box.v1.refunds.create_async({"charge": charge, "amount": 100})
+    box.control("POST", f"/charges/{charge}/dispute")
+    page = await box.session(sub.customer, (await box.price()).id)
+    events = [event.id for event in await box.events()]
+    keys = [sub.id, paid.id, invoice.id, charge, *events]
+    before = {key: box.control("GET", f"/objects/{key}") for key in keys}
+    box.control("POST", "/age", {"by_s": 60})
+    for key, old in before.items():
+        anchor = {"billing_cycle_anchor": 0} if old["object"] == "subscription" else {}
+        was, now = (instants(one | anchor) for one in (old, box.control("GET", f"/objects/{key}")))
+        assert was and now == [at - 60 for at in was], key
+    assert (await box.v1.checkout.sessions.retrieve_async(page.id)).expires_at == page.expires_at
+
+
+async def test_a_clock_that_was_put_forward_comes_back(box: Stripe) -> None:
+    """What it was ahead is age afterwards: the same is so, and it is now."""
+    sub = await box.subscribed()
+    box.advance(40)
+    ahead = await box.sub(sub.id)
+    box.control("POST", "/age", {"by_s": 0})
+    assert abs(box.control("GET", "/clock")["now"] - time.time()) < 5
+    back = await box.sub(sub.id)
+    assert abs(ahead.created - back.created - 40 * DAY_S) < 5 and back.status == "active"
