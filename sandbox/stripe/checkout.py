@@ -64,6 +64,7 @@ def create_session(tx: Tx, params: dict[str, Any]) -> Obj:
         _bought=[(price["id"], quantity) for price, quantity in bought],
         _params={name: params[name] for name in KEPT if name in params},
         _authenticating=False,
+        _filled_in={},
         _said=None,
     )
     made |= {name: params[name] for name in COPIED if name in params}

@@ -1,6 +1,5 @@
 """Customers and their tax ids."""
 
-import re
 import secrets
 from typing import Any
 
@@ -9,21 +8,13 @@ from sandbox.stripe.events import emit, update_event
 from sandbox.stripe.ledger import effect
 from sandbox.stripe.lists import matching, page
 from sandbox.stripe.metadata import merged
+from sandbox.stripe.places import COUNTRIES, TAX_ID_FORMS
 from sandbox.stripe.render import show
 from sandbox.stripe.skeleton import whole
 from sandbox.stripe.store import Obj, Tx, new_id
 
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 PLAIN = ("business_name", "description", "email", "individual_name", "name", "phone", "preferred_locales")
-_EU = "AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK XI"
-EU = frozenset(_EU.split())
-TAX_ID_FORMS = {
-    "eu_vat": re.compile(rf"({'|'.join(sorted(EU))})[0-9A-Z+*]{{2,12}}"),
-    "gb_vat": re.compile(r"(GB)?(\d{9}|\d{12})"),
-    "us_ein": re.compile(r"\d{2}-\d{7}"),
-    "ch_vat": re.compile(r"CHE-\d{3}\.\d{3}\.\d{3} (MWST|TVA|IVA)"),
-    "jp_trn": re.compile(r"T\d{13}"),
-}
 
 
 def need_customer(tx: Tx, key: str, param: str = "id") -> Obj:
@@ -77,7 +68,7 @@ def _take(tx: Tx, customer: Obj, params: dict[str, Any]) -> None:
     if "email" in params and customer["email"] and "@" not in customer["email"]:
         bad(f"Invalid email address: {customer['email']}", "email", "email_invalid")
     if "address" in params:
-        customer["address"] = _address(params["address"])
+        customer["address"] = address_of(params["address"])
     if "tax_exempt" in params:
         customer["tax_exempt"] = params["tax_exempt"] or "none"
     if "balance" in params:
@@ -91,11 +82,12 @@ def _take(tx: Tx, customer: Obj, params: dict[str, Any]) -> None:
     customer["metadata"] = merged(customer["metadata"], params.get("metadata"))
 
 
-def _address(given: Any) -> Obj | None:
+def address_of(given: Any) -> Obj | None:
+    """An address as it was told, by a call or on a page. None where it is cleared."""
     if given == "":
         return None
     country = given.get("country")
-    if country and not re.fullmatch(r"[A-Z]{2}", country):
+    if country and country not in COUNTRIES:
         bad(f"Country '{country}' is unknown. Try using a 2-character alphanumeric country code.", "address[country]")
     return {name: given.get(name) or None for name in ADDRESS}
 

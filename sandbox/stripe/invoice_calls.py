@@ -6,7 +6,7 @@ from sandbox.stripe.cards import need_method
 from sandbox.stripe.catalogue import amount_in, need_price
 from sandbox.stripe.change import plan_change, supersede
 from sandbox.stripe.collect import collect
-from sandbox.stripe.customers import ADDRESS, need_customer
+from sandbox.stripe.customers import address_of, need_customer
 from sandbox.stripe.errors import Refused, bad
 from sandbox.stripe.invoices import finalize, make_invoice, mark_paid, need_invoice, subscription_of, void
 from sandbox.stripe.lines import prorated, whole_period
@@ -77,7 +77,7 @@ def create_preview(tx: Tx, params: dict[str, Any]) -> Obj:
     customer = need_customer(aside, sub["customer"], "customer")
     given = params.get("customer_details", {})
     if given.get("address"):
-        customer["address"] = {name: given["address"].get(name) for name in ADDRESS}
+        customer["address"] = address_of(given["address"])
     if "automatic_tax" in params:
         sub["automatic_tax"] = sub["automatic_tax"] | {"enabled": params["automatic_tax"]["enabled"]}
     reason = "subscription_update" if details.get("items") or not lines else "upcoming"

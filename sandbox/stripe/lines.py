@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.stripe.catalogue import amount_in
-from sandbox.stripe.customers import EU
+from sandbox.stripe.places import EU
 from sandbox.stripe.skeleton import whole
 from sandbox.stripe.store import Obj, Tx, new_id
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.stripe.cards import LAST4, default_method, make_default, make_method
 from sandbox.stripe.catalogue import amount_in
-from sandbox.stripe.customers import ADDRESS, add_tax_id
+from sandbox.stripe.customers import ADDRESS, add_tax_id, address_of
 from sandbox.stripe.errors import BadOrder
 from sandbox.stripe.events import update_event
 from sandbox.stripe.html import button, document, field, money, said
@@ -26,9 +26,10 @@ def portal_page(tx: Tx, session: Obj, told: str | None = None) -> str:
     """The page as it is now, or the part of it that the session's flow is for."""
     features = tx.the(session["configuration"])["features"]
     only = (session["flow"] or {}).get("type")
-    parts = [_sub(tx, sub, features, only) for sub in live_subs(tx, session["customer"])]
+    subs = live_subs(tx, session["customer"])
+    parts = [_sub(tx, sub, features, only) for sub in subs]
     if features["payment_method_update"]["enabled"] and only in (None, "payment_method_update"):
-        method = default_method(tx, session["customer"])
+        method = default_method(tx, session["customer"], subs[-1] if subs else None)
         number = (method or {}).get("card", {}).get("last4", "none")
         choices = "".join(button("card", card, f"Use card {LAST4[card]}") for card in CARDS)
         parts.append(f"<h2>Card</h2><p>Now: {escape(number)}</p>{_form('card', choices)}")
@@ -177,7 +178,7 @@ def _new_details(tx: Tx, session: Obj, form: dict[str, str], allowed: list[str])
         if name in allowed and form.get(name):
             customer[name] = form[name]
     if "address" in allowed and form.get("country"):
-        customer["address"] = {name: form.get(name) or None for name in ADDRESS}
+        customer["address"] = address_of(form)
     update_event(tx, "customer.updated", old, customer)
     if "tax_id" in allowed and form.get("tax_id"):
         add_tax_id(tx, customer, form.get("tax_id_type") or "eu_vat", form["tax_id"], "tax_id")

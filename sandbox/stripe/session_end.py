@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.stripe.cards import BEHAVIOURS, DECLINES, make_method
 from sandbox.stripe.checkout import details_of
 from sandbox.stripe.collect import collect
-from sandbox.stripe.customers import ADDRESS, add_tax_id, create_customer
+from sandbox.stripe.customers import ADDRESS, add_tax_id, address_of, create_customer
 from sandbox.stripe.errors import BadOrder
 from sandbox.stripe.events import emit, update_event
 from sandbox.stripe.invoices import intent_of
@@ -33,7 +33,7 @@ def act(tx: Tx, session: Obj, how: str, form: dict[str, str]) -> str:
         raise BadOrder("Nothing waits for 3-D Secure.")
     session["_said"] = None
     if how == "authenticate":
-        session["_authenticating"] = True
+        session |= {"_authenticating": True, "_filled_in": form}
         return ""
     if how in DECLINES and how != "delayed_fail":
         return _stay(tx, session, DECLINES[how][2])
@@ -42,7 +42,9 @@ def act(tx: Tx, session: Obj, how: str, form: dict[str, str]) -> str:
     free = session["amount_total"] == 0 and session["payment_method_collection"] == "if_required"
     if how == "none" and not free:
         return _stay(tx, session, "A card is needed.")
-    return _complete(tx, session, "authenticate" if how == "approve" else how, form)
+    if how == "approve":
+        return _complete(tx, session, "authenticate", session["_filled_in"] | form)
+    return _complete(tx, session, how, form)
 
 
 def _stay(tx: Tx, session: Obj, said: str) -> str:
@@ -109,7 +111,7 @@ def _customer(tx: Tx, session: Obj, form: dict[str, str]) -> Obj:
     old = show(tx, customer)
     address = {name: form[name] for name in ADDRESS if form.get(name)}
     if address and allowed.get("address") == "auto":
-        customer["address"] = dict.fromkeys(ADDRESS) | address
+        customer["address"] = address_of(address)
     if form.get("name") and allowed.get("name") == "auto":
         customer["name"] = form["name"]
     update_event(tx, "customer.updated", old, customer)

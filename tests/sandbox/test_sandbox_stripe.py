@@ -46,6 +46,21 @@ async def test_the_page_declines_asks_for_3d_secure_and_then_takes_the_money(box
     assert len(box.effects("charge.succeeded")) == 1
 
 
+@pytest.mark.parametrize("by", ["page", "control"])
+async def test_what_was_filled_in_is_known_after_3d_secure(box: Stripe, by: str) -> None:
+    """The bank's page asks one question, and the buyer's address stays theirs."""
+    price, customer = await box.price(), await box.customer()
+    more: Any = {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+    session = await box.session(customer.id, price.id, **more)
+    if by == "page":
+        box.click(session.url, "authenticate", country="DE", postal_code="10115")
+        assert "session=cs_test" in box.click(session.url, "approve").headers["location"]
+    else:
+        box.control("POST", f"/checkout/{session.id}", {"how": "authenticate", "country": "DE"})
+        assert box.control("POST", f"/checkout/{session.id}", {"how": "approve"})["status"] == "complete"
+    assert (await box.v1.customers.retrieve_async(customer.id)).address.country == "DE"
+
+
 @pytest.mark.parametrize(
     ("how", "paid", "status"), [("delayed", "paid", "active"), ("delayed_fail", "unpaid", "incomplete_expired")]
 )
@@ -144,6 +159,25 @@ async def test_a_customer_has_tax_ids_an_address_and_an_end(box: Stripe) -> None
     with pytest.raises(stripe.InvalidRequestError) as gone:
         await box.session(key, sub["items"].data[0].price.id)
     assert gone.value.code == "resource_missing"
+
+
+async def test_a_country_and_a_tax_number_have_a_form(box: Stripe) -> None:
+    """In calls and on the pages: what is no country, and what has not the form of its country's numbers, is refused."""
+    customer = await box.customer()
+    for country in ("QQ", "ZZ", "XX", "de"):
+        with pytest.raises(stripe.InvalidRequestError, match="is unknown"):
+            await box.v1.customers.update_async(customer.id, {"address": {"country": country}})
+    for value in ("DE12", "DE1234567890", "QQ123456789", "ATU1234567", "GR123456789"):
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            await box.v1.customers.tax_ids.create_async(customer.id, {"type": "eu_vat", "value": value})
+        assert refused.value.code == "tax_id_invalid"
+    for value in ("DE123456789", "ATU12345678", "EL123456789", "IE1234567WA", "NL123456789B12"):
+        await box.v1.customers.tax_ids.create_async(customer.id, {"type": "eu_vat", "value": value})
+    more: Any = {"tax_id_collection": {"enabled": True}, "customer_update": {"address": "auto", "name": "auto"}}
+    session = await box.session((await box.customer()).id, (await box.price()).id, **more)
+    assert box.click(session.url, "ok", country="QQ").status_code == 400
+    assert box.click(session.url, "ok", country="DE", tax_id="DE12").status_code == 400
+    assert (await box.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
 
 
 async def test_checkout_takes_address_and_vat_id_and_computes_the_tax(box: Stripe) -> None:

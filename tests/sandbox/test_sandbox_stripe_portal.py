@@ -74,6 +74,18 @@ async def test_a_person_gives_a_new_card_and_a_new_address(box: Stripe) -> None:
     assert customer.tax_ids.data[0].value == "FRAB123456789"
 
 
+async def test_the_page_shows_the_card_that_is_charged(box: Stripe) -> None:
+    """A subscription's own, which checkout gave it, before the customer's."""
+    customer, price = await box.customer("ok"), await box.price()
+    session = await box.session(customer.id, price.id)
+    box.click(session.url, "authenticate")
+    box.click(session.url, "approve")
+    path = await portal(box, customer.id)
+    assert "Now: 3184" in box.http.get(path).text
+    press(box, path, "card", card="ok")
+    assert "Now: 4242" in box.http.get(path).text
+
+
 async def test_the_page_does_only_what_its_configuration_offers(box: Stripe) -> None:
     price, other = await box.price(), await box.price()
     sub, stranger = await box.subscribed(price), await box.subscribed(price)
