@@ -28,8 +28,7 @@ async def sync(stripe: Stripe, *, agreed: Callable[[], bool] | None, told: Calla
     if agreed is None or not agreed():
         told(f"{len(steps)} differences. Nothing was done.")
         return 0 if agreed is None else 1
-    await apply(stripe, steps, told=told)
-    left = await differences(stripe)
+    left = await apply(stripe, steps, told=told)
     told("Stripe has the plans as they are." if not left else f"{len(left)} differences are left: run it again.")
     return 1 if left else 0
 
@@ -52,8 +51,12 @@ async def run(settings: WorkerSettings, *, agreed: Callable[[], bool] | None) ->
 
 
 def ask() -> bool:
-    """Whether somebody says yes."""
-    return input("Do this? [y/N] ").strip().lower() in ("y", "yes")
+    """Whether somebody says yes. Without a terminal nobody does."""
+    try:
+        return input("Do this? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print("nobody is here to ask: see --yes")
+        return False
 
 
 def main(arguments: Sequence[str]) -> int:

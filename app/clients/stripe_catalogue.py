@@ -73,6 +73,13 @@ async def prices_of(stripe: Stripe, product_id: str) -> list[Price]:
     return [_price(one) for one in found]
 
 
+async def archived_id(stripe: Stripe, lookup_key: str) -> str | None:
+    """The id of the price that has this lookup key although nobody can buy at it any more."""
+    asked = {"lookup_keys": [lookup_key], "active": False}
+    found = await rows(stripe, lambda client, params: client.v1.prices.list_async(params), asked)
+    return identifier(found[0]) if found else None
+
+
 async def create_price(stripe: Stripe, params: Mapping[str, Any], *, key: str) -> None:
     """Make a price, which takes its lookup key from the one that has it."""
     sent: Any = dict(params)

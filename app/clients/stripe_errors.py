@@ -30,7 +30,8 @@ class StripeError(Exception):
 
     def __init__(self, code: str = "", status: int = 0, request_id: str = "") -> None:
         self.code, self.status, self.request_id = code, status, request_id
-        super().__init__(f"Stripe {code or '-'}, HTTP {status}, {request_id or '-'}")
+        told = ", ".join(part for part in (code, f"HTTP {status}" if status else "", request_id) if part)
+        super().__init__(f"Stripe says {told}" if told else "Stripe cannot be reached")
 
 
 class StripeRefused(StripeError):

@@ -18,7 +18,7 @@ from app.db import ALL_LABELS
 from app.models.data_map import DATA_MAP
 from app.services.billing import catalogue, plans
 from tests.flows.billing_harness import Shop
-from tests.house import STRIPE_KEY
+from tests.house import NOBODY, STRIPE_KEY
 from workers import sync_plans
 
 
@@ -90,6 +90,21 @@ async def test_a_product_and_the_portal_are_put_right(shop: Shop) -> None:
     assert status == 0
     assert any("~ product soundops_pro  name: 'Oops' → 'SoundOps Pro'" in line for line in said), said
     assert any("~ portal configuration  subscription_cancel" in line for line in said), said
+
+
+async def test_what_was_undone_today_is_done_again(shop: Shop) -> None:
+    """Stripe would answer the same call with its first answer; what is said to be done is so."""
+    for number in range(2):
+        price = await stripe_shop.price_id_of(shop.client, "soundops_starter_month")
+        assert price is not None
+        await stripe_catalogue.archive_price(shop.client, price, key=f"by-hand-{number}")
+        wrong = {"name": "Oops"}
+        await stripe_catalogue.change_product(shop.client, "soundops_pro", wrong, key=f"by-hand-too-{number}")
+        status, said = await synced(shop)
+        assert (status, said[-1]) == (0, "Stripe has the plans as they are."), said
+        assert any(line.startswith("done  + price soundops_starter_month") for line in said)
+        assert len([line for line in said if line.startswith("done  ~ product")]) == 1
+        assert await stripe_shop.price_id_of(shop.client, "soundops_starter_month") not in (None, price)
 
 
 @pytest.mark.parametrize("fault", ["500-executed", "500-not-executed", "lost", "gateway-executed"])
@@ -178,3 +193,14 @@ async def test_the_command_ends_as_it_should(shop: Shop) -> None:
         said, _ = await process.communicate()
         assert process.returncode == wanted, said.decode()
         assert STRIPE_KEY.encode() not in said
+    await shop.control("POST", "/reset")
+    for more, words in (({}, b"nobody is here to ask"), ({"SOUNDOPS_STRIPE_API_URL": NOBODY}, b"cannot be reached")):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "workers.sync_plans"),
+            env=env | more,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        assert process.returncode == 1 and words in said and b"Traceback" not in said, said.decode()

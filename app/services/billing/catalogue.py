@@ -57,7 +57,9 @@ async def differences(stripe: Stripe) -> list[Step]:
         prices = await stripe_catalogue.prices_of(stripe, product_id(plan.name)) if there else []
         wanted = [one for one in all_prices() if one.plan == plan.name]
         for one in wanted:
-            steps += _of_price(one, next((price for price in prices if price.lookup_key == one.lookup_key), None))
+            holder = next((price for price in prices if price.lookup_key == one.lookup_key), None)
+            archived = None if holder else await stripe_catalogue.archived_id(stripe, one.lookup_key)
+            steps += _of_price(one, holder, archived)
         good = {price.id for price in prices for one in wanted if _is_same(one, price)}
         replaced = {price.id for price in prices if price.lookup_key in {one.lookup_key for one in wanted}} - good
         steps += [_archive(price) for price in prices if price.id not in good | replaced]
@@ -65,21 +67,29 @@ async def differences(stripe: Stripe) -> list[Step]:
     return steps + _of_portal(await stripe_catalogue.configurations(stripe))
 
 
-async def apply(stripe: Stripe, steps: list[Step], *, told: Callable[[str], None]) -> None:
-    """Make all the same. After a call whose outcome is not known, it is looked anew at what differs.
+async def apply(stripe: Stripe, steps: list[Step], *, told: Callable[[str], None]) -> list[Step]:
+    """Make all the same; what still differs. `told` hears of each step once it is seen to be so.
 
+    It is looked after each pass: the outcome of a call may not be known, and Stripe answers a key that it knows with
+    its first answer, though somebody has undone what that call did. The next pass has keys of its own.
     Raises `StripeError`.
     """
     for number in range(PASSES):
         try:
             for step in steps:
                 await _do(stripe, step, number)
-                told(f"done  {step.sign} {step.text}")
-            return
         except StripeUnsure:
             if number == PASSES - 1:
                 raise
-        steps = await differences(stripe)
+        left = await differences(stripe)
+        open_ones = {(one.sign, one.text) for one in left}
+        for step in steps:
+            if (step.sign, step.text) not in open_ones:
+                told(f"done  {step.sign} {step.text}")
+        if not left:
+            break
+        steps = left
+    return left
 
 
 async def _do(stripe: Stripe, step: Step, number: int) -> None:
@@ -115,7 +125,8 @@ def _of_product(plan: Plan, there: Product | None) -> list[Step]:
     return [_step("~", f"product {name}  {text}", changed, str(found), change)]
 
 
-def _of_price(wanted: PriceOfPlan, holder: Price | None) -> list[Step]:
+def _of_price(wanted: PriceOfPlan, holder: Price | None, archived: str | None) -> list[Step]:
+    """`holder` is the active price that has the lookup key; `archived` the id of one that has it and is not."""
     if holder is not None and _is_same(wanted, holder):
         return []
     others = {name: amount for name, amount in wanted.amounts.items() if name != DEFAULT_CURRENCY}
@@ -135,7 +146,8 @@ def _of_price(wanted: PriceOfPlan, holder: Price | None) -> list[Step]:
     create, text = stripe_catalogue.create_price, f"price {wanted.lookup_key}"
     if holder is None:
         amounts = ", ".join(in_words(amount, name) for name, amount in wanted.amounts.items())
-        return [_step("+", f"{text}  {amounts} a {wanted.interval}", sent, "", create)]
+        text += f"  {amounts} a {wanted.interval}" + (f"  ({archived} is archived)" if archived else "")
+        return [_step("+", text, sent, archived or "", create)]
     text += f"  {_in_short(holder, wanted)}  (a new price; who has subscribed keeps the old one)"
     return [_step("~", text, sent, holder.id, create)]
 
