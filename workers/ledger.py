@@ -17,7 +17,7 @@ from datetime import timedelta
 from pymongo.errors import PyMongoError
 
 from app import logs
-from app.clients.stripe_api import Stripe, StripeError, open_stripe
+from app.clients.stripe_api import Stripe, StripeError, StripeRefused, open_stripe
 from app.clock import Clock, utc_now
 from app.db import ALL_LABELS, Database
 from app.derived_keys import derive
@@ -26,6 +26,7 @@ from app.models.base import rfc3339
 from app.services.audit import Audit
 from app.services.billing import holds, purging, reconciling, working_off
 from app.services.billing.looking import look
+from app.services.operations import GiveUp
 from app.settings import WorkerSettings, load
 
 DAYS = 30
@@ -52,31 +53,42 @@ def open_clerk(settings: WorkerSettings, *, clock: Clock = utc_now) -> Clerk:
 
 
 async def reconcile(clerk: Clerk, *, days: int, everything: bool) -> None:
-    """Bring everything to what Stripe says. Raises `StripeError`; begun again it goes on where it was."""
+    """Bring everything to what Stripe says. Raises `StripeError`; begun again it walks the same days again.
+
+    What is known stays known when it is broken off. Raises `ValueError` where a customer could not be looked at.
+    """
     if clerk.stripe is None:
         print("Billing is off: there is nothing to reconcile.")
         return
     now = clerk.clock()
-    await reconciling.go_back(clerk.db, to=now - timedelta(days=days), now=now)
-    while not await reconciling.walk_window(clerk.db, clerk.stripe, now=now):
-        print(f"known up to {rfc3339(await reconciling.known_through(clerk.db, now=now))}")
+    through = min(await reconciling.known_through(clerk.db, now=now), now - timedelta(days=days))
+    while through < now:
+        through = await reconciling.walk_on(clerk.db, clerk.stripe, through=through, now=now)
+        print(f"walked up to {rfc3339(through)}")
     queued = await working_off.work_off(clerk.db, clerk.stripe, now=now)
     while more := await working_off.work_off(clerk.db, clerk.stripe, now=now):
         queued += more
     print(f"{len(set(queued))} customers are looked at by the workers.")
     if everything:
-        looked = await _look_at_all(clerk, clerk.stripe)
-        print(f"{looked} customers were looked at, all there are.")
+        await _look_at_all(clerk, clerk.stripe)
 
 
-async def _look_at_all(clerk: Clerk, stripe: Stripe) -> int:
-    """One after the other, here: so that it is known when it is done."""
+async def _look_at_all(clerk: Clerk, stripe: Stripe) -> None:
+    """One after the other, here: so that it is known when it is done. One that is refused keeps no other waiting."""
     why = f"{ALL_LABELS}every customer is looked at anew"
     found = clerk.db.open("billing_accounts").find({"customer_id": {"$gt": ""}}, comment=why).sort("customer_id", 1)
-    accounts = await found.to_list()
+    accounts, refused = await found.to_list(), 0
     for account in accounts:
-        await look(clerk.db, stripe, account, books=clerk.settings.books, now=clerk.clock())
-    return len(accounts)
+        try:
+            await look(clerk.db, stripe, account, books=clerk.settings.books, now=clerk.clock())
+        except StripeRefused as exc:
+            refused += 1
+            print(f"{account['label_id']}, {account['customer_id']}: {exc}")
+        except GiveUp:
+            continue  # the label has gone meanwhile
+    print(f"{len(accounts) - refused} customers were looked at, of {len(accounts)}.")
+    if refused:
+        raise ValueError(f"{refused} customers could not be looked at.")
 
 
 async def redate(clerk: Clerk) -> None:
@@ -128,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     walk.add_argument("--all", action="store_true", help="look at every customer, whatever is known")
     hold = commands.add_parser("hold", help="purge nothing of a label's")
     hold.add_argument("label")
-    hold.add_argument("reason", help="a code, like an authority's file number")
+    hold.add_argument("reason", metavar="CODE", help=holds.CODE_WORDS)
     commands.add_parser("release", help="end a hold").add_argument("label")
     for name, told in (("redate", "set anew until when all is kept"), ("purge", "delete what is due"), ("status", "")):
         commands.add_parser(name, help=told)
@@ -146,8 +158,9 @@ async def main(arguments: Sequence[str]) -> int:
     except (Problem, ValueError) as exc:
         print(exc.detail if isinstance(exc, Problem) else exc, file=sys.stderr)
         return 1
-    except (StripeError, PyMongoError) as exc:
-        print(f"It was broken off: {type(exc).__name__}. It can be begun again.", file=sys.stderr)
+    except (StripeError, PyMongoError) as exc:  # of the database's errors the kind alone: their text may name people
+        told = exc if isinstance(exc, StripeError) else type(exc).__name__
+        print(f"It was broken off: {told}. It can be begun again.", file=sys.stderr)
         return 1
     finally:
         if clerk.stripe:

@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 from bson import BSON
 
+from app.clients.stripe_api import StripeUnsure
 from app.clients.stripe_reading import read_customer
 from app.db import Doc
 from app.errors import Conflict, NotFound
 from app.models.data_map import DATA_MAP
 from app.services.audit import Audit
-from app.services.billing import holds, purging
+from app.services.billing import holds, purging, reconciling
 from app.services.labels import deletion
 from tests.flows.till_harness import Till
 from workers import ledger
@@ -158,8 +159,11 @@ async def test_a_legal_hold(till: Till) -> None:
     """While it is placed nothing goes, of what was there and of what comes; once released, what is due goes."""
     label_id, _ = await paid_label(till)
     db, books, now = till.house.db, till.house.worker.settings.books, till.house.clock()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="has never paid"):
         await holds.place(db, audit_of(till), "lbl_unknown", reason="HMRC-2026/17", now=now)
+    for name in ("Mr. Smith wants it", "Smith", "7", "HMRC 2026", ""):
+        with pytest.raises(ValueError, match="No names"):
+            await holds.place(db, audit_of(till), label_id, reason=name, now=now)
     await holds.place(db, audit_of(till), label_id, reason="HMRC-2026/17", now=now)
     with pytest.raises(Conflict):
         await holds.place(db, audit_of(till), label_id, reason="HMRC-2026/18", now=now)
@@ -216,3 +220,30 @@ async def test_the_command(till: Till, capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     assert "1 customers are looked at by the workers" in told and "HMRC-1" in told
     assert "0 records of 1 labels" in told and "2 records of 1 labels" in told and "0 records were purged" in told
+
+
+async def test_what_is_known_stays_known(till: Till, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though an operator's walk is broken off; and a customer that Stripe refuses keeps no other waiting."""
+    label_id, customer = await paid_label(till)
+    worker = till.house.worker
+    clerk = ledger.Clerk(till.house.db, worker.audit, worker.settings, till.stripe, till.house.clock)
+    arguments = ledger.parser().parse_args(["reconcile", "--days", "3", "--all"])
+    await ledger.run(clerk, arguments)
+    known = await reconciling.known_through(clerk.db, now=clerk.clock())
+    refused = {"fault": "http", "method": "GET", "path": "^/v1/events$", "status": 500, "times": 9}
+    await till.order("POST", "/faults", refused)
+    with pytest.raises(StripeUnsure):
+        await ledger.run(clerk, arguments)
+    assert await reconciling.known_through(clerk.db, now=clerk.clock()) == known
+    await till.order("DELETE", "/faults")
+    other = await till.house.label(till.owner, "low-tide")
+    await till.customer(other)
+    first, second = sorted([customer, (await till.account(other))["customer_id"]])
+    await till.v1.customers.update_async(second, {"name": "Nightjar Ltd"})
+    refused = {"fault": "http", "method": "GET", "path": f"^/v1/customers/{first}$", "status": 400, "times": 1}
+    await till.order("POST", "/faults", refused)
+    with pytest.raises(ValueError, match="1 customers could not be looked at"):
+        await ledger.run(clerk, arguments)
+    looked = await till.account(label_id if second == customer else other)
+    assert looked["details"]["name"] == "Nightjar Ltd"
+    assert "1 customers were looked at, of 2." in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """Legal holds: while one is placed on a label, none of its money records is purged, whatever its date."""
 
+import re
 from datetime import datetime
 
 from pymongo import UpdateOne
@@ -11,12 +12,18 @@ from app.models.keeping_law import Books, keeping_of
 from app.services.audit import SYSTEM, Audit
 from app.services.billing import money
 
+CODE = re.compile(r"(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9./_-]{1,59}")
+CODE_WORDS = "an authority's file number: letters, digits, . / _ and -, a digit among them; it stands in the audit log"
+
 
 async def place(db: Database, audit: Audit, label_id: str, *, reason: str, now: datetime) -> str:
     """Hold what there is of the label's, and what comes; the hold's id. `reason` is a code, of an authority's file.
 
-    Raises `NotFound` for a label of which nothing is recorded, `Conflict` where a hold is placed already.
+    Raises `NotFound` for a label of which nothing is recorded, `Conflict` where a hold is placed already, `ValueError`
+    for what is no code.
     """
+    if not CODE.fullmatch(reason):
+        raise ValueError(f"CODE is {CODE_WORDS}. No names.")
     hold: Doc = {"_id": new_id("hld"), "label_id": label_id, "reason": reason, "placed_at": now, "released_at": None}
 
     async def all_of_it(session: Session) -> None:
@@ -24,7 +31,7 @@ async def place(db: Database, audit: Audit, label_id: str, *, reason: str, now: 
             raise Conflict("A hold is placed already")
         of_label = {"label_id": label_id}
         if await db.open("money_records").find_one(of_label, {"_id": 1}, session=session) is None:
-            raise NotFound
+            raise NotFound("Nothing is recorded of this label: it has never paid, or there is no such label.")
         await db.open("legal_holds").insert_one(hold, session=session)
         await db.open("money_records").update_many(of_label, {"$unset": {"purge_at": ""}}, session=session)
         await _log(audit, "billing.hold_placed", hold, now, session)
@@ -40,7 +47,7 @@ async def release(db: Database, audit: Audit, label_id: str, *, books: Books, no
         query = {"label_id": label_id, "released_at": None}
         hold = await db.open("legal_holds").find_one(query, session=session)
         if hold is None:
-            raise NotFound
+            raise NotFound("No hold is placed on this label.")
         mine = {"_id": hold["_id"], "label_id": label_id}
         await db.open("legal_holds").update_one(mine, {"$set": {"released_at": now}}, session=session)
         await redate(db, label_id, books=books, session=session)

@@ -74,18 +74,23 @@ async def reconcile(hands: Hands, operation: Doc) -> Doc:
 
 
 async def walk_window(db: Database, stripe: Stripe, *, now: datetime) -> bool:
-    """Write down what the list has of the next window, then move the cursor; whether all is known up to now.
+    """Walk the next window that is not known; whether all is known up to now. Raises `StripeError`."""
+    through = await known_through(db, now=now)
+    return await walk_on(db, stripe, through=through, now=now) >= now
 
-    Raises `StripeError`.
+
+async def walk_on(db: Database, stripe: Stripe, *, through: datetime, now: datetime) -> datetime:
+    """Write down what the list has of the next window after `through`; up to when that was.
+
+    All before `through` must be known: the cursor moves on behind the window, though never back. Raises `StripeError`.
     """
-    through, span = await known_through(db, now=now), WINDOW
-    since = max(through - OVERLAP, now - LISTED_FOR)
+    since, span = max(through - OVERLAP, now - LISTED_FOR), WINDOW
     while True:
         until = min(through + span, now)
         most = MOST_PAGES if span > SHORTEST_WINDOW else None
         if await _record(db, stripe, since, until, most_pages=most, now=now):
             await _move(db, until, now=now)
-            return until >= now
+            return until
         span /= 2
 
 
@@ -123,14 +128,8 @@ async def known_through(db: Database, *, now: datetime) -> datetime:
     return through
 
 
-async def go_back(db: Database, *, to: datetime, now: datetime) -> None:
-    """Have everything since then walked again."""
-    moved = {"$set": {"through": to, "updated_at": now}}
-    await db.open("stripe_cursors").update_one({"_id": "events"}, moved, upsert=True)
-
-
 async def _move(db: Database, until: datetime, *, now: datetime) -> None:
-    """Forward only, unless somebody has it go back meanwhile."""
+    """Forward only: another walk may be further on."""
     moved: Doc = {"$max": {"through": until}, "$set": {"updated_at": now}}
     await db.open("stripe_cursors").update_one({"_id": "events"}, moved, upsert=True)
     BEHIND.set((now - until).total_seconds())
