@@ -74,6 +74,8 @@ class Stripe:
 
     client: StripeClient = field(repr=False)
     transport: _Transport = field(repr=False)
+    live: bool
+    """Whether money moves. In test mode everything may be deleted for good at any time, customers too."""
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Stripe client holds our key, and is not pickled")
@@ -95,7 +97,7 @@ def open_stripe(api_url: str, secret_key: str) -> Stripe:
         max_network_retries=RETRIES,
         http_client=transport,
     )
-    return Stripe(client, transport)
+    return Stripe(client, transport, live="_live_" in secret_key)
 
 
 async def call(stripe: Stripe, request: Callable[[StripeClient], Awaitable[Any]]) -> dict[str, Any]:

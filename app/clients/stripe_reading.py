@@ -40,21 +40,37 @@ class Facts:
 
 async def read_facts(stripe: Stripe, customer_id: str) -> Facts:
     """Everything of one customer."""
-    customer, subscriptions, invoices, payments = await asyncio.gather(
-        read_customer(stripe, customer_id),
-        _subscriptions(stripe, customer_id),
-        _invoices(stripe, customer_id),
-        _payments(stripe, customer_id),
-    )
+    try:
+        customer, subscriptions, invoices, payments = await asyncio.gather(
+            read_customer(stripe, customer_id),
+            _subscriptions(stripe, customer_id),
+            _invoices(stripe, customer_id),
+            _payments(stripe, customer_id),
+        )
+    except StripeRefused as refused:  # what is of a customer that is not there cannot be listed
+        customer = await read_customer(stripe, customer_id)
+        if refused.code != "resource_missing" or not customer.deleted:
+            raise
+        subscriptions, invoices, payments = [], [], []
     contested = [one for one in payments if one.disputed]
     disputes = {one.id: await _disputes(stripe, one.id) for one in contested}
     return Facts(customer, subscriptions, invoices, payments, disputes)
 
 
 async def read_customer(stripe: Stripe, customer_id: str) -> Customer:
-    """The customer, with its tax numbers and its default means of payment."""
+    """The customer, with its tax numbers and its default means of payment.
+
+    Of one that was deleted Stripe shows a stub for ever. In test mode, where all data may be wiped, one that is not
+    there at all is taken for deleted. In live mode it is another account's: that is refused, and nobody loses a plan.
+    """
     asked: Any = {"expand": ["tax_ids", "invoice_settings.default_payment_method"]}
-    return customer_of(await call(stripe, lambda client: client.v1.customers.retrieve_async(customer_id, asked)))
+    try:
+        found = await call(stripe, lambda client: client.v1.customers.retrieve_async(customer_id, asked))
+    except StripeRefused as refused:
+        if refused.code != "resource_missing" or stripe.live:
+            raise
+        found = {"id": customer_id, "deleted": True}
+    return customer_of(found)
 
 
 async def end_customer(stripe: Stripe, customer_id: str) -> None:

@@ -1,6 +1,13 @@
 """What somebody sees who runs the product beside the sandbox's Stripe: time passes there at a click, it is reset."""
 
+from dataclasses import replace
+
+import pytest
+
+from app.clients.stripe_api import StripeRefused
+from app.clients.stripe_reading import read_facts
 from tests.flows.billing_harness import Shop
+from workers import ledger
 
 DAY_S = 86_400
 
@@ -32,3 +39,36 @@ async def test_a_subscription_lives_while_the_product_knows_no_other_time(shop: 
     await shop.done("cancel")
     assert await age(shop, 32) == "free"
     assert (await shop.buy("label_group", "year"))["plan"] == "label_group"
+
+
+def clerk_of(shop: Shop) -> ledger.Clerk:
+    """An operator at this Stripe."""
+    worker = shop.house.worker
+    return ledger.Clerk(shop.house.db, worker.audit, worker.settings, shop.client, shop.house.clock)
+
+
+async def test_after_a_reset_a_label_buys_again(shop: Shop) -> None:
+    """A customer that is not there at all has gone as if deleted: the subscription ends, and another one is made."""
+    await shop.buy("starter")
+    first = (await shop.account())["customer_id"]
+    await shop.control("POST", "/reset")
+    await ledger.run(clerk_of(shop), ledger.parser().parse_args(["reconcile", "--all"]))
+    assert (await shop.billing())["plan"] == "free"
+    assert (await shop.buy("pro"))["plan"] == "pro"
+    assert (await shop.account())["customer_id"] != first
+
+
+async def test_a_customer_that_is_gone_is_noticed_at_the_checkout(shop: Shop) -> None:
+    """Nobody has looked since: buying is no dead end."""
+    await shop.done("checkout", {"plan": "starter"})
+    first = (await shop.account())["customer_id"]
+    await shop.control("POST", "/reset")
+    assert (await shop.buy("pro"))["plan"] == "pro"
+    assert (await shop.account())["customer_id"] != first
+
+
+async def test_in_live_mode_nobody_loses_a_plan_by_another_accounts_key(shop: Shop) -> None:
+    """There a customer cannot be wiped: one that is not there is another account's, and nothing is taken for true."""
+    with pytest.raises(StripeRefused):
+        await read_facts(replace(shop.client, live=True), "cus_anothers")
+    assert (await read_facts(shop.client, "cus_anothers")).customer.deleted

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.clients import stripe_shop
 from app.clients.stripe_api import Stripe, StripeUnsure
+from app.clients.stripe_reading import read_customer
 from app.db import Database, Doc
 from app.services.billing import accounts, looking
 from app.services.billing.trouble import KEYS_LIVE, once
@@ -22,19 +23,19 @@ def stripe_of(hands: Hands) -> Stripe:
 
 
 async def need_customer(hands: Hands, label_id: str) -> str:
-    """The label's customer, made if there is none. Raises `StripeError`.
+    """The label's customer, made if there is none, or none any more. Raises `StripeError`.
 
     The key is the label's, and what is sent says nothing else: two orders, or one that was given up, make no second.
     Its details come after. What was made and not noted is found by our metadata once the key may be forgotten.
     """
-    account = await accounts.need(hands.db, label_id)
-    if account.get("customer_gone") and account["customer_id"]:  # somebody deleted it at Stripe: that is for ever
-        another = {"customer_id": None, "customer_gone": False, "customer_asked_at": None}
-        await _set(hands.db, label_id, another | {"customer_tries": account.get("customer_tries", 0) + 1})
-        account = await accounts.need(hands.db, label_id)
-    if account["customer_id"]:
-        return str(account["customer_id"])
     stripe, now = stripe_of(hands), hands.clock()
+    account = await accounts.need(hands.db, label_id)
+    if account["customer_id"]:
+        if not (await read_customer(stripe, account["customer_id"])).deleted:
+            return str(account["customer_id"])
+        account = await _forget(hands.db, account)  # somebody deleted it at Stripe: that is for ever
+        if account["customer_id"]:
+            return str(account["customer_id"])
     asked_at, tries = account.get("customer_asked_at"), account.get("customer_tries", 0)
     if asked_at is None:
         asked_at = now
@@ -53,6 +54,15 @@ async def need_customer(hands: Hands, label_id: str) -> str:
     none_yet = {"label_id": label_id, "customer_id": None}
     await hands.db.open("billing_accounts").update_one(none_yet, {"$set": {"customer_id": found}})
     return str((await accounts.need(hands.db, label_id))["customer_id"])
+
+
+async def _forget(db: Database, account: Doc) -> Doc:
+    """Let the label be no customer; the account then, which may have another customer by now."""
+    another = {"customer_id": None, "customer_gone": False, "customer_asked_at": None}
+    another |= {"customer_tries": account.get("customer_tries", 0) + 1}
+    same = {"label_id": account["label_id"], "customer_id": account["customer_id"]}
+    await db.open("billing_accounts").update_one(same, {"$set": another})
+    return await accounts.need(db, account["label_id"])
 
 
 async def bring_details(hands: Hands, order: Doc, customer_id: str) -> None:
