@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 from pymongo.errors import PyMongoError
@@ -12,6 +12,7 @@ from app.access import Access, ClaimsDep, PartsDep, label_access
 from app.errors import InvalidCursor, InvalidLastEventId, NotFound, Problem, TooManyRequests, Unauthenticated
 from app.models.access import Permission
 from app.problems import problems
+from app.services.events import Type
 from app.services.stream.hearing import permissions_of
 from app.services.stream.hub import Hub, Listener
 from app.services.stream.items import Places
@@ -39,7 +40,8 @@ data: {"id":"evt_01k9zv3t5w","type":"message.received","target":"msg_01k9zv3t5x"
     responses=problems(InvalidLastEventId, NotFound, Unauthenticated, TooManyRequests)
     | {
         200: {
-            "description": "Events, until the token or the session ends, or we stop: then come back with the last id",
+            "description": "Events, until the token or the session ends, or we stop: then come back with the last id. "
+            f"Their types: {', '.join(get_args(Type))}.",
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
         }
     },
