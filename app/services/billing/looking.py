@@ -109,6 +109,9 @@ async def _write(
     mine = {"_id": before["_id"], "label_id": label_id}
     await accounts.update_one(mine, _update(before, after, told, now), session=session)
     await money.write(db, label_id, records, known, erased=erased, books=books, now=now, session=session)
+    if facts.customer.deleted:  # its checkout leads nowhere: who asks for the same again gets another
+        of_it = {"label_id": label_id, "running": True, "customer_id": facts.customer.id}
+        await db.open("billing_orders").update_many(of_it, {"$unset": {"running": ""}}, session=session)
     return after
 
 
