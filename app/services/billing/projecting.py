@@ -1,7 +1,7 @@
 """From what is so at Stripe to what we keep of it. Pure: the same facts make the same account, however they came."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from app.clients.stripe_facts import Invoice, Method, Subscription
@@ -10,7 +10,8 @@ from app.db import Doc
 from app.services.billing.plans import PLANS, price_of
 from app.services.billing.standing import ACCESS, ENDED, GRACE, access_of
 
-RANK = {"full": 3, "grace": 2, "read_only": 1, "free": 0}
+GIVES = {"full": 2, "grace": 2, "read_only": 1, "free": 0}
+"""What an access gives of a plan: in `grace` it is all there."""
 TRIAL_WARNING = timedelta(days=3)
 """So long before a trial ends its label is reminded, as card networks ask for."""
 DRAFT_SLACK = timedelta(hours=1, minutes=15)
@@ -19,36 +20,60 @@ DAILY = timedelta(days=1)
 ALARMS = ("unknown_status", "unknown_plan", "several_subscriptions", "customer_gone")
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A subscription, and what the account would say if it were the only one."""
+
+    subscription: Subscription
+    fields: Doc
+
+
 def account_of(facts: Facts, before: Doc, *, now: datetime) -> Doc:
     """What the account says after this look, as fields; `before` is what it said until now."""
-    best = chosen(facts.subscriptions)
-    shown = _subscription(best, facts, before) if best else None
-    status = best.status if best else None
-    method = (best.method if best and best.status not in ENDED else None) or facts.customer.method
+    best = _best(_standing(one, facts, before, now=now) for one in facts.subscriptions)
+    shown = best.subscription if best else None
+    method = (shown.method if shown and shown.status not in ENDED else None) or facts.customer.method
     found: Doc = {
         "details": _details(facts),
-        "subscription": shown,
-        "known_status": status if status in ACCESS else before.get("known_status"),
         "payment_method": _method(method),
         "had_trial": before["had_trial"] or any(one.had_trial for one in facts.subscriptions),
-        "past_due_since": _past_due_since(best, facts.invoices, before, now=now) if status == "past_due" else None,
         "live_subscriptions": sum(one.status not in ENDED for one in facts.subscriptions),
         "customer_gone": facts.customer.deleted,
         "balance": facts.customer.balance,
         "currency": facts.customer.currency,
     }
-    found["access"] = access_of(found, now=now)
+    nothing: Doc = {"subscription": None, "past_due_since": None, "access": "free"}
+    found |= best.fields if best else nothing | {"known_status": before.get("known_status")}
     found["look_at"] = _look_at(found, now=now)
     return found
 
 
-def chosen(subscriptions: Iterable[Subscription]) -> Subscription | None:
-    """Of several the one that gives most, then the one that has not ended, then the newest."""
-    return max(
-        subscriptions,
-        key=lambda one: (RANK[ACCESS.get(one.status, "free")], one.status not in ENDED, one.created_at, one.id),
-        default=None,
-    )
+def _standing(one: Subscription, facts: Facts, before: Doc, *, now: datetime) -> Standing:
+    """How a label stands by this subscription alone. What was known of another one says nothing of it."""
+    earlier = before["subscription"]
+    same = earlier is not None and earlier["id"] == one.id
+    since = _past_due_since(one, facts.invoices) or (before["past_due_since"] if same else None) or now
+    fields: Doc = {
+        "subscription": _subscription(one, facts, before),
+        "known_status": one.status if one.status in ACCESS else before.get("known_status") if same else None,
+        "past_due_since": since if one.status == "past_due" else None,
+    }
+    return Standing(one, fields | {"access": access_of(fields, now=now)})
+
+
+def _best(standings: Iterable[Standing]) -> Standing | None:
+    """Of several the one that gives most, of the larger plan; then one that has not ended, then the newest.
+
+    One that is no plan of ours, or waits for its first payment, gives nothing: it takes nothing away, either.
+    """
+
+    def worth(one: Standing) -> tuple[int, int, bool, bool, datetime, str]:
+        access, plan, mine = one.fields["access"], one.fields["subscription"]["plan"], one.subscription
+        gives = GIVES[access] if plan != "free" else 0
+        larger = tuple(PLANS).index(plan) if gives else 0
+        return gives, larger, access == "full", mine.status not in ENDED, mine.created_at, mine.id
+
+    return max(standings, key=worth, default=None)
 
 
 def alarms_of(account: Doc) -> list[str]:
@@ -103,13 +128,20 @@ def _plan(best: Subscription, before: Doc) -> str:
     return next((plan for plan in (price.plan if price else None, told, known) if plan in PLANS), None) or "free"
 
 
-def _past_due_since(best: Subscription | None, invoices: list[Invoice], before: Doc, *, now: datetime) -> datetime:
-    """Since when the oldest open invoice is one: by Stripe's time, so that it does not matter when we looked."""
-    open_ones = [one for one in invoices if best and one.subscription_id == best.id and one.status == "open"]
-    if open_ones:
-        return min(one.finalized_at or one.created_at for one in open_ones)
-    since: datetime | None = before["past_due_since"]
-    return since or now
+def _past_due_since(mine: Subscription, invoices: Iterable[Invoice]) -> datetime | None:
+    """Since when its newest open invoices are open, without one that was paid between them; none where none is.
+
+    By Stripe's time, so that it does not matter when we looked. What was left open before a later one was paid is
+    owed, but the subscription was active again after it: its grace begins anew.
+    """
+    of_mine = [one for one in invoices if one.subscription_id == mine.id]
+    unpaid, paid = ([_final_at(one) for one in of_mine if one.status == status] for status in ("open", "paid"))
+    between = [at for at in paid if unpaid and at < max(unpaid)]
+    return min((at for at in unpaid if not between or at > max(between)), default=None)
+
+
+def _final_at(invoice: Invoice) -> datetime:
+    return invoice.finalized_at or invoice.created_at
 
 
 def _details(facts: Facts) -> Doc | None:
