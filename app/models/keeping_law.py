@@ -90,13 +90,14 @@ class Books:
 def year_end(day: date, year_ends: Sequence[YearEnd]) -> date:
     """The last day of the financial year that this day is in.
 
-    Where the day changes, the year that is under way ends at the first of the new ends that comes after the change.
+    Where the day changes, the year that is under way ends at the first of the new ends that comes after the change;
+    where it changes once more before that, at the first of the newest ones.
     """
     rule = next((one for one in reversed(year_ends) if one.since <= day), year_ends[0])
     end = _next_end(rule, day)
     for later in year_ends:
         if day < later.since <= end:
-            return _next_end(later, later.since)
+            end = _next_end(later, later.since)
     return end
 
 

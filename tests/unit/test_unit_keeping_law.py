@@ -130,6 +130,24 @@ def test_a_year_has_one_end(end: str, day: date) -> None:
     assert year_end(found, rule) == found and year_end(found + timedelta(days=1), rule) > found
 
 
+CHANGES = st.lists(
+    st.tuples(st.dates(date(2020, 1, 1), date(2024, 1, 1)), DAYS), max_size=4, unique_by=lambda change: change[0]
+)
+
+
+@given(DAYS, CHANGES, st.dates(date(2019, 1, 1), date(2026, 1, 1)), st.data())
+def test_a_year_has_one_end_however_often_the_day_changes(
+    first: str, changes: list[tuple[date, str]], day: date, data: st.DataObject
+) -> None:
+    """Also where it changes twice within a year: its days all have the same end, and ends never go back."""
+    told = [(ALWAYS, first), *sorted(changes)]
+    rules = [YearEnd(since, *map(int, end.split("-"))) for since, end in told]
+    found = year_end(day, rules)
+    assert found >= day
+    between = data.draw(st.dates(day, found))
+    assert year_end(between, rules) == found and year_end(found + timedelta(days=1), rules) > found
+
+
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_every_law_has_its_source(law: object) -> None:
     """A number of years without a source is nobody's law."""
