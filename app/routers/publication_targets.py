@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response, Security
 
 from app.access import Access, PartsDep, label_access
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.deps import WaitDep, answer_operation
 from app.errors import Conflict, ConnectionNotActive, Forbidden, InvalidInput, NotFound, Unauthenticated
 from app.models.operations import OperationOut
@@ -33,15 +34,16 @@ async def list_attempts(parts: PartsDep, access: Reader, publication_id: str) ->
     "/publications/{publication_id}/retry",
     operation_id="retryPublication",
     status_code=202,
-    responses=problems(*ANY, NotRetryable, ConnectionNotActive, Conflict),
+    responses=problems(*ANY, NotRetryable, ConnectionNotActive, Conflict, BillingReadOnly, PlanLimitReached),
 )
 async def retry_publication(parts: PartsDep, access: Writer, publication_id: str) -> AttemptsOut:
     """Try again, now, wherever it is certain that nothing was published: `failed`, or `needs_decision`.
 
     Each account's new attempt is an operation (`operation_id`). Of one that is `unknown`, say first what became of it.
+    What has failed everywhere needs a place in its month anew.
     """
     begun = await deciding.retry(
-        parts.db, parts.audit, access.label_id, publication_id, by=access.by, now=parts.clock()
+        parts.db, parts.audit, parts.meter, access.label_id, publication_id, by=access.by, now=parts.clock()
     )
     for target in begun:
         await parts.bell.ring(target["operation_id"])

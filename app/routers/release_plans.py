@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response, Security
 
 from app import cursors
 from app.access import Access, PartsDep, label_access
-from app.billing_errors import BillingReadOnly
+from app.billing_errors import BillingReadOnly, PlanLimitReached
 from app.db import Doc
 from app.deps import PagingDep, VersionsDep, version_tag
 from app.errors import Conflict, InvalidCursor, InvalidInput, NotFound, StaleVersion
@@ -84,7 +84,9 @@ async def delete_release_plan(parts: PartsDep, access: Writer, plan_id: str, ver
 
 
 @router.post(
-    "/{plan_id}/move", operation_id="moveReleasePlan", responses=problems(InvalidInput, NotFound, StaleVersion)
+    "/{plan_id}/move",
+    operation_id="moveReleasePlan",
+    responses=problems(InvalidInput, NotFound, StaleVersion, BillingReadOnly, PlanLimitReached),
 )
 async def move_release_plan(
     parts: PartsDep,
@@ -98,7 +100,7 @@ async def move_release_plan(
     """Move the release's date, and with it what hangs on it by an offset: all of it or nothing.
 
     What is published, or about to be, stays. What would reveal the release too early at its new time, or whose time
-    would have passed, is taken back, to be scheduled anew.
+    would have passed, is taken back, to be scheduled anew. A month that gets more must have room for it in the plan.
     """
     hand = hand_of(parts, access, versions)
     moved = await moving.move(hand, plan_id, body.release_date.isoformat(), dry_run=dry_run)

@@ -131,7 +131,7 @@ class Story:
     async def _retry(self) -> None:
         api, place = self.house.api, (self.desk.label_id, self.publication_id)
         by = By("person", self.users["owner"], None, None)
-        await deciding.retry(api.db, api.audit, *place, by=by, now=api.clock())
+        await deciding.retry(api.db, api.audit, api.meter, *place, by=by, now=api.clock())
 
     async def _worker(self, name: str) -> None:
         """Take up whatever is due of it, as the engine does, with a provider that answers as `name` says."""

@@ -37,8 +37,9 @@ class Meter:
         at: datetime | None = None,
         session: Session | None = None,
         made: int = 0,
+        adding: int = 1,
     ) -> None:
-        """Raise `PlanLimitReached` unless there is room for one more, and `BillingReadOnly` as above.
+        """Raise `PlanLimitReached` unless there is room for so many more, and `BillingReadOnly` as above.
 
         In the transaction that makes it: of two who would take the last place at once, the second sees the first's.
         `made` of what is counted is what this is about, and there already. A publication counts for the month of `at`.
@@ -55,8 +56,8 @@ class Meter:
         if most is None:
             return
         used = await usage.used_of(self.db, label_id, limit, at=at or now, session=session) - made
-        if used >= most:
-            raise PlanLimitReached(reached(limit, used, plan))
+        if used + adding > most:
+            raise PlanLimitReached(reached(limit, used, plan, adding=adding))
 
     async def need_seat_taken(self, label_id: str, *, now: datetime, session: Session) -> None:
         """Raise `PlanLimitReached` unless somebody who was asked may still come, `BillingReadOnly` as above."""

@@ -1,7 +1,8 @@
 """A release moves: what hangs on its plan by an offset moves with it, or the reason why not is told beforehand."""
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from app.db import Doc, Session
@@ -45,7 +46,8 @@ async def move(hand: Hand, plan_id: str, release_date: str, *, dry_run: bool) ->
     """Move the date, and everything that has not begun to be published with it: all or nothing.
 
     What would come too early or is past by then is taken back, to be scheduled anew (`is_unscheduled`). With `dry_run`
-    nothing is written. Raises `NotFound`, `StaleVersion`.
+    nothing is written. Raises `NotFound`, `StaleVersion`, and `PlanLimitReached` or `BillingReadOnly` where a month
+    gets more than it had.
     """
     label = await labels.need_label(hand.db, hand.label_id)
     begun: set[str] = set()
@@ -58,6 +60,7 @@ async def move(hand: Hand, plan_id: str, release_date: str, *, dry_run: bool) ->
         found = await plans.publications_of(hand.db, hand.label_id, plan_id, session=session)
         usable = await _usable(hand, found)
         moves = [_move(one, new, begun=begun, usable=usable, timezone=label["timezone"], now=hand.now) for one in found]
+        await _need_room(hand, moves, None if dry_run else session)
         if dry_run:
             return Moved(new, moves)
         changed = await plans.write_plan(hand, plan, {"release_date": release_date}, session)
@@ -75,6 +78,21 @@ async def move(hand: Hand, plan_id: str, release_date: str, *, dry_run: bool) ->
         except AlreadyPublishing:
             if len(begun) == known:
                 raise  # none that `_do` has named: nothing would be different the next time
+
+
+async def _need_room(hand: Hand, moves: list[Move], session: Session | None) -> None:
+    """In a month that gets more than leave it, those must have room in the plan. Asked before anything is moved."""
+    leave = [one for one in moves if one.publication["state"] == "scheduled" and one.outcome != "stays"]
+    before = Counter(_month(one.before) for one in leave if one.before)
+    after = Counter(_month(one.after) for one in leave if one.after and one.outcome == "moves")
+    for month, adding in sorted((after - before).items()):
+        room: dict[str, Any] = {"now": hand.now, "at": month, "adding": adding, "session": session}
+        await hand.meter.need_room(hand.label_id, "publications_month", **room)
+
+
+def _month(at: datetime) -> datetime:
+    """Its first instant (UTC), by which publications are counted."""
+    return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 async def _usable(hand: Hand, found: list[Doc]) -> set[str]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from app.db import Database, Doc, Session
 from app.errors import ConnectionNotActive, NotFound
 from app.publishing_errors import NothingToDecide, NotRetryable
 from app.services import operations
 from app.services.audit import Audit, By
+from app.services.billing.entitlements import Meter
 from app.services.connections import store
 from app.services.events import Event, append
 from app.services.publishing import states
@@ -43,17 +44,23 @@ async def attempts_of(db: Database, label_id: str, publication_id: str) -> list[
     return await db.open("publication_targets").find(query).sort(order).limit(MOST_ATTEMPTS).to_list()
 
 
-async def retry(db: Database, audit: Audit, label_id: str, publication_id: str, *, by: By, now: datetime) -> list[Doc]:
+async def retry(
+    db: Database, audit: Audit, meter: Meter, label_id: str, publication_id: str, *, by: By, now: datetime
+) -> list[Doc]:
     """Begin a new attempt, at once, wherever the last one is certain to have published nothing; those targets.
 
-    Raises `NotFound`, `NotRetryable`, `ConnectionNotActive`.
+    Raises `NotFound`, `NotRetryable`, `ConnectionNotActive`, and `PlanLimitReached` or `BillingReadOnly` for one that
+    has failed everywhere: another publication may have its place in the month.
     """
     found = [one for one in await need_targets(db, label_id, publication_id) if one["state"] in RETRYABLE]
     if not found:
         raise NotRetryable
 
     async def all_of_it(session: Session) -> None:
-        await _hold(db, label_id, publication_id, now=now, session=session)
+        held = await _hold(db, label_id, publication_id, now=now, session=session)
+        if held["state"] == "failed":
+            room: dict[str, Any] = {"now": now, "at": held["scheduled_at"], "session": session}
+            await meter.need_room(label_id, "publications_month", **room)
         for target in found:
             await _begin_anew(db, target, now=now, session=session)
         await states.follow_targets(db, found[0], now=now, session=session)
@@ -165,12 +172,14 @@ async def _change(
     return found
 
 
-async def _hold(db: Database, label_id: str, publication_id: str, *, now: datetime, session: Session) -> None:
-    """Have nobody change the publication beside this. Raises `NotRetryable` for what waits for none."""
+async def _hold(db: Database, label_id: str, publication_id: str, *, now: datetime, session: Session) -> Doc:
+    """Have nobody change the publication beside this; as it is. Raises `NotRetryable` for what waits for none."""
     place = {"_id": publication_id, "label_id": label_id, "state": {"$in": list(states.OURS)}}
-    held = await db.open("publications").update_one(place, {"$set": {"updated_at": now}}, session=session)
-    if held.matched_count == 0:
+    change: Doc = {"$set": {"updated_at": now}}
+    held: Doc | None = await db.open("publications").find_one_and_update(place, change, session=session)
+    if held is None:
         raise NotRetryable
+    return held
 
 
 async def _begin_anew(db: Database, target: Doc, *, now: datetime, session: Session) -> None:
