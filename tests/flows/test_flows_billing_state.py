@@ -2,16 +2,18 @@
 
 import asyncio
 import random
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from app.clients.stripe_reading import read_facts
 from app.services import operations
-from app.services.billing import looking, reconciling
+from app.services.billing import looking, reconciling, working_off
 from app.services.billing.standing import access_of, plan_of
 from app.services.billing.syncing import queue_sync
 from tests.flows.till_harness import Till, spoilt
+from tests.stripe_webhooks import event
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the SDK's own way to call httpx
 
@@ -204,6 +206,50 @@ async def test_an_outage_of_days_is_made_up_for(till: Till) -> None:
     assert till.house.clock() - through < timedelta(minutes=1)
     rows = await till.house.db.open("stripe_events").find({}).to_list()
     assert rows and {row["found_by"] for row in rows} == {"listing"}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=9), timedelta(days=365)])
+async def test_a_clock_that_was_ahead_hides_no_event(till: Till, ahead: timedelta) -> None:
+    """It has moved the cursor into the future: what was lost before and after is found all the same."""
+    _, customer = await shop_of(till)
+    await till.subscribe(customer)
+    db, clock = till.house.db, till.house.clock
+
+    async def walk() -> None:
+        while not await reconciling.walk_window(db, till.stripe, now=clock()):
+            pass
+
+    before = looking.ALARMS.labels("events_known_ahead_of_time")._value.get()
+    clock.offset += ahead
+    await walk()
+    clock.offset -= ahead
+    customer_too = await till.customer(await till.house.label(till.owner, "second"))
+    await walk()
+    await till.advance(0.02)
+    await walk()
+    rows = await db.open("stripe_events").find({"customer_id": {"$in": [customer, customer_too]}}).to_list()
+    assert {row["customer_id"] for row in rows} == {customer, customer_too}
+    through = await reconciling.known_through(db, now=clock())
+    assert abs(clock() - through) < timedelta(minutes=1)
+    alarms = looking.ALARMS.labels("events_known_ahead_of_time")._value.get() - before
+    assert alarms == (1 if ahead > reconciling.OVERLAP else 0)
+
+
+async def test_slow_answers_keep_nobody_waiting(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While Stripe is slow a round asks for some time, queues what it knows, and leaves the rest to the next ones."""
+    _, customer = await shop_of(till)
+    paid = {"id": "ch_1", "object": "charge", "payment_intent": "pi_unknown"}
+    asked = [event(f"evt_{n}", "charge.succeeded", data={"object": paid}) for n in range(4)]
+    await till.deliver([event("evt_known", customer=customer), *asked])
+    await till.order("POST", "/faults", {"fault": "slow", "method": "GET", "seconds": 0.5, "times": None})
+    monkeypatch.setattr(working_off, "ASKS_FOR_S", 0.7)
+    rows, now = till.house.db.open("stripe_events"), till.house.clock()
+    assert len(await working_off.work_off(till.house.db, till.stripe, now=now)) == 1
+    states = Counter([row["state"] for row in await rows.find({"customer_id": None}).to_list()])
+    assert 0 < states["nobodys"] < 4 and states["waiting"] == 4 - states["nobodys"]
+    while await rows.count_documents({"due_at": {"$lte": now}}):
+        await working_off.work_off(till.house.db, till.stripe, now=now)
+    assert await rows.count_documents({"state": "nobodys"}) == 4
 
 
 async def test_a_look_that_ended_before_it_began_is_asked_for_anew(till: Till) -> None:

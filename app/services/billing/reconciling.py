@@ -19,7 +19,7 @@ from app.models.base import rfc3339
 from app.models.operations import OperationKind
 from app.services import operations
 from app.services.billing import stripe_events
-from app.services.billing.looking import outcome_of
+from app.services.billing.looking import alarm, outcome_of
 from app.services.billing.stripe_events import NotAnEvent, StripeEvent
 from app.services.billing.syncing import queue_sync
 from app.services.connections.hands import Hands
@@ -76,6 +76,8 @@ async def reconcile(hands: Hands, operation: Doc) -> Doc:
 async def walk_window(db: Database, stripe: Stripe, *, now: datetime) -> bool:
     """Walk the next window that is not known; whether all is known up to now. Raises `StripeError`."""
     through = await known_through(db, now=now)
+    if through > now + OVERLAP:
+        through = await _begin_again(db, through, now=now)
     return await walk_on(db, stripe, through=through, now=now) >= now
 
 
@@ -126,6 +128,18 @@ async def known_through(db: Database, *, now: datetime) -> datetime:
     through: datetime = found["through"] if found else now - LISTED_FOR
     BEHIND.set((now - through).total_seconds())
     return through
+
+
+async def _begin_again(db: Database, ahead: datetime, *, now: datetime) -> datetime:
+    """Put back a cursor that a wrong clock has moved ahead of time, behind all that it may have passed over; to where.
+
+    Less than the overlap does no harm: two clocks may differ by as much.
+    """
+    alarm("events_known_ahead_of_time", through=rfc3339(ahead))
+    to = now - LISTED_FOR
+    mine, moved = {"_id": "events", "through": ahead}, {"$set": {"through": to, "updated_at": now}}
+    await db.open("stripe_cursors").update_one(mine, moved)
+    return to
 
 
 async def _move(db: Database, until: datetime, *, now: datetime) -> None:
