@@ -163,6 +163,9 @@ class Payment:
     created_at: datetime
     failure_code: str | None
     charge_id: str | None
+    charged_at: datetime | None
+    country: str | None
+    """Of the payer, as the charge says for good."""
     disputed: bool
     refunds: tuple[Refund, ...]
 
@@ -301,6 +304,7 @@ def invoice_of(body: Mapping[str, Any]) -> Invoice:
 def payment_of(body: Mapping[str, Any]) -> Payment:
     """A payment intent, with `latest_charge.refunds` expanded."""
     charge = answers.table(body.get("latest_charge")) or {}
+    payer = answers.table((answers.table(charge.get("billing_details")) or {}).get("address")) or {}
     failure = answers.table(body.get("last_payment_error")) or {}
     refunds = answers.rows((answers.table(charge.get("refunds")) or {}).get("data")) or []
     return Payment(
@@ -313,6 +317,8 @@ def payment_of(body: Mapping[str, Any]) -> Payment:
         created_at=instant(body, "created"),
         failure_code=answers.text(failure.get("decline_code") or failure.get("code"), most=WORD),
         charge_id=identifier(charge) if charge else None,
+        charged_at=instant(charge, "created") if charge else None,
+        country=answers.text(payer.get("country"), most=2),
         disputed=charge.get("disputed") is True,
         refunds=tuple(refund_of(one) for one in refunds),
     )

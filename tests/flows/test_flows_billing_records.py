@@ -11,7 +11,7 @@ from app.db import Doc
 from app.errors import Conflict, NotFound
 from app.models.data_map import DATA_MAP
 from app.services.audit import Audit
-from app.services.billing import holds, purging, reconciling
+from app.services.billing import holds, looking, purging, reconciling
 from app.services.labels import deletion
 from tests.flows.till_harness import Till
 from workers import ledger
@@ -129,6 +129,17 @@ async def test_the_end_waits_for_stripe(till: Till) -> None:
     assert not await till.house.db.open("billing_accounts").find({"label_id": label_id}).to_list()
 
 
+async def test_a_label_ends_whose_customer_stripe_does_not_have(till: Till) -> None:
+    """As after the account at Stripe was changed: there is nothing to be ended there, and nothing to wait for."""
+    label_id, _ = await paid_label(till)
+    db = till.house.db
+    await db.open("billing_accounts").update_one({"label_id": label_id}, {"$set": {"customer_id": "cus_ofanother"}})
+    before = looking.ALARMS.labels("customer_gone")._value.get()
+    await end_label(till, label_id)
+    assert looking.ALARMS.labels("customer_gone")._value.get() > before
+    assert {one["label_id"][:5] for one in await all_of(till, "money_records")} == {"gone_"}
+
+
 async def test_the_purge(till: Till) -> None:
     """On the day after the law's last one all of it goes, and Stripe's list brings none of it back."""
     label_id, customer = await paid_label(till)
@@ -185,6 +196,39 @@ async def test_a_legal_hold(till: Till) -> None:
         "billing.hold_released",
         "billing.purged",
     ]
+
+
+async def test_what_comes_under_a_hold_is_kept_whatever_its_date(till: Till) -> None:
+    """Also what the law would ask for no more, until the hold is released."""
+    label_id, _ = await paid_label(till)
+    db, books = till.house.db, till.house.worker.settings.books
+    await holds.place(db, audit_of(till), label_id, reason="HMRC-2026/17", now=till.house.clock())
+    [payment] = await till.records(label_id, "payment")
+    await till.order("POST", f"/charges/{payment['charge_id']}/dispute", {})
+    far = till.house.clock() + timedelta(days=365 * 30)
+    await looking.look(db, till.stripe, await till.account(label_id), books=books, now=far)
+    [dispute] = await till.records(label_id, "dispute")
+    assert "purge_at" not in dispute
+    await holds.release(db, audit_of(till), label_id, books=books, now=far)
+    assert await purging.purge(db, audit_of(till), books=books, now=far) == 3
+
+
+async def test_a_hold_before_anything_is_paid(till: Till) -> None:
+    """What comes is held from the beginning; and of a label that leaves nothing, its hold goes, too."""
+    till.owner = await till.house.person()
+    db, books = till.house.db, till.house.worker.settings.books
+    label_id, other = await till.house.label(till.owner), await till.house.label(till.owner, "second")
+    for one in (label_id, other):
+        await till.customer(one)
+        await holds.place(db, audit_of(till), one, reason="HMRC-2026/17", now=till.house.clock())
+    await end_label(till, other)
+    assert await db.open("billing_accounts").find({"label_id": other}).to_list() == []
+    assert [one["label_id"] for one in await all_of(till, "legal_holds")] == [label_id]
+    await till.subscribe((await till.account(label_id))["customer_id"])
+    await till.told()
+    far = till.house.clock() + timedelta(days=365 * 30)
+    assert await purging.purge(db, audit_of(till), books=books, now=far) == 0
+    assert len(await till.records(label_id, "payment")) == 1
 
 
 async def test_a_hold_outlives_the_label(till: Till) -> None:

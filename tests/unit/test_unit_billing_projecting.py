@@ -1,91 +1,24 @@
 """From all that is so at Stripe to what the account says: of several subscriptions, and since when one is late."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 
-from app.clients.stripe_facts import Customer, Invoice, Party, Subscription
+from app.clients.stripe_facts import Invoice, Subscription
 from app.clients.stripe_reading import Facts
 from app.db import Doc
 from app.services.billing import projecting
 from app.services.billing.standing import GRACE, plan_of
+from tests.unit.billing_makers import NOW, customer, days_ago, invoice, subscription
 
-NOW = datetime(2026, 11, 29, tzinfo=UTC)
-NOBODY = Party(name=None, country=None, address={}, tax_ids=())
 BEFORE: Doc = {"subscription": None, "known_status": None, "past_due_since": None, "had_trial": False}
-
-
-def days_ago(days: float) -> datetime:
-    """So many days before now."""
-    return NOW - timedelta(days=days)
-
-
-def subscription(name: str, status: str, plan: str | None, *, days: float = 0, **more: Any) -> Subscription:
-    """One that was made so many days ago, of a plan of ours or of none."""
-    made = Subscription(
-        id=name,
-        status=status,
-        created_at=days_ago(days),
-        item_id=f"si_{name}",
-        price_id=f"price_{plan}",
-        product_id="prod_1",
-        lookup_key=f"soundops_{plan}_month" if plan else None,
-        interval="month",
-        currency="eur",
-        current_period_end=NOW + timedelta(days=20),
-        cancel_at_period_end=False,
-        cancel_at=None,
-        ended_at=None,
-        had_trial=False,
-        trial_end=None,
-        paused_reason=None,
-        pending_update=False,
-        collection_paused=False,
-        method=None,
-        metadata={},
-    )
-    return replace(made, **more)
-
-
-def invoice(of: str, status: str, *, days: float, reason: str = "subscription_cycle") -> Invoice:
-    """One of this subscription, final since so many days."""
-    at, paid = days_ago(days), status == "paid"
-    return Invoice(
-        id=f"in_{of}_{days}",
-        number=None,
-        status=status,
-        reason=reason,
-        subscription_id=of,
-        currency="eur",
-        subtotal=1900,
-        tax=0,
-        total=1900,
-        amount_due=1900,
-        amount_paid=1900 if paid else 0,
-        amount_remaining=0 if paid else 1900,
-        credited=0,
-        attempts=1,
-        next_attempt_at=None,
-        created_at=at,
-        finalized_at=at,
-        paid_at=at if paid else None,
-        closed_at=None,
-        period_start=at,
-        period_end=at,
-        hosted_url=None,
-        pdf_url=None,
-        party=NOBODY,
-        payment_ids=(),
-    )
 
 
 def account(subscriptions: list[Subscription], invoices: list[Invoice] | None = None, before: Doc | None = None) -> Doc:
     """What the account says of these."""
-    customer = Customer(id="cus_1", deleted=False, label_id=None, email=None, party=NOBODY, method=None)
-    facts = Facts(customer, subscriptions, invoices or [], [], {})
+    facts = Facts(customer(), subscriptions, invoices or [], [], {})
     return projecting.account_of(facts, before or BEFORE, now=NOW)
 
 

@@ -7,7 +7,7 @@ leads back to nobody: no list says whose it was. Then the label's own data can g
 
 from datetime import datetime, timedelta
 
-from app.clients.stripe_api import Stripe, StripeError
+from app.clients.stripe_api import Stripe, StripeError, StripeRefused
 from app.clients.stripe_reading import end_customer
 from app.clock import Clock
 from app.db import Database, Doc, Session
@@ -42,7 +42,8 @@ async def end_of_label(
 async def _end_at_stripe(db: Database, stripe: Stripe, account: Doc, *, books: Books, clock: Clock) -> None:
     """All that was paid is written down before and after: what ends may still be charged for on the way.
 
-    From here on nobody is told of what changes: the label's end has been announced long ago.
+    From here on nobody is told of what changes: the label's end has been announced long ago. A customer that Stripe
+    does not have, as after the account was changed, has nothing to be ended: that is an alarm, and no reason to wait.
     """
     mine = {"_id": account["_id"], "label_id": account["label_id"]}
     await db.open("billing_accounts").update_one(mine, {"$set": {"ending": True}})
@@ -51,16 +52,20 @@ async def _end_at_stripe(db: Database, stripe: Stripe, account: Doc, *, books: B
         await end_customer(stripe, account["customer_id"])
         await look(db, stripe, account, books=books, now=clock())
     except StripeError as exc:
+        if isinstance(exc, StripeRefused) and exc.code == "resource_missing":
+            alarm("customer_gone", label=account["label_id"], customer=account["customer_id"])
+            return
         alarm("label_ends_while_stripe_is_away", label=account["label_id"], code=exc.code)
         raise TryAgain(clock() + AWAY, "stripe_unavailable") from exc
 
 
 async def _pseudonymise(db: Database, audit: Audit, label_id: str, now: datetime, session: Session) -> None:
-    """Without a record there is nothing to keep: then the account goes with the label."""
+    """Without a record there is nothing to keep, or to hold: then the account goes with the label."""
     of_label, accounts = {"label_id": label_id}, db.open("billing_accounts")
     records = await db.open("money_records").count_documents(of_label, session=session)
     if not records:
         await accounts.delete_one(of_label, session=session)
+        await db.open("legal_holds").delete_many(of_label, session=session)
         return
     pseudonym = new_id("gone")
     for name in KEPT:

@@ -19,8 +19,8 @@ CODE_WORDS = "an authority's file number: letters, digits, . / _ and -, a digit 
 async def place(db: Database, audit: Audit, label_id: str, *, reason: str, now: datetime) -> str:
     """Hold what there is of the label's, and what comes; the hold's id. `reason` is a code, of an authority's file.
 
-    Raises `NotFound` for a label of which nothing is recorded, `Conflict` where a hold is placed already, `ValueError`
-    for what is no code.
+    Raises `NotFound` for a label that has never had anything to do with billing, `Conflict` where a hold is placed
+    already, `ValueError` for what is no code.
     """
     if not CODE.fullmatch(reason):
         raise ValueError(f"CODE is {CODE_WORDS}. No names.")
@@ -30,8 +30,10 @@ async def place(db: Database, audit: Audit, label_id: str, *, reason: str, now: 
         if await money.is_held(db, label_id, session=session):
             raise Conflict("A hold is placed already")
         of_label = {"label_id": label_id}
-        if await db.open("money_records").find_one(of_label, {"_id": 1}, session=session) is None:
-            raise NotFound("Nothing is recorded of this label: it has never paid, or there is no such label.")
+        # a change of the account, so that a label which ends at the same time ends before or after it
+        account = await db.open("billing_accounts").update_one(of_label, {"$inc": {"holds": 1}}, session=session)
+        if account.matched_count == 0:
+            raise NotFound("This label has nothing to do with billing, or there is no such label.")
         await db.open("legal_holds").insert_one(hold, session=session)
         await db.open("money_records").update_many(of_label, {"$unset": {"purge_at": ""}}, session=session)
         await _log(audit, "billing.hold_placed", hold, now, session)

@@ -103,7 +103,7 @@ async def _write(
         found |= {"details": None, "payment_method": None, "look_at": None}
     after = before | found | {"synced_fetch": ticket}
     known = await money.known_of(db, label_id, session=session)
-    records = money.records_of(facts, known)
+    records = money.records_of(facts, known, now=now)
     silent = erased or "ending" in before
     told = {} if silent else await telling.tell(db, before, after, records, known, facts, now=now, session=session)
     mine = {"_id": before["_id"], "label_id": label_id}

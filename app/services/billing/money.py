@@ -21,6 +21,8 @@ from app.models.keeping_law import Books, keeping_of
 from app.services.billing.amounts import digits_of
 
 Kind = Literal["invoice", "payment", "refund", "dispute"]
+UNDATED: Mapping[Kind, str] = {"invoice": "credited", "payment": "status", "refund": "status", "dispute": "status"}
+"""What changes of each without Stripe saying when: a credit note, a refund that fails, a dispute that is decided."""
 LINKS = "links"
 """Addresses of an invoice's page and file: whoever has one sees the invoice. Not kept longer than the account."""
 
@@ -38,15 +40,32 @@ class Record:
     latest_at: datetime
     """When something happened to it last, by which it belongs to a financial year."""
     party: Party
+    sale: str
+    """By what it belongs together: its invoice, else its payment."""
 
 
-def records_of(facts: Facts, known: Mapping[str, Doc]) -> list[Record]:
+def records_of(facts: Facts, known: Mapping[str, Doc], *, now: datetime) -> list[Record]:
     """All there is to be recorded, with the ids by which some of it is `known`.
 
-    Drafts are no invoices yet, and what was never tried to be paid is no payment.
+    Drafts are no invoices yet, and what was never tried to be paid is no payment. What happens to one record of a sale
+    has happened to all of them: none may be gone before what was paid back of it.
     """
     found = [record for part in (_invoices(facts), _payments(facts)) for record in part]
-    return [replace(one, id=known[one.provider_id]["_id"]) if one.provider_id in known else one for one in found]
+    latest: dict[str, datetime] = {}
+    for one in found:
+        at = _latest(one, known.get(one.provider_id), now=now)
+        latest[one.sale] = max(latest.get(one.sale, at), at)
+    dated = [replace(one, latest_at=latest[one.sale]) for one in found]
+    return [replace(one, id=known[one.provider_id]["_id"]) if one.provider_id in known else one for one in dated]
+
+
+def _latest(one: Record, known: Doc | None, *, now: datetime) -> datetime:
+    """When something happened to it last: by its own times, and by what was seen to change."""
+    if known is None:
+        return one.latest_at
+    changed = known.get(UNDATED[one.kind]) != one.fields[UNDATED[one.kind]]
+    before: datetime = known["latest_at"]
+    return max(one.latest_at, before, *([now] if changed else []))
 
 
 def _invoices(facts: Facts) -> Iterator[Record]:
@@ -59,16 +78,14 @@ def _payments(facts: Facts) -> Iterator[Record]:
     of_payment = {payment: one for one in facts.invoices for payment in one.payment_ids}
     for payment in (one for one in facts.payments if one.charge_id or one.status in ("processing", "succeeded")):
         paid_for = of_payment.get(payment.id)
-        party = paid_for.party if paid_for else facts.customer.party
-        yield _of_payment(payment, paid_for, party)
+        # what the customer is now would change the law of what was paid then; without an invoice no tax number is told
+        party = paid_for.party if paid_for else Party(None, payment.country, {}, ())
+        made = _of_payment(payment, paid_for, party)
+        yield made
         for refund in payment.refunds:
-            yield _of_taken_back("refund", refund, payment, party)
+            yield _of_taken_back("refund", refund, made)
         for dispute in facts.disputes.get(payment.id, ()):
-            yield _of_taken_back("dispute", dispute, payment, party)
-
-
-def _new(kind: Kind, provider_id: str, fields: Doc, at: datetime, latest_at: datetime, party: Party) -> Record:
-    return Record(new_id("mny"), kind, provider_id, fields, at, latest_at, party)
+            yield _of_taken_back("dispute", dispute, made)
 
 
 def _of_invoice(one: Invoice) -> Record:
@@ -94,7 +111,7 @@ def _of_invoice(one: Invoice) -> Record:
     }
     at = one.finalized_at or one.created_at
     latest = max(found for found in (at, one.paid_at, one.closed_at) if found)
-    return _new("invoice", one.id, fields, at, latest, one.party)
+    return Record(new_id("mny"), "invoice", one.id, fields, at, latest, one.party, one.id)
 
 
 def _of_payment(one: Payment, paid_for: Invoice | None, party: Party) -> Record:
@@ -108,13 +125,15 @@ def _of_payment(one: Payment, paid_for: Invoice | None, party: Party) -> Record:
         "invoice_id": paid_for.id if paid_for else None,
         "charge_id": one.charge_id,
     }
-    return _new("payment", one.id, fields, one.created_at, one.created_at, party)
+    latest, sale = max(one.created_at, one.charged_at or one.created_at), paid_for.id if paid_for else one.id
+    return Record(new_id("mny"), "payment", one.id, fields, one.created_at, latest, party, sale)
 
 
-def _of_taken_back(kind: Kind, one: Refund | Dispute, payment: Payment, party: Party) -> Record:
+def _of_taken_back(kind: Kind, one: Refund | Dispute, payment: Record) -> Record:
     fields: Doc = {"status": one.status, "currency": one.currency, "amount": one.amount, "reason": one.reason}
-    fields |= {"payment_id": payment.id} | ({"due_by": one.due_by} if isinstance(one, Dispute) else {})
-    return _new(kind, one.id, fields, one.created_at, one.created_at, party)
+    fields |= {"payment_id": payment.provider_id} | ({"due_by": one.due_by} if isinstance(one, Dispute) else {})
+    at = one.created_at
+    return Record(new_id("mny"), kind, one.id, fields, at, at, payment.party, payment.sale)
 
 
 async def known_of(db: Database, label_id: str, *, session: Session | None = None) -> dict[str, Doc]:
@@ -129,7 +148,7 @@ async def write(
 ) -> None:  # fmt: skip
     """Write what is new or changed, in the transaction that has the label's turn.
 
-    What the law asks for no more is not written again: Stripe has it for longer than we may.
+    What the law asks for no more is not written again: Stripe has it for longer than we may. Under a hold it is.
     """
     held = await is_held(db, label_id, session=session)
     parties: dict[str, str] = {}
@@ -137,7 +156,7 @@ async def write(
     for record in records:
         party = record.party
         kept = keeping_of(record.latest_at, books, country=party.country, has_tax_id=bool(party.tax_ids))
-        if kept.purge_at <= now:
+        if kept.purge_at <= now and not held:
             continue
         fields = record.fields | {"country": party.country, "keep_until": kept.last_day.isoformat()}
         fields["digits"] = digits_of(record.fields["currency"])

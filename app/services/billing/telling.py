@@ -73,7 +73,8 @@ def _has_newly_failed(one: Record, known: Doc | None, *, now: datetime) -> bool:
 
 def _is_news(one: Record, *, now: datetime) -> bool:
     """Not what is so old that even its event would be gone."""
-    return one.latest_at > now - LIFE
+    at: datetime = one.fields["paid_at"] or one.at
+    return at > now - LIFE
 
 
 async def _mail_failed(
