@@ -40,6 +40,8 @@ async def test_a_subscription_begins(till: Till) -> None:
     assert (invoice["status"], invoice["amount"], invoice["currency"], invoice["digits"]) == ("paid", 1900, "eur", 2)
     assert (payment["status"], payment["amount_received"]) == ("succeeded", 1900)
     assert payment["invoice_id"] == invoice["provider_id"]
+    [paid] = (await read_facts(till.stripe, customer)).payments
+    assert paid.country == "GB" and paid.charged_at is not None and paid.charged_at >= paid.created_at
     assert await till.types(label_id) == ["invoice.paid", "billing.subscription.updated"]
     await till.told()
     assert await till.types(label_id) == ["invoice.paid", "billing.subscription.updated"]
