@@ -170,7 +170,7 @@ async def test_a_legal_hold(till: Till) -> None:
     """While it is placed nothing goes, of what was there and of what comes; once released, what is due goes."""
     label_id, _ = await paid_label(till)
     db, books, now = till.house.db, till.house.worker.settings.books, till.house.clock()
-    with pytest.raises(NotFound, match="has never paid"):
+    with pytest.raises(NotFound, match="nothing to do with billing"):
         await holds.place(db, audit_of(till), "lbl_unknown", reason="HMRC-2026/17", now=now)
     for name in ("Mr. Smith wants it", "Smith", "7", "HMRC 2026", ""):
         with pytest.raises(ValueError, match="No names"):

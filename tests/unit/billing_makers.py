@@ -109,5 +109,7 @@ def dispute(*, days: float, status: str = "needs_response") -> Dispute:
 
 def customer(**more: Any) -> Customer:
     """The customer, of whom nothing is known."""
-    made = Customer(id="cus_1", deleted=False, label_id=None, email=None, party=NOBODY, method=None)
+    made = Customer(
+        id="cus_1", deleted=False, label_id=None, email=None, party=NOBODY, method=None, balance=0, currency=None
+    )
     return replace(made, **more)
