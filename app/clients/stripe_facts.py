@@ -220,9 +220,9 @@ def method_of(value: Any) -> Method | None:
 
 
 def subscription_of(body: Mapping[str, Any]) -> Subscription:
-    """A subscription, with `default_payment_method` expanded. Of several items the first with a lookup key counts."""
-    items = need(answers.rows((answers.table(body.get("items")) or {}).get("data")))
-    item = next((one for one in items if _lookup_key(one)), need(items[0] if items else None))
+    """A subscription, with `default_payment_method` expanded."""
+    items = _items_of(body)
+    item = item_of(body)
     price = need(answers.table(item.get("price")))
     every = answers.table(price.get("recurring")) or {}
     return Subscription(
@@ -247,6 +247,17 @@ def subscription_of(body: Mapping[str, Any]) -> Subscription:
         method=method_of(body.get("default_payment_method")),
         metadata=metadata_of(price) | metadata_of(body),
     )
+
+
+def item_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The subscription's item that is the plan: of several the one whose price says so, then one with a lookup key."""
+    items = _items_of(body)
+    ours = (one for one in items if "soundops_plan" in metadata_of(answers.table(one.get("price")) or {}))
+    return next(ours, None) or next((one for one in items if _lookup_key(one)), need(items[0] if items else None))
+
+
+def _items_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return need(answers.rows((answers.table(body.get("items")) or {}).get("data")))
 
 
 def _lookup_key(item: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from app.clients import answers
 from app.clients.stripe_api import Stripe, amount, call, identifier, need, rows
+from app.clients.stripe_facts import item_of
 
 Metadata = dict[str, str]
 ENDED = ("canceled", "incomplete_expired")
@@ -39,7 +40,12 @@ class Subscription:
     price_id: str
     lookup_key: str | None
     cancel_at_period_end: bool
+    has_end: bool
+    """Whether a day is set on which it ends, be it the period's end or another."""
+    had_trial: bool
     pending_update: bool
+    pending_price_id: str | None
+    """The price of a change that waits for its payment."""
     latest_invoice_id: str | None
 
     @property
@@ -233,9 +239,11 @@ def _session(body: Mapping[str, Any]) -> Session:
 
 
 def _subscription(body: Mapping[str, Any]) -> Subscription:
-    items = need(answers.rows((answers.table(body.get("items")) or {}).get("data")))
-    item = need(items[0] if items else None)
+    item = item_of(body)
     price = need(answers.table(item.get("price")))
+    waiting = answers.table(body.get("pending_update"))
+    changed = answers.rows((waiting or {}).get("subscription_items")) or []
+    same = next((one for one in changed if one.get("id") == item.get("id")), None)
     return Subscription(
         id=identifier(body),
         status=need(answers.text(body.get("status"), most=40)),
@@ -243,6 +251,9 @@ def _subscription(body: Mapping[str, Any]) -> Subscription:
         price_id=identifier(price),
         lookup_key=answers.text(price.get("lookup_key"), most=200),
         cancel_at_period_end=body.get("cancel_at_period_end") is True,
-        pending_update=body.get("pending_update") is not None,
+        has_end=body.get("cancel_at") is not None,
+        had_trial=body.get("trial_start") is not None,
+        pending_update=waiting is not None,
+        pending_price_id=identifier(same, "price") if same else None,
         latest_invoice_id=identifier(body, "latest_invoice") if body.get("latest_invoice") else None,
     )

@@ -17,6 +17,8 @@ ENDED: frozenset[OperationState] = frozenset(("succeeded", "failed", "cancelled"
 LIFE = timedelta(days=90)
 LONGER_LEASES: dict[OperationKind, timedelta] = {"check_asset": timedelta(minutes=4)}
 """Of what takes longer than others: a video of 300 MB is fetched, read to its end, and stored anew."""
+WAITED_FOR: tuple[OperationKind, ...] = ("billing_change", "billing_details")
+"""Of these it must be known what became of it before the next of their queue begins: done later, it undoes that."""
 STILL_DUE = {"$exists": True}
 """What has ended stays for long, and must not be passed by whoever looks for what waits."""
 WAITING = "waiting"
@@ -164,7 +166,7 @@ async def _has_its_turn(db: Database, operation: Doc) -> bool:
         "queue": operation["queue"],
         "_id": {"$lt": operation["_id"]},
         "due_at": STILL_DUE,
-        "state": {"$in": ["queued", "running"]},
+        "$or": [{"state": {"$in": ["queued", "running"]}}, {"state": "unknown", "kind": {"$in": WAITED_FOR}}],
     }
     return await db.open("operations").find_one(earlier, {"_id": 1}) is None
 
@@ -177,6 +179,21 @@ async def next_in_queue(db: Database, operation: Doc) -> str | None:
     waiting |= {"due_at": STILL_DUE, "state": "queued"}
     found = await db.open("operations").find_one(waiting, {"_id": 1}, sort=[("_id", 1)])
     return str(found["_id"]) if found else None
+
+
+async def waiting_in(
+    db: Database, label_id: str, queue: str, *, kind: OperationKind, after: str = "", session: Session | None = None
+) -> list[str]:
+    """The targets of the queue's operations of this kind that have not ended, of those added after the one named."""
+    query = {"label_id": label_id, "queue": queue, "_id": {"$gt": after}, "due_at": STILL_DUE, "kind": kind}
+    found = await db.open("operations").find(query, {"target": 1}, session=session).to_list()
+    return [str(one["target"]) for one in found]
+
+
+async def ask_queue_now(db: Database, label_id: str, queue: str, *, now: datetime, session: Session) -> None:
+    """Have what is in doubt in this queue asked at once, and not when it would be: somebody waits behind it."""
+    in_doubt = {"label_id": label_id, "queue": queue, "due_at": STILL_DUE, "state": "unknown", "lease_until": None}
+    await db.open("operations").update_many(in_doubt, {"$set": {"due_at": now}}, session=session)
 
 
 async def succeed(db: Database, operation: Doc, *, result: Doc | None, now: datetime) -> bool:

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.clients import stripe_shop
-from app.clients.stripe_api import Stripe, StripeRefused
+from app.clients.stripe_api import StripeRefused
 from app.db import Doc
 from app.services.billing import accounts, customers, links, orders, plans
 from app.services.billing.pricing import need_price
 from app.services.billing.trouble import once, told_by_stripe
 from app.services.connections.hands import Hands
+from app.services.labels.labels import is_deleting
 from app.services.operations import GiveUp
 
 PORTAL_LIFE = timedelta(minutes=5)
@@ -36,21 +38,22 @@ async def billing_checkout(hands: Hands, operation: Doc) -> Doc:
 
 
 async def _checkout(hands: Hands, order: Doc) -> stripe_shop.Session:
-    if not await orders.is_current(hands.db, order):
-        raise GiveUp("superseded", "Somebody of the label has begun another checkout.")
+    await _check_wanted(hands, order)
     stripe, label_id = customers.stripe_of(hands), order["label_id"]
     customer_id = await customers.need_customer(hands, label_id)
     await customers.bring_details(hands, order, customer_id)
     for other in await stripe_shop.open_checkouts(stripe, customer_id):
         if other.metadata.get("soundops_order") != order["_id"]:
-            await _end(stripe, order, other.id)
-    if any(one.live for one in await stripe_shop.subscriptions_of(stripe, customer_id)):
+            await end_checkout(hands, order, customer_id, other.id)
+    subscriptions = await stripe_shop.subscriptions_of(stripe, customer_id)
+    if any(one.live for one in subscriptions):
         await customers.look(hands, label_id)
         raise GiveUp("already_subscribed", "The label has a subscription: change that one.")
     if "price_id" not in order:
         price_id = await need_price(hands, order["plan"], order["interval"])
         account = await accounts.need(hands.db, label_id)
-        trial = 0 if account["had_trial"] else plans.PLANS[order["plan"]].trial_days
+        had_trial = account["had_trial"] or any(one.had_trial for one in subscriptions)  # our copy may be older
+        trial = 0 if had_trial else plans.PLANS[order["plan"]].trial_days
         await orders.note(hands.db, order, price_id=price_id, trial_days=trial, customer_id=customer_id)
     params = _params(hands, order)
 
@@ -58,7 +61,7 @@ async def _checkout(hands: Hands, order: Doc) -> stripe_shop.Session:
         found = await stripe_shop.open_checkouts(stripe, customer_id)
         return next((one for one in found if one.metadata.get("soundops_order") == order["_id"]), None)
 
-    return await once(
+    made = await once(
         hands.db,
         order,
         "checkout",
@@ -66,11 +69,35 @@ async def _checkout(hands: Hands, order: Doc) -> stripe_shop.Session:
         find=find,
         now=hands.clock(),
     )
+    try:
+        await _check_wanted(hands, order)
+    except GiveUp:  # this worker stood still meanwhile: whoever came after it did not see this session
+        await end_checkout(hands, order, customer_id, made.id)
+        raise
+    return made
 
 
-async def _end(stripe: Stripe, order: Doc, session_id: str) -> None:
-    with suppress(StripeRefused):  # it was paid, or has ended, since it was listed: subscriptions are looked at next
-        await stripe_shop.expire_checkout(stripe, session_id, key=f"{order['_id']}:expire:{session_id}")
+async def _check_wanted(hands: Hands, order: Doc) -> None:
+    if not await orders.is_current(hands.db, order):
+        raise GiveUp("superseded", "Somebody of the label has begun another checkout.")
+    if await is_deleting(hands.db, order["label_id"]):
+        raise GiveUp(*orders.DELETING)
+
+
+async def end_checkout(hands: Hands, order: Doc, customer_id: str, session_id: str) -> None:
+    """End a session, so that nobody can pay in it. Whether somebody has, subscriptions tell afterwards."""
+    stripe = customers.stripe_of(hands)
+
+    async def find() -> bool | None:
+        still_open = await stripe_shop.open_checkouts(stripe, customer_id)
+        return all(one.id != session_id for one in still_open) or None
+
+    async def make(key: str) -> bool:
+        with suppress(StripeRefused):  # it was paid, or has ended, since it was listed
+            await stripe_shop.expire_checkout(stripe, session_id, key=key)
+        return True
+
+    await once(hands.db, order, f"expire_{session_id}", make=make, find=find, now=hands.clock())
 
 
 def _params(hands: Hands, order: Doc) -> Mapping[str, Any]:
@@ -78,7 +105,6 @@ def _params(hands: Hands, order: Doc) -> Mapping[str, Any]:
     about = {"soundops_label": order["label_id"], "soundops_order": order["_id"]}
     about["soundops_operation"] = order["operation_id"]
     back = order["return_to"] or f"{hands.settings.app_url}/billing"
-    mark = "&" if "?" in back else "?"
     subscription: dict[str, Any] = {"metadata": about}
     if order["trial_days"]:
         ends = {"end_behavior": {"missing_payment_method": "cancel"}}
@@ -89,8 +115,8 @@ def _params(hands: Hands, order: Doc) -> Mapping[str, Any]:
         "client_reference_id": order["label_id"],
         "line_items": [{"price": order["price_id"], "quantity": 1}],
         "currency": order["currency"],
-        "success_url": f"{back}{mark}checkout=done&session_id={{CHECKOUT_SESSION_ID}}",
-        "cancel_url": f"{back}{mark}checkout=cancelled",
+        "success_url": _with_query(back, "checkout=done&session_id={CHECKOUT_SESSION_ID}"),
+        "cancel_url": _with_query(back, "checkout=cancelled"),
         "expires_at": int(order["payable_until"].timestamp()),
         "automatic_tax": {"enabled": True},
         "tax_id_collection": {"enabled": True},
@@ -99,6 +125,11 @@ def _params(hands: Hands, order: Doc) -> Mapping[str, Any]:
         "subscription_data": subscription,
         "metadata": about,
     }
+
+
+def _with_query(address: str, more: str) -> str:
+    parts = urlsplit(address)
+    return parts._replace(query=f"{parts.query}&{more}" if parts.query else more).geturl()
 
 
 async def billing_portal(hands: Hands, operation: Doc) -> Doc:

@@ -1,10 +1,12 @@
 """The worker's part of changing a subscription: what it would cost, another plan, cancelling, going on.
 
-Each change is looked for before it is made: what the subscription is already is not done again, under whatever key.
+Each change is looked for before it is made: what the subscription is already is not done again, under whatever key. One
+that did not work at once is given up when somebody has asked for something else since: it would come after that.
 An upgrade is charged at once and happens once it is paid; a downgrade happens at once, and what was paid for the rest
 of the time is a credit. Both are reckoned from the second that was shown (`proration_at`).
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +14,12 @@ from app.clients import stripe_shop
 from app.clients.stripe_api import Stripe
 from app.clients.stripe_shop import Subscription
 from app.db import Doc
-from app.services.billing import customers, entitlements, links, orders, usage
+from app.services.billing import customers, entitlements, following, links, orders, usage
 from app.services.billing.amounts import digits_of
 from app.services.billing.pricing import need_price
 from app.services.billing.trouble import once, told_by_stripe
 from app.services.connections.hands import Hands
+from app.services.labels.labels import is_deleting
 from app.services.operations import GiveUp
 
 PAYABLE = timedelta(hours=23)
@@ -31,6 +34,7 @@ async def billing_preview(hands: Hands, operation: Doc) -> Doc:
     async with told_by_stripe(operation, now=hands.clock(), lasting=False):
         current = await _current(stripe, order)
         price_id = await _price(hands, order)
+        await _check_as_asked(hands, order, current)
         details: dict[str, Any] = {"items": [{"id": current.item_id, "price": price_id}]}
         details |= _proration(order, current)
         sent = {"subscription": current.id, "subscription_details": details}
@@ -39,7 +43,7 @@ async def billing_preview(hands: Hands, operation: Doc) -> Doc:
     shown: Doc = {"currency": found.currency.upper(), "digits": digits_of(found.currency)}
     shown |= {"due_now": found.due_now if charged else 0, "tax": found.tax, "total": found.total}
     lines = [{"text": text, "amount": amount} for text, amount in found.lines]
-    await orders.note(hands.db, order, preview=shown | {"lines": lines}, from_price_id=current.price_id)
+    await orders.note(hands.db, order, preview=shown | {"lines": lines})
     return {"order_id": order["_id"]}
 
 
@@ -48,20 +52,23 @@ async def billing_change(hands: Hands, operation: Doc) -> Doc:
     label_id = operation["label_id"]
     order = await orders.need(hands.db, label_id, operation["target"])
     async with told_by_stripe(operation, now=hands.clock(), lasting=True):
-        if order["kind"] == "change":
-            await _change_plan(hands, order)
+        if order.get("with_label"):
+            await following.follow_label(hands, order)
+        elif order["kind"] == "change":
+            await _change_plan(hands, order, operation)
         else:
-            await _cancel_or_resume(hands, order)
+            await _cancel_or_resume(hands, order, operation)
         await customers.look(hands, label_id)
     return {"order_id": order["_id"]}
 
 
-async def _change_plan(hands: Hands, order: Doc) -> None:
+async def _change_plan(hands: Hands, order: Doc, operation: Doc) -> None:
     stripe = customers.stripe_of(hands)
     current = await _current(stripe, order)
     price_id = await _price(hands, order)
-    if current.price_id != price_id:
-        await _check_preview(order, current)
+    if price_id not in (current.price_id, current.pending_price_id):
+        await _check_wanted(hands, order, operation)
+        await _check_as_asked(hands, order, current)
         await _check_room(hands, order)
         params: dict[str, Any] = {"items": [{"id": current.item_id, "price": price_id}]}
         params |= _proration(order, current)
@@ -72,10 +79,22 @@ async def _change_plan(hands: Hands, order: Doc) -> None:
         await _ask_for_payment(hands, stripe, order, current)
 
 
-async def _check_preview(order: Doc, current: Subscription) -> None:
-    shown = order.get("from_price_id")
-    if shown is not None and shown != current.price_id and not current.pending_update:
-        raise GiveUp("preview_outdated", "The subscription has changed since the preview. Ask for a new one.")
+async def _check_wanted(hands: Hands, order: Doc, operation: Doc) -> None:
+    """Look whether it is still wanted, before it is made: later it would be made in spite of what was asked since."""
+    if order["kind"] != "cancel" and await is_deleting(hands.db, order["label_id"]):
+        raise GiveUp(*orders.DELETING)
+    if operation["attempts"] > 1 and await orders.is_undone(hands.db, order, operation):
+        raise GiveUp("superseded", "Somebody of the label has asked for something else since.")
+
+
+async def _check_as_asked(hands: Hands, order: Doc, current: Subscription) -> None:
+    """Look whether the subscription is what it was when it was asked for: what is charged was told for that one."""
+    if order.get("from_price_id", current.price_id) != current.price_id:
+        await customers.look(hands, order["label_id"])
+        raise GiveUp("subscription_changed", "The subscription has changed since this was asked for. Ask again.")
+    if current.pending_update:
+        await customers.look(hands, order["label_id"])
+        raise GiveUp("payment_needed", "An earlier change waits for its payment. It is paid first, or ends by itself.")
 
 
 async def _check_room(hands: Hands, order: Doc) -> None:
@@ -85,17 +104,15 @@ async def _check_room(hands: Hands, order: Doc) -> None:
         raise GiveUp("plan_too_small", "Something was added that the plan has no room for. Ask again to see what.")
 
 
-async def _update(hands: Hands, order: Doc, current: Subscription, params: dict[str, Any]) -> Subscription:
-    stripe = customers.stripe_of(hands)
-    wanted = order.get("price_id")
+async def _update(hands: Hands, order: Doc, current: Subscription, params: Mapping[str, Any]) -> Subscription:
+    stripe, wanted = customers.stripe_of(hands), order["price_id"]
     if "sent" not in order:  # under one key the same is sent each time, whatever has changed meanwhile
         await orders.note(hands.db, order, sent=params)
     sent = order["sent"]
 
     async def find() -> Subscription | None:
         found = await stripe_shop.subscription(stripe, current.id)
-        done = found.price_id == wanted if wanted else found.cancel_at_period_end == sent["cancel_at_period_end"]
-        return found if done or (wanted and found.pending_update) else None
+        return found if wanted in (found.price_id, found.pending_price_id) else None
 
     return await once(
         hands.db,
@@ -118,22 +135,28 @@ async def _ask_for_payment(hands: Hands, stripe: Stripe, order: Doc, current: Su
         await links.keep(hands.db, hands.settings, order["label_id"], order["_id"], url, expires_at=ends)
 
 
-async def _cancel_or_resume(hands: Hands, order: Doc) -> None:
-    stripe = customers.stripe_of(hands)
+async def _cancel_or_resume(hands: Hands, order: Doc, operation: Doc) -> None:
+    stripe, cancels = customers.stripe_of(hands), order["kind"] == "cancel"
     current = await _current(stripe, order)
-    cancels = order["kind"] == "cancel"
+    if following.is_so(current, ends=cancels) and (cancels or current.status != "paused"):
+        return
+    await _check_wanted(hands, order, operation)
     if current.status == "paused" and not cancels:
+        await _unpause(hands, order, current)
+    await following.set_end(hands, order, current, ends=cancels)
 
-        async def find() -> bool | None:
-            return (await stripe_shop.subscription(stripe, current.id)).status != "paused" or None
 
-        async def make(key: str) -> bool:
-            await stripe_shop.resume_subscription(stripe, current.id, key=key)
-            return True
+async def _unpause(hands: Hands, order: Doc, current: Subscription) -> None:
+    stripe = customers.stripe_of(hands)
 
-        await once(hands.db, order, "resume", make=make, find=find, now=hands.clock())
-    if current.cancel_at_period_end != cancels:
-        await _update(hands, order, current, {"cancel_at_period_end": cancels})
+    async def find() -> bool | None:
+        return (await stripe_shop.subscription(stripe, current.id)).status != "paused" or None
+
+    async def make(key: str) -> bool:
+        await stripe_shop.resume_subscription(stripe, current.id, key=key)
+        return True
+
+    await once(hands.db, order, "resume", make=make, find=find, now=hands.clock())
 
 
 async def _current(stripe: Stripe, order: Doc) -> Subscription:

@@ -1,18 +1,23 @@
 """The customer at Stripe: one of each label, made by us, and told what invoices name."""
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from app.clients import stripe_shop
-from app.clients.stripe_api import Stripe, StripeUnsure
+from app.clients.stripe_api import Stripe, StripeRefused, StripeUnsure
 from app.clients.stripe_reading import read_customer
 from app.db import Database, Doc
 from app.services.billing import accounts, looking
 from app.services.billing.trouble import KEYS_LIVE, once
 from app.services.connections.hands import Hands
+
+CLOCKS_APART = timedelta(hours=1)
+"""So much earlier than by our clock a customer is looked for: Stripe's may be behind."""
+MOST_TAX_IDS = 5
+"""Of a customer, at Stripe."""
 
 
 def stripe_of(hands: Hands) -> Stripe:
@@ -42,7 +47,7 @@ async def need_customer(hands: Hands, label_id: str) -> str:
         await _set(hands.db, label_id, {"customer_asked_at": now})
     found = None
     if tries or now - asked_at > KEYS_LIVE:
-        found = await stripe_shop.customer_of(stripe, label_id, since=asked_at)
+        found = await stripe_shop.customer_of(stripe, label_id, since=asked_at - CLOCKS_APART)
     if found is None:
         try:
             key = f"{label_id}:customer:{tries}"
@@ -68,32 +73,49 @@ async def _forget(db: Database, account: Doc) -> Doc:
 async def bring_details(hands: Hands, order: Doc, customer_id: str) -> None:
     """Give the customer the details that wait to be brought to it, if any do. Raises `StripeError`.
 
-    Until then they stand beside what Stripe says (`details_wished`), which a look brings here at any moment.
+    Until then they stand beside what Stripe says (`details_wished`), which a look brings here at any moment. What
+    Stripe refuses is forgotten: it will never be so, and every later order would fail with it.
     """
     account = await accounts.need(hands.db, order["label_id"])
     wished = account.get("details_wished")
     if wished is None:
         return
-    await _tell_details(hands, order, customer_id, wished)
     same = {"label_id": order["label_id"], "details_version": account["details_version"]}
-    update = {"$set": {"details": wished}, "$unset": {"details_wished": ""}}
-    await hands.db.open("billing_accounts").update_one(same, update)
+    told: Doc = {"$unset": {"details_wished": ""}}
+    try:
+        await _tell_details(hands, order, customer_id, wished, version=account["details_version"])
+    except StripeRefused as exc:
+        if exc.code != "resource_missing":  # the customer itself: they are for the next one
+            await hands.db.open("billing_accounts").update_one(same, told)
+        raise
+    await hands.db.open("billing_accounts").update_one(same, told | {"$set": {"details": wished}})
 
 
-async def _tell_details(hands: Hands, order: Doc, customer_id: str, details: Doc) -> None:
+async def _tell_details(hands: Hands, order: Doc, customer_id: str, details: Doc, *, version: int) -> None:
+    """New tax numbers first, which Stripe may refuse; those that are no more wanted go last, when all else is there.
+
+    Each version has keys of its own: what is told again after something else is not what Stripe has under its key.
+    """
     stripe, address = stripe_of(hands), details["address"]
-    sent: dict[str, Any] = {"name": details["name"], "email": details["email"]}
-    sent["address"] = {name: value or "" for name, value in address.items()} | {"country": details["country"]}
-    step = f"details_{_digest(sent)}"
-    await _set_once(hands, order, step, lambda key: stripe_shop.change_customer(stripe, customer_id, sent, key=key))
     wanted = {(one["type"], one["value"]) for one in details["tax_ids"]}
     there = await stripe_shop.tax_ids(stripe, customer_id)
-    for one in there:
-        if (one.type, one.value) not in wanted:
-            await stripe_shop.remove_tax_id(stripe, customer_id, one.id)
-    for kind, value in sorted(wanted - {(one.type, one.value) for one in there}):
+    new = sorted(wanted - {(one.type, one.value) for one in there})
+    old = [one for one in there if (one.type, one.value) not in wanted]
+    too_many = max(0, len(there) + len(new) - MOST_TAX_IDS)
+    for one in old[:too_many]:
+        await stripe_shop.remove_tax_id(stripe, customer_id, one.id)
+    for kind, value in new:
         add = partial(_add_tax_id, stripe, customer_id, kind, value)
-        await _set_once(hands, order, f"tax_{_digest((kind, value))}", add)
+        await _set_once(hands, order, f"tax_{version}_{_digest(kind, value)}", add)
+    sent: dict[str, Any] = {"name": details["name"], "email": details["email"]}
+    sent["address"] = {name: value or "" for name, value in address.items()} | {"country": details["country"]}
+    await _set_once(hands, order, f"details_{version}", partial(_change, stripe, customer_id, sent))
+    for one in old[too_many:]:
+        await stripe_shop.remove_tax_id(stripe, customer_id, one.id)
+
+
+async def _change(stripe: Stripe, customer_id: str, sent: dict[str, Any], key: str) -> None:
+    await stripe_shop.change_customer(stripe, customer_id, sent, key=key)
 
 
 async def _add_tax_id(stripe: Stripe, customer_id: str, kind: str, value: str, key: str) -> None:
@@ -109,8 +131,8 @@ async def _set_once(hands: Hands, order: Doc, step: str, make: Callable[[str], A
     await once(hands.db, order, step, make=make, find=nothing, now=hands.clock())
 
 
-def _digest(sent: Any) -> str:
-    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()[:24]
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:24]
 
 
 async def look(hands: Hands, label_id: str) -> None:

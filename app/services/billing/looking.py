@@ -15,7 +15,9 @@ from app.clients.stripe_reading import Facts, read_facts
 from app.db import Database, Doc, Session
 from app.logs import get_logger
 from app.models.keeping_law import Books
-from app.services.billing import money, projecting, telling
+from app.services.audit import SYSTEM
+from app.services.billing import money, projecting, selling, telling
+from app.services.billing.orders import Desk
 from app.services.connections.hands import Hands
 from app.services.operations import GiveUp, TryAgain
 
@@ -34,9 +36,11 @@ async def sync(hands: Hands, operation: Doc) -> Doc:
     if hands.stripe is None:
         raise GiveUp("billing_off", "Billing is off.")
     try:
-        return await look(hands.db, hands.stripe, account, books=hands.settings.books, now=hands.clock())
+        found = await look(hands.db, hands.stripe, account, books=hands.settings.books, now=hands.clock())
     except StripeError as exc:
         raise outcome_of(exc, operation, now=hands.clock()) from exc
+    await selling.cancel_again(Desk(hands.db, hands.audit, label_id, SYSTEM, hands.clock()))
+    return found
 
 
 def outcome_of(exc: StripeError, operation: Doc, *, now: datetime) -> TryAgain | GiveUp:
@@ -118,7 +122,7 @@ async def _write(
 def _update(before: Doc, after: Doc, told: Doc, now: datetime) -> Doc:
     """The change. The version, which callers see, counts only what they can see of it."""
     changes = {name: value for name, value in after.items() if name not in before or before[name] != value}
-    seen = changes.keys() - {"look_at", "synced_fetch", "known_status"}
+    seen = changes.keys() - {"look_at", "synced_fetch", "known_status", "renewing_subscriptions"}
     update: Doc = {"$set": changes | told | {"synced_at": now}, "$inc": {}}
     if "look_at" in changes and changes["look_at"] is None:
         del update["$set"]["look_at"]

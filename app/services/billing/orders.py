@@ -1,6 +1,7 @@
 """Orders: what somebody asks of billing, written down with its operation, and what is to be sent frozen with both.
 
-A label's orders are done one after the other (one queue). At most one checkout of a label is running.
+A label's orders are done one after the other (one queue), also while it is not known what became of one; the portal's,
+which change nothing, wait for none. At most one checkout of a label is running.
 """
 
 from collections.abc import Awaitable, Callable
@@ -48,6 +49,13 @@ AUDITED: dict[OrderKind, str] = {
 GOES_ON = ("queued", "running", "succeeded")
 LAST_OF = ("details", "change")
 """Of these the account names the last order, as `details_order` and `change_order`."""
+UNDOES: dict[OrderKind, tuple[OrderKind, ...]] = {
+    "change": ("change", "cancel"),
+    "cancel": ("resume",),
+    "resume": ("cancel",),
+}
+"""What is asked later and leaves nobody who wants the one before."""
+DELETING = ("label_deleting", "The label is to be deleted.")
 
 
 class _Quicker(Exception):
@@ -75,9 +83,9 @@ async def place(desk: Desk, kind: OrderKind, wish: Doc, *, also: Also | None = N
     return order, await desk.db.in_transaction(all_of_it)
 
 
-async def place_in(desk: Desk, kind: OrderKind, account: Doc, wish: Doc, *, session: Session) -> None:
-    """Write down an order in the caller's transaction, with what is to change of the account."""
-    await _write(desk, _order(desk, kind, wish), session, account)
+async def place_in(desk: Desk, kind: OrderKind, wish: Doc, *, session: Session) -> None:
+    """Write down an order in the caller's transaction."""
+    await _write(desk, _order(desk, kind, wish), session, {})
 
 
 async def place_checkout(desk: Desk, wish: Doc) -> tuple[Doc, Doc]:
@@ -153,6 +161,26 @@ async def is_current(db: Database, order: Doc) -> bool:
     return await db.open("billing_orders").find_one(key, {"_id": 1}) is not None
 
 
+async def is_undone(db: Database, order: Doc, operation: Doc) -> bool:
+    """Whether somebody has asked since for what leaves nobody who wants this one."""
+    label_id = order["label_id"]
+    later = await changes_waiting(db, label_id, after=operation["_id"])
+    return any(one["kind"] in UNDOES[order["kind"]] and not one.get("with_label") for one in later)
+
+
+async def changes_waiting(db: Database, label_id: str, *, after: str = "", session: Session | None = None) -> list[Doc]:
+    """The orders of the label, placed after this operation, that change its subscription and have not ended."""
+    queue = queue_of(label_id)
+    targets = await operations.waiting_in(db, label_id, queue, kind="billing_change", after=after, session=session)
+    query = {"_id": {"$in": targets}, "label_id": label_id}
+    return await db.open("billing_orders").find(query, session=session).to_list() if targets else []
+
+
+def queue_of(label_id: str) -> str:
+    """The queue in which a label's orders wait for one another."""
+    return f"billing:{label_id}"
+
+
 def _order(desk: Desk, kind: OrderKind, wish: Doc) -> Doc:
     order: Doc = {"_id": new_id("bor"), "label_id": desk.label_id, "kind": kind, "asked_by": desk.by.id, "tries": {}}
     return order | wish | {"created_at": desk.now, "expires_at": desk.now + LIFE}
@@ -174,7 +202,7 @@ async def _begin(desk: Desk, order: Doc, before: Doc | None, session: Session) -
 
 
 async def _write(desk: Desk, order: Doc, session: Session, account: Doc) -> Doc:
-    told = {"updated_at": desk.now} | account
+    told, queue = {"updated_at": desk.now} | account, queue_of(desk.label_id)
     if order["kind"] in LAST_OF:
         told[f"{order['kind']}_order"] = order["_id"]
     await accounts.touch(desk.db, desk.label_id, {"$set": told}, now=desk.now, session=session)
@@ -185,12 +213,13 @@ async def _write(desk: Desk, order: Doc, session: Session, account: Doc) -> Doc:
             kind=OPERATIONS[order["kind"]],
             target=order["_id"],
             key=f"billing:{order['_id']}",
-            queue=f"billing:{desk.label_id}",
+            queue=None if order["kind"] == "portal" else queue,
             now=desk.now,
             session=session,
         )
     except DuplicateKeyError as exc:
         raise TryTransactionAgain from exc
+    await operations.ask_queue_now(desk.db, desk.label_id, queue, now=desk.now, session=session)
     order["operation_id"] = operation["_id"]
     await desk.db.open("billing_orders").insert_one(order, session=session)
     if order["kind"] in AUDITED:

@@ -38,6 +38,9 @@ def account_of(facts: Facts, before: Doc, *, now: datetime) -> Doc:
         "payment_method": _method(method),
         "had_trial": before["had_trial"] or any(one.had_trial for one in facts.subscriptions),
         "live_subscriptions": sum(one.status not in ENDED for one in facts.subscriptions),
+        "renewing_subscriptions": sum(
+            one.status not in ENDED and not one.cancel_at_period_end for one in facts.subscriptions
+        ),
         "customer_gone": facts.customer.deleted,
         "balance": facts.customer.balance,
         "currency": facts.customer.currency,

@@ -16,12 +16,13 @@ from app.billing_errors import (
 )
 from app.db import Doc, Session
 from app.errors import NotFound, StaleVersion
-from app.models.billing import BillingDetails, Currency, Interval, PaidPlan
+from app.models.billing import BillingDetails, Currency, Interval, OrderKind, PaidPlan
 from app.services import operations
-from app.services.billing import accounts, orders, plans, usage
+from app.services.billing import orders, plans, usage
 from app.services.billing.entitlements import too_much_for
 from app.services.billing.orders import Desk
-from app.services.billing.standing import ENDED, account_of
+from app.services.billing.standing import ENDED, account_of, awaits_first_payment
+from app.services.labels.labels import is_deleting
 
 PREVIEW_LIFE = timedelta(minutes=30)
 CURRENCIES: Mapping[str, Currency] = {"US": "USD", "GB": "GBP", "JP": "JPY"}
@@ -79,25 +80,39 @@ async def order_resume(desk: Desk) -> tuple[Doc, Doc]:
 
 
 async def cancel_with_label(desk: Desk, *, session: Session) -> None:
-    """A label is going to be deleted: nothing more is charged, and what is paid for goes on if it is restored."""
-    account = await _account(desk, session)
-    subscription = account["subscription"] if account else None
-    if subscription and subscription["status"] not in ENDED and not subscription["cancel_at_period_end"]:
-        wish = {"subscription_id": subscription["id"]}
-        await orders.place_in(desk, "cancel", {"cancelled_with_label": subscription["id"]}, wish, session=session)
+    """A label is going to be deleted: nothing more is charged, and what is paid for goes on if it is restored.
+
+    Always asked of a customer, whatever our copy says: a worker sees what is so at Stripe.
+    """
+    await _follow_label(desk, "cancel", session)
 
 
 async def resume_with_label(desk: Desk, *, session: Session) -> None:
-    """It is not: the subscription goes on, if it was ended for that and time is left."""
-    account = await _account(desk, session)
-    cancelled = account.get("cancelled_with_label") if account else None
-    if account is None or cancelled is None:
+    """It is not: what was ended for that goes on, if time is left."""
+    await _follow_label(desk, "resume", session)
+
+
+async def cancel_again(desk: Desk) -> None:
+    """A look has been at the label: if it is to be deleted and has a subscription that goes on, have that cancelled."""
+    if not await is_deleting(desk.db, desk.label_id):
         return
-    subscription, undone = account["subscription"], {"cancelled_with_label": None}
-    if subscription["id"] == cancelled and subscription["status"] not in ENDED:
-        await orders.place_in(desk, "resume", undone, {"subscription_id": cancelled}, session=session)
-    else:
-        await accounts.touch(desk.db, desk.label_id, {"$set": undone}, now=desk.now, session=session)
+
+    async def all_of_it(session: Session) -> None:
+        account = await _account(desk, session)
+        renewed = account is not None and account.get("renewing_subscriptions") and "ending" not in account
+        if not renewed or not await is_deleting(desk.db, desk.label_id, session=session):
+            return
+        waiting = await orders.changes_waiting(desk.db, desk.label_id, session=session)
+        if not any(one.get("with_label") for one in waiting):
+            await _follow_label(desk, "cancel", session)
+
+    await desk.db.in_transaction(all_of_it)
+
+
+async def _follow_label(desk: Desk, kind: OrderKind, session: Session) -> None:
+    account = await _account(desk, session)
+    if account is not None and account["customer_id"] is not None:
+        await orders.place_in(desk, kind, {"with_label": True}, session=session)
 
 
 async def put_details(desk: Desk, details: BillingDetails, versions: list[int] | None) -> tuple[Doc, Doc]:
@@ -138,7 +153,7 @@ async def _subscription(desk: Desk) -> Doc:
 
 async def _changeable(desk: Desk) -> Doc:
     found = await _subscription(desk)
-    if found["status"] not in CHANGEABLE or found["pending_update"]:
+    if found["status"] not in CHANGEABLE or found["pending_update"] or awaits_first_payment(found):
         raise PaymentNeeded
     return found
 
@@ -151,6 +166,7 @@ async def _wish(desk: Desk, subscription: Doc, plan: PaidPlan, interval: Interva
     if after < before:
         await _check_fits(desk, plan)
     wish: Doc = {"plan": plan, "interval": interval, "subscription_id": subscription["id"]}
+    wish |= {"from_price_id": subscription["price_id"]}
     return wish | {"direction": "up" if after > before else "down", "proration_at": desk.now}
 
 

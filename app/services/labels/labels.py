@@ -55,6 +55,12 @@ def approval_of(label: Doc) -> Approval:
     return found
 
 
+async def is_deleting(db: Database, label_id: str, *, session: Session | None = None) -> bool:
+    """Whether its deletion is announced."""
+    announced = {"_id": label_id, "deletion_due_at": {"$ne": None}}
+    return await db.open("labels").find_one(announced, {"_id": 1}, session=session) is not None
+
+
 async def need_label(db: Database, label_id: str) -> Doc:
     """The label. Raises `NotFound`."""
     label = await db.open("labels").find_one({"_id": label_id})
