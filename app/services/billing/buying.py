@@ -104,7 +104,7 @@ def _params(hands: Hands, order: Doc) -> Mapping[str, Any]:
     """What is sent, from what was frozen with the order alone: the same each time."""
     about = {"soundops_label": order["label_id"], "soundops_order": order["_id"]}
     about["soundops_operation"] = order["operation_id"]
-    back = order["return_to"] or f"{hands.settings.app_url}/billing"
+    back = order["return_to"] or f"{hands.settings.app_url}/billing?label={order['label_id']}"
     subscription: dict[str, Any] = {"metadata": about}
     if order["trial_days"]:
         ends = {"end_behavior": {"missing_payment_method": "cancel"}}
@@ -115,7 +115,7 @@ def _params(hands: Hands, order: Doc) -> Mapping[str, Any]:
         "client_reference_id": order["label_id"],
         "line_items": [{"price": order["price_id"], "quantity": 1}],
         "currency": order["currency"],
-        "success_url": _with_query(back, "checkout=done&session_id={CHECKOUT_SESSION_ID}"),
+        "success_url": _with_query(back, "checkout=done"),
         "cancel_url": _with_query(back, "checkout=cancelled"),
         "expires_at": int(order["payable_until"].timestamp()),
         "automatic_tax": {"enabled": True},
@@ -142,7 +142,7 @@ async def billing_portal(hands: Hands, operation: Doc) -> Doc:
         if "configuration" not in order:
             found = await stripe_shop.portal_configuration(stripe)
             await orders.note(hands.db, order, configuration=found, customer_id=account["customer_id"])
-        back = order["return_to"] or f"{hands.settings.app_url}/billing"
+        back = order["return_to"] or f"{hands.settings.app_url}/billing?label={order['label_id']}"
         params: dict[str, Any] = {"customer": order["customer_id"], "return_url": back}
         params |= {"configuration": order["configuration"]} if order["configuration"] else {}
 

@@ -126,7 +126,8 @@ async def _update(hands: Hands, order: Doc, current: Subscription, params: Mappi
 
 async def _ask_for_payment(hands: Hands, stripe: Stripe, order: Doc, current: Subscription) -> None:
     """The bank wants to hear from the card's owner, or the card was declined: show where the invoice can be paid."""
-    await orders.note(hands.db, order, payment_needed=True)
+    mine = {"label_id": order["label_id"]}
+    await hands.db.open("billing_accounts").update_one(mine, {"$set": {"change_order": order["_id"]}})
     if current.latest_invoice_id is None:
         return
     state, url = await stripe_shop.payment_page(stripe, current.latest_invoice_id)

@@ -47,8 +47,6 @@ AUDITED: dict[OrderKind, str] = {
 }
 """A preview changes nothing, and shows nothing that a reader may not see."""
 GOES_ON = ("queued", "running", "succeeded")
-LAST_OF = ("details", "change")
-"""Of these the account names the last order, as `details_order` and `change_order`."""
 UNDOES: dict[OrderKind, tuple[OrderKind, ...]] = {
     "change": ("change", "cancel"),
     "cancel": ("resume",),
@@ -124,15 +122,15 @@ async def running_checkout(db: Database, account: Doc, *, now: datetime) -> Doc 
 def is_payable(order: Doc, account: Doc, *, now: datetime) -> bool:
     """Whether a checkout has neither ended nor been paid: else there were a subscription that it had not seen."""
     subscription = account["subscription"]
-    known = subscription["id"] if subscription else None
+    known = subscription["id"] if subscription and subscription["status"] not in ENDED else order["seen"]
     return bool(order.get("running")) and order["payable_until"] > now and known == order["seen"]
 
 
 def waits_for_payment(order: Doc, account: Doc) -> bool:
     """Whether a change is the one that happens as soon as it is paid."""
     subscription = account["subscription"]
-    is_last = order["_id"] == account.get("change_order")
-    return bool(order.get("payment_needed") and is_last and subscription and subscription["pending_update"])
+    is_it = order["_id"] == account.get("change_order")
+    return bool(is_it and subscription and subscription["pending_update"])
 
 
 async def need(db: Database, label_id: str, order_id: str) -> Doc:
@@ -203,8 +201,8 @@ async def _begin(desk: Desk, order: Doc, before: Doc | None, session: Session) -
 
 async def _write(desk: Desk, order: Doc, session: Session, account: Doc) -> Doc:
     told, queue = {"updated_at": desk.now} | account, queue_of(desk.label_id)
-    if order["kind"] in LAST_OF:
-        told[f"{order['kind']}_order"] = order["_id"]
+    if order["kind"] == "details":
+        told["details_order"] = order["_id"]
     await accounts.touch(desk.db, desk.label_id, {"$set": told}, now=desk.now, session=session)
     try:
         operation = await operations.add(

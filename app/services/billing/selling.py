@@ -45,7 +45,7 @@ async def order_checkout(
 async def order_portal(desk: Desk, *, return_to: str | None) -> tuple[Doc, Doc]:
     """The order and its operation. Raises `NotACustomer`."""
     account = await account_of(desk.db, desk.label_id)
-    if account is None or account["customer_id"] is None:
+    if account is None or account["customer_id"] is None or account.get("customer_gone"):
         raise NotACustomer
     return await orders.place(desk, "portal", {"return_to": return_to})
 
