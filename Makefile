@@ -22,6 +22,10 @@ run: $(STAMP) ## run SoundOps here: database, Redis, sandbox Meta, postbox, API 
 openapi: $(STAMP) ## write openapi.json anew from the code
 	@$(PY) -m tools.openapi > openapi.json
 
+docs: $(STAMP) ## write what is generated of the documents anew from the code
+	@$(PY) -m tools.promise_list > docs/promises.md
+	@$(PY) -m tools.data_flow > docs/data-flow.md
+
 test: $(STAMP) ## check and test everything
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy app workers sandbox tools tests bench
@@ -38,7 +42,11 @@ test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send no
 	@$(PY) -m tests.faults.refresh_storm --connections 300 --seed 7
 	@$(PY) -m tests.faults.rotation_run --envelopes 20000 --seed 7
 	@$(PY) -m tests.faults.publish_run --publications 1000 --seed 7
+	@$(PY) -m tests.faults.export_run --rows 100000 --seed 7
+	@$(PY) -m tests.faults.restore_run --publications 60 --seed 7
 	@$(PY) -m tests.faults.rules_run --comments 10000 --rules 50 --seed 7
+	@$(PY) -m tests.faults.clock_run --days 70 --months 26 --seed 7
+	@$(PY) -m tests.faults.drain_run --documents 200000
 	@$(PY) -m tests.faults.billing_histories --histories 334 --seed 7
 	@$(PY) -m tests.faults.billing_intents --labels 125 --seed 7
 	@SOUNDOPS_PLAN_EXAMPLES=500 $(PY) -m pytest -n 0 tests/flows/test_flows_plan_machine.py
@@ -46,4 +54,4 @@ test-faults: $(STAMP) ## the long drills: kill every part, lose nothing, send no
 bench: $(STAMP) ## the hot paths beside a bare ceiling; writes bench/results/latest.json
 	@$(PY) -m bench
 
-.PHONY: help lock run openapi test test-faults bench
+.PHONY: help lock run openapi docs test test-faults bench

@@ -13,6 +13,7 @@ from app import (
     comment_errors,
     deliveries,
     errors,
+    export_errors,
     publication_errors,
     publishing_errors,
     storage_errors,
@@ -133,7 +134,15 @@ def _share_examples(operation: dict[str, Any], shared: dict[str, Any]) -> None:
 
 def _problem_table() -> str:
     """Every problem that there is, in Markdown."""
-    modules = (errors, billing_errors, comment_errors, publication_errors, publishing_errors, storage_errors)
+    modules = (
+        errors,
+        billing_errors,
+        comment_errors,
+        export_errors,
+        publication_errors,
+        publishing_errors,
+        storage_errors,
+    )
     named = {name: kind for module in modules for name, kind in vars(module).items()}.values()
     kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, Problem)]
     rows = [f"| {kind.status} | `{kind.code}` | {kind.title} |" for kind in sorted(kinds, key=_status_and_code)]
@@ -194,6 +203,7 @@ def _add(responses: dict[str, Any], kind: type[Problem]) -> None:
 TAGS = [
     {"name": "health", "description": "Alive, ready, and how to find out about us."},
     {"name": "people", "description": "Accounts, sessions, second factors, and the links in mails."},
+    {"name": "privacy", "description": "Consents, policies, and what else a person may know and decide."},
     {"name": "labels", "description": "The tenants. Another label's resource answers `404`."},
     {"name": "members", "description": "Who works for a label, in which role, and who was asked to."},
     {"name": "audit", "description": "Who did what, when and from where. No route changes or deletes a row."},
@@ -207,6 +217,7 @@ TAGS = [
         "description": "For API clients: `client_credentials` for a token of 15 minutes (RFC 6749, 7009, 7662). "
         "Forms are taken as well as JSON, and errors carry the RFCs' `error`.",
     },
+    {"name": "exports", "description": "Copies of all that is stored of a person or a label, as a zip."},
     {"name": "connections", "description": "Accounts at providers. A token is never shown."},
     {"name": "inbox", "description": "What fans write and what the label answers, for 30 days after Meta's own time."},
     {"name": "comments", "description": "What is written below a label's posts, and what is done about it."},
@@ -224,6 +235,7 @@ TAGS = [
     {"name": "billing", "description": "What a label pays for, what it was invoiced and what it has paid."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},
+    {"name": "privacy", "description": "One's own data: requests, restriction, objection, the end of the account."},
     {"name": "webhooks", "description": "What Meta and Stripe call."},
 ]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from app.accepting import wishes
@@ -37,11 +37,9 @@ REQUEST = (
     "which nobody can tell who you are."
 )
 _FOLDER = Path(__file__).parent / "templates"
-_TEMPLATE = Environment(
-    loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, autoescape=True
-).get_template("data_deletion.html")
-_STYLE = (_FOLDER / "data_deletion.css").read_text()
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_PAGES = Environment(loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, autoescape=True)
+STYLE = (_FOLDER / "data_deletion.css").read_text()
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CSP = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
@@ -64,6 +62,11 @@ def status_of(request: Doc, progress: Progress) -> DeletionStatus:
     )
 
 
+def page(name: str) -> Template:
+    """A page for people: no script, and no address but ours."""
+    return _PAGES.get_template(name)
+
+
 def page_of(status: DeletionStatus | None) -> str:
     """The page; with none, the one that says that there is no such request."""
     shown: dict[str, Any] = {"title": "No such deletion request", "status": None}
@@ -75,7 +78,8 @@ def page_of(status: DeletionStatus | None) -> str:
             "provider": PROVIDERS[status.provider],
             "steps": _steps(status),
         }
-    return _TEMPLATE.render(shown, style=Markup(_STYLE), contact=CONTACT, time=_time)  # noqa: S704 (our own file)
+    told = {"contact": CONTACT, "time": shown_time}
+    return page("data_deletion.html").render(shown, **told, style=Markup(STYLE))  # noqa: S704 (our own file)
 
 
 def wants_json(accept: str) -> bool:
@@ -109,6 +113,7 @@ def _steps(status: DeletionStatus) -> list[dict[str, Any]]:
     ]
 
 
-def _time(at: datetime) -> Markup:
+def shown_time(at: datetime) -> Markup:
+    """An instant for people."""
     told = at.astimezone(UTC)
     return Markup('<time datetime="{}">{} {} UTC</time>').format(rfc3339(at), told.day, f"{told:%B %Y, %H:%M}")

@@ -16,12 +16,12 @@ from pydantic import BaseModel
 from app.access import PartsDep
 from app.db import Doc
 from app.errors import FieldError, InvalidInput, StaleVersion, UnsupportedMediaType, WrongOrigin
+from app.models.cookies import DEVICE_COOKIE as DEVICE_COOKIE
+from app.models.cookies import REFRESH_COOKIE as REFRESH_COOKIE
 from app.models.operations import OperationOut
 from app.parts import Parts
 from app.services import operations
 
-REFRESH_COOKIE = "__Host-soundops_refresh"
-DEVICE_COOKIE = "__Host-soundops_device"
 DEVICE_KNOWN_S = 400 * 24 * 3600
 """The longest that browsers keep a cookie."""
 POLL_S = 0.1
@@ -41,6 +41,11 @@ refresh_cookie = APIKeyCookie(
 def set_cookie(response: Response, name: str, value: str, lasts_s: int) -> None:
     """Set a cookie that no script reads, no plain connection carries, and no other site's POST."""
     response.set_cookie(name, value, max_age=lasts_s, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def drop_cookie(response: Response, name: str) -> None:
+    """Have the browser forget a cookie of ours."""
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
 
 
 async def check_origin(

@@ -138,6 +138,8 @@ class Guard:
                 return None
             form = forms.FORMS.get(scope["path"])
             body = await read_body(receive, scope["headers"], at_most=forms.BODY_BYTES if form else BODY_BYTES)
+            if scope["path"].startswith(forms.UNSUBSCRIBE):
+                body = b""
             if form and scope["method"] == "POST":
                 if scope["path"] in oauth.PATHS:
                     oauth.check_place(scope["query_string"])

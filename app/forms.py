@@ -25,6 +25,8 @@ class Form:
     """Without these it is a broken one. What else is missing, the route itself tells."""
 
 
+UNSUBSCRIBE = "/v1/unsubscribe/"
+"""Below it, a mail program posts a form of either kind (RFC 8058, section 3.1), which says nothing that we need."""
 DEAUTHORIZE, DATA_DELETION = "/v1/webhooks/meta/deauthorize", "/v1/webhooks/meta/data-deletion"
 _CALLBACK = Form(SignedForm, InvalidSignedRequest, frozenset({"signed_request"}))
 FORMS = {path: Form(model, InvalidRequest) for path, model in oauth.PATHS.items()}

@@ -69,7 +69,7 @@ class Idempotency:
             await self._app(scope, receive, answer)
         finally:
             # kept although the caller may have hung up: the effect has happened
-            noted = {name: scope["state"].get(name) for name in ("access", "fresh", "proven")}
+            noted = {name: scope["state"].get(name) for name in ("access", "fresh", "proven", "unkept")}
             await asyncio.shield(request.end(answer, noted))
 
 
@@ -126,7 +126,7 @@ class _Request:
         """Keep the answer, with what the caller needed for it, or let the key go."""
         records = self._parts.db.open("idempotency_keys")
         try:
-            if answer.complete and answer.status < 400:
+            if answer.complete and answer.status < 400 and not noted["unkept"]:
                 kept: Doc = {"answer": self._sealed(answer.document() | noted)}
                 if ends_at := answer.content_ends_at():
                     kept["expires_at"] = min(self._parts.clock() + LIFE, ends_at)

@@ -9,7 +9,8 @@ from ulid import ULID
 Prefix = Literal[
     "usr", "ses", "lbl", "mbr", "inv", "cli", "key", "sup", "mai", "aud",
     "con", "sec", "cnv", "msg", "cmt", "mod", "op", "evt", "req", "wrk", "opn", "nte", "srp", "rul", "run", "ast",
-    "pub", "pbv", "pbc", "slt", "rpl", "pbt", "med", "bil", "bor", "mny", "pay", "hld", "gone",
+    "pub", "pbv", "pbc", "slt", "rpl", "pbt", "med", "bil", "bor", "mny", "pay", "hld", "prq", "exp", "gone",
+    "cst", "vis", "use", "ubt", "cmp",
 ]
 # fmt: on
 TIME_CHARACTERS, RANDOM_CHARACTERS = 10, 16

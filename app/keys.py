@@ -1,5 +1,8 @@
 """`python -m app.keys create DIR`: make the keys a deployment needs. Existing files are never overwritten.
 
+`python -m app.keys create-backup-keys DIR` makes `backup.public.json`, by which backups are made, and
+`backup.private.json`, without which none can be restored: keep it elsewhere, and twice.
+
 `python -m app.keys create-account-ring DIR` makes `ring.accounts.json` alone, for a deployment that has the others.
 """
 
@@ -35,6 +38,14 @@ def create_account_ring(folder: Path) -> None:
     _write(folder / "ring.accounts.json", json.dumps(new_account_ring()).encode())
 
 
+def create_backup_keys(folder: Path) -> None:
+    """Write `backup.public.json` and `backup.private.json`. Raises `FileExistsError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    public, private = new_ring()
+    _write(folder / "backup.public.json", json.dumps(public).encode())
+    _write(folder / "backup.private.json", json.dumps(private).encode())
+
+
 def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -43,7 +54,11 @@ def _write(path: Path, content: bytes) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command; its exit status."""
-    commands = {"create": create, "create-account-ring": create_account_ring}
+    commands = {
+        "create": create,
+        "create-account-ring": create_account_ring,
+        "create-backup-keys": create_backup_keys,
+    }
     if len(arguments) != 2 or arguments[0] not in commands:
         print(__doc__, file=sys.stderr)
         return 2
@@ -53,6 +68,9 @@ def main(arguments: list[str]) -> int:
         print(f"{exc.filename} is already there: keys are never overwritten.", file=sys.stderr)
         return 1
     print(f"The keys are in {arguments[1]}.")
+    if arguments[0] == "create-backup-keys":
+        print("Keep backup.private.json elsewhere, and twice: without it no backup can be restored.")
+        return 0
     print("Give ring.private.json to workers only, and ring.accounts.json to the API only.")
     return 0
 

@@ -38,6 +38,8 @@ Name = Literal[
     "invite_label",
     "mail_label",
     "check_connection",
+    "consent_address",
+    "usage_address",
 ]
 Away = Literal["open", "local", "closed"]
 """Without Redis: let everything pass; count in this process alone, with half the quota; or refuse everything."""
@@ -67,6 +69,8 @@ DEFAULTS: dict[Name, Limit] = {
     "invite_label": Limit(20, 3600, "closed"),
     "mail_label": Limit(100, 3600, "closed"),
     "check_connection": Limit(10, 600, "local"),
+    "consent_address": Limit(60, 3600, "local"),
+    "usage_address": Limit(300, 60, "local"),
 }
 """The log-in limits count failures alone. `mail_address` and `mail_caller` count the mails that anybody can cause: to
 an address, and to it from one caller, so that no single stranger keeps its owner from a new password."""
@@ -86,6 +90,8 @@ WORDS: dict[Name, str] = {
     "invite_label": "Too many invitations by this label",
     "mail_label": "Too many mails by this label",
     "check_connection": "Too many checks of this connection",
+    "consent_address": "Too many decisions from this network address",
+    "usage_address": "Too many usage reports from this network address",
 }
 """What whoever is over a limit is told: the same, whether there is such an account or not."""
 

@@ -62,7 +62,7 @@ async def prove(parts: Parts, attempt: Attempt, *, by_password_alone: bool = Fal
     await _check_limits(parts, attempt, account_key)
     try:
         right = await parts.passwords.verify(user["password_hash"] if user else None, attempt.password)
-        if not right or user is None or user.get("disabled_at"):
+        if not right or user is None or accounts.is_shut(user):
             raise InvalidCredentials
         await _check_limits(parts, attempt, account_key)  # others may have guessed at the same time
         used = None if by_password_alone else await _use_factor(parts, user, attempt)
@@ -122,6 +122,7 @@ async def _begin(parts: Parts, proof: Proof, attempt: Attempt, *, ends: str | No
 async def _need_unchanged(parts: Parts, user: Doc, session: Session) -> None:
     """Touch the account in the session's transaction: of a log-in and a change of the password, one is first."""
     same = {"_id": user["_id"], "password_changed_at": user["password_changed_at"], "disabled_at": None}
+    same["erasure_due_at"] = None
     seen = {"$set": {"last_login_at": parts.clock()}}
     if (await parts.db.open("users").update_one(same, seen, session=session)).matched_count == 0:
         raise InvalidCredentials

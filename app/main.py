@@ -33,7 +33,10 @@ from app.routers import (
     connection_health,
     connection_renewal,
     connections,
+    consents,
     conversations,
+    erasure,
+    exports,
     health,
     insight_campaigns,
     insights,
@@ -48,6 +51,11 @@ from app.routers import (
     operations,
     partners,
     people,
+    policies,
+    privacy_labels,
+    privacy_me,
+    privacy_promises,
+    privacy_records,
     publication_steps,
     publication_targets,
     publications,
@@ -59,6 +67,8 @@ from app.routers import (
     slots,
     stream,
     support,
+    unsubscribing,
+    usage,
     webhooks,
 )
 from app.upgrade import upgrade
@@ -118,7 +128,8 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=_lifespan, dependencies=[Depends(check_query)])
     app.state.parts, app.state.indexes = parts, Indexes()
     problems.install(app)
-    of_people, of_partners = (people, sessions, me), (partners, oauth)
+    of_people = (people, sessions, me, exports, privacy_me, consents, policies, usage, unsubscribing)
+    of_partners = (partners, oauth)
     of_connections = (
         connections,
         connection_accounts,
@@ -129,9 +140,10 @@ def create_routes(parts: Parts | None = None) -> FastAPI:
     )
     of_inbox = (conversations, messages, signs, notes, saved_replies, comments, comment_actions, rules, numbers)
     of_publishing = (assets, publications, publication_steps, publication_targets, calendar, slots, release_plans)
-    of_label = (labels, members, audit, support, *of_connections, *of_inbox, *of_publishing)
+    of_label = (labels, members, audit, support, privacy_labels, *of_connections, *of_inbox, *of_publishing)
     of_labels = (*of_label, insights, insight_campaigns, billing, billing_records, operations, stream)
-    routers = [module.router for module in (health, *of_people, *of_labels, *of_partners, webhooks, meta_callbacks)]
+    of_everybody = (health, privacy_promises, privacy_records, webhooks, meta_callbacks, erasure)
+    routers = [module.router for module in (*of_people, *of_labels, *of_partners, *of_everybody)]
     app.state.access = access_table(routers)
     for router in routers:
         app.include_router(router)

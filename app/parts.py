@@ -3,16 +3,24 @@
 from dataclasses import dataclass, field
 
 from app.bell import Bell, open_bell, open_ear
-from app.clients.objects import Objects
+from app.clients.objects import Objects, ObjectsError
 from app.clock import Clock
 from app.db import Database
 from app.derived_keys import derive
 from app.limiter import Limiter, open_limiter
+from app.logs import get_logger
+from app.models.policies import POLICIES, Policies
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
+from app.services.backups.journal import KEY as JOURNAL_KEY
+from app.services.backups.journal import Journal, Kind
 from app.services.billing.entitlements import Meter
+from app.services.consents import visitors
+from app.services.exports import store
+from app.services.marketing import links
 from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
+from app.services.promises.board import Board
 from app.services.stream.hub import Hub
 from app.services.tokens import Signer, load_signer
 from app.services.vault.account_ring import AccountRing, load_account_ring
@@ -21,6 +29,8 @@ from app.services.vault.rings import open_public_ring
 from app.services.webhooks.intake import Intake
 from app.services.webhooks.signed_request import Family
 from app.settings import ApiSettings
+
+log = get_logger(__name__)
 
 
 @dataclass
@@ -41,19 +51,37 @@ class Parts:
     audit: Audit
     streams: Hub
     objects: Objects
+    promises: Board
     webhook_secrets: list[bytes] = field(repr=False)
     app_secrets: dict[Family, list[bytes]] = field(repr=False)
     dedupe_key: bytes = field(repr=False)
     callback_key: bytes = field(repr=False)
     cursor_key: bytes = field(repr=False)
     idempotency_key: bytes = field(repr=False)
+    export_key: bytes = field(repr=False)
+    journal_key: bytes = field(repr=False)
     device_key: bytes = field(repr=False)
+    visitor_key: bytes = field(repr=False)
+    link_key: bytes = field(repr=False)
+    policies: Policies = POLICIES
     stopping: bool = False
+
+    @property
+    def journal(self) -> Journal:
+        """What must stay undone when a backup is restored."""
+        return Journal(self.objects, self.journal_key)
 
     @property
     def meter(self) -> Meter:
         """What labels may make, by their plans."""
         return Meter(self.db, self.settings.billing_on)
+
+    async def note_outside(self, kind: Kind, thing_id: str) -> None:
+        """Note in the journal what has just been done. Where the storage is away it is done all the same."""
+        try:
+            await self.journal.write(kind, thing_id, now=self.clock())
+        except ObjectsError as trouble:
+            log.warning("the journal was not written", kind=kind, reason=str(trouble))
 
     async def close(self) -> None:
         """Close everything."""
@@ -87,6 +115,7 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         audit=Audit(db, derive(settings, "audit")),
         streams=Hub(db, lambda: open_ear(settings.redis_url.get_secret_value())),
         objects=open_objects(settings),
+        promises=Board(db),
         app_secrets={
             family: [secret.encode() for secret in secrets] for family, secrets in settings.app_secrets.items()
         },
@@ -94,5 +123,9 @@ def open_parts(settings: ApiSettings, *, clock: Clock, db: Database | None = Non
         callback_key=derive(settings, "meta callbacks"),
         cursor_key=derive(settings, "cursor"),
         idempotency_key=derive(settings, "idempotency"),
+        export_key=derive(settings, store.OVER_KEY),
+        journal_key=derive(settings, JOURNAL_KEY),
         device_key=derive(settings, "known devices"),
+        visitor_key=derive(settings, visitors.PURPOSE),
+        link_key=derive(settings, links.PURPOSE),
     )

@@ -11,6 +11,7 @@ from app.db import wrong_indexes
 from app.models.health import Readiness
 from app.parts import Parts
 from app.services import heartbeat
+from app.services.promises import showing
 from app.services.vault.ring import BadRing, load_public
 
 INDEXES_EVERY = timedelta(seconds=30)
@@ -34,16 +35,23 @@ class Indexes:
 
 async def look(parts: Parts, indexes: Indexes) -> Readiness:
     """Look at every part, all at once."""
-    (mongodb, wrong, workers), redis = await asyncio.gather(_store(parts, indexes), _redis(parts))
+    (mongodb, wrong, workers), redis, states = await asyncio.gather(
+        _store(parts, indexes), _redis(parts), _promises(parts)
+    )
     key_ring = _key_ring(parts)
-    good = mongodb == redis == key_ring == "ok" and not wrong
+    ready = mongodb == redis == key_ring == "ok" and not wrong and not parts.stopping
+    broken = [state for state in states or () if not state.holding]
+    kept = states is not None and not broken and workers == "consuming"
     return Readiness(
-        ready=good and not parts.stopping,
+        ready=ready,
         mongodb=mongodb,
         redis=redis,
         key_ring=key_ring,
         indexes="wrong" if wrong else "ok",
         workers=workers,
+        promises=_told(states),
+        broken_promises=[state.promise.id for state in broken],
+        detail="red" if not ready else "green" if kept else "yellow",
         troubles=wrong,
     )
 
@@ -57,6 +65,24 @@ async def _store(
             return "ok", await indexes.wrong(parts), await heartbeat.state(parts.db, now=parts.clock())
     except (PyMongoError, TimeoutError):
         return "missing", ["the indexes cannot be read"], "unknown"
+
+
+async def _promises(parts: Parts) -> list[showing.State] | None:
+    """How the promises stand; none when that cannot be read."""
+    try:
+        async with asyncio.timeout(5):
+            return await parts.promises.states(parts.clock())
+    except (PyMongoError, TimeoutError):
+        return None
+
+
+def _told(states: list[showing.State] | None) -> Literal["holding", "broken", "not_measured", "unknown"]:
+    if states is None:
+        return "unknown"
+    broken = [state for state in states if not state.holding]
+    if any(state.is_measured for state in broken):
+        return "broken"
+    return "not_measured" if broken else "holding"
 
 
 async def _redis(parts: Parts) -> State:

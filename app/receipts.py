@@ -1,4 +1,4 @@
-"""`python -m app.receipts verify FILE --jwks FILE-OR-ADDRESS`: check a receipt of a disconnect.
+"""`python -m app.receipts verify FILE --jwks FILE-OR-ADDRESS`: check a receipt of a disconnect or an erasure.
 
 FILE is a receipt as it was downloaded, or its `jws` alone. The keys are the service's `/.well-known/jwks.json`: with a
 copy of it nothing is asked over the network. The exit status is 0 only for a good receipt.
@@ -25,9 +25,11 @@ class NotGood(Exception):
 def verify(text: str, jwks: dict[str, Any]) -> dict[str, Any]:
     """What a receipt's signature covers. Raises `NotGood`."""
     try:
-        shown = json.loads(text) if text.lstrip().startswith("{") else {"jws": text.strip()}
+        shown: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else {"jws": text.strip()}
+        shown = shown if "jws" in shown else shown["receipt"]  # a request, with its receipt in it
         signed = read_receipt(str(shown.pop("jws")), jwks)
-    except (ValueError, KeyError) as exc:
+        shown = shown.get("receipt", shown)
+    except (ValueError, KeyError, TypeError) as exc:
         raise NotGood("This is not a receipt.") from exc
     except BadToken as exc:
         raise NotGood("No key of this service has signed this receipt as it is.") from exc
@@ -47,7 +49,7 @@ def _read_jwks(place: str) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m app.receipts", description="Check a receipt of a disconnect.")
+    parser = argparse.ArgumentParser(prog="python -m app.receipts", description="Check a signed receipt.")
     check = parser.add_subparsers(required=True).add_parser("verify", help="check a receipt's signature")
     check.add_argument("file", type=Path, help="the receipt, or its `jws` alone")
     check.add_argument("--jwks", required=True, help="the service's keys: a file, or an address")
@@ -60,12 +62,20 @@ def main(argv: Sequence[str]) -> int:
     except (OSError, ValueError, httpx.HTTPError) as exc:
         print(f"The receipt or the keys cannot be read: {type(exc).__name__}.", file=sys.stderr)
         return 2
-    print(f"Good: {receipt['connection_id']} ({receipt['provider']}), ended {receipt['completed_at']}.")
-    for step in receipt["steps"]:
-        print(f"  {step['at']}  {step['name']:<15} {step['result']:<18} {step['detail']}")
-    for advice in receipt["advice"]:
-        print(f"  {advice}")
+    for line in _lines(receipt):
+        print(line)
     return 0
+
+
+def _lines(receipt: dict[str, Any]) -> list[str]:
+    """A receipt, for people."""
+    if "connection_id" in receipt:
+        head = f"Good: {receipt['connection_id']} ({receipt['provider']}), ended {receipt['completed_at']}."
+        steps = [f"  {s['at']}  {s['name']:<15} {s['result']:<18} {s['detail']}" for s in receipt["steps"]]
+        return [head, *steps, *(f"  {advice}" for advice in receipt["advice"])]
+    head = f"Good: {receipt['request_id']} ({receipt['kind']}), completed {receipt['completed_at']}."
+    gone = [f"  {one['action']:<9} {one['documents']:>6}  {one['what']}" for one in receipt["erased"]]
+    return [head, *gone, *(f"  kept     {one['what']}: {one['why']}" for one in receipt["kept"])]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    EmailStr,
     Field,
     SecretStr,
     ValidationError,
@@ -18,6 +19,7 @@ from pydantic_settings import SettingsConfigDict
 
 from app.models.drills import Point
 from app.models.features import Provider
+from app.setting_analytics import AnalyticsSettings
 from app.setting_billing import BillingSettings
 from app.setting_books import BooksSettings
 from app.setting_kinds import (
@@ -43,6 +45,7 @@ PREFIX = "SOUNDOPS_"
 OUTSIDE = (
     *("instagram_www_url", "instagram_api_url", "instagram_graph_url"),
     *("facebook_www_url", "facebook_graph_url", "spotify_accounts_url", "spotify_api_url", "stripe_api_url"),
+    "ga_url",
 )
 """Where the providers are."""
 RING_NEEDS = {"vault_public_ring_file": "local", "vault_private_ring_file": "local", "kms_key_ids": "aws-kms"}
@@ -50,7 +53,7 @@ RING_NEEDS = {"vault_public_ring_file": "local", "vault_private_ring_file": "loc
 S = TypeVar("S", bound="Settings")
 
 
-class Settings(StorageSettings, BillingSettings, BooksSettings):
+class Settings(StorageSettings, BillingSettings, BooksSettings, AnalyticsSettings):
     """What every process is told, from `SOUNDOPS_…` in the environment or in `.env`."""
 
     model_config = SettingsConfigDict(
@@ -258,8 +261,11 @@ class WorkerSettings(Settings):
     """Where mail goes: `smtps://user:password@host:465`, or `smtp://…:587`, which must offer STARTTLS in production."""
     mail_from: Annotated[str, AfterValidator(mailbox)] = "SoundOps <no-reply@soundops.io>"
     """The sender of every mail."""
+    privacy_mail: EmailStr = "privacy@soundops.io"
+    """Who of us is reminded of requests about people's data that are still open, and hears of promises that do not hold
+    any more. The policy names the default, in section 12."""
     kill_at: Point | None = None
-    """A drill: die at this point of a send, a refresh or a disconnect. Refused in production."""
+    """A drill: die at this point of a send, a refresh, a disconnect or an erasure. Refused in production."""
     kill_after: int = Field(default=1, ge=1)
     """A drill: at which passing of `kill_at`."""
 
@@ -268,6 +274,7 @@ class WorkerSettings(Settings):
         if self.lease_s <= self.graph_timeout_s:
             raise ValueError("lease_s: must be longer than graph_timeout_s")
         self.check_billing(self.environment, calls_stripe=True)
+        self.check_analytics()
         if self.environment == "production" and self.kill_at:
             raise ValueError("kill_at: must not be set in production")
         if self.environment == "production" and "mail_from" not in self.model_fields_set:

@@ -1,8 +1,14 @@
 """What an older release left in the database, brought to what this one expects. A step may be done again."""
 
-from app.db import ALL_LABELS, Database
+from functools import partial
+
+from app.db import ALL_LABELS, Database, Doc, Session
+from app.models.policies import POLICIES, version_of
+from app.services.consents import ledger
 
 OLDER_USERS = {"password_changed_at": {"$exists": False}}
+OLDER_OPT_INS = {"marketing_opt_in": {"$exists": True}}
+NEVER_NOTICED = {"policy_noticed": {"$exists": False}}
 OLDER_SESSIONS = {"authenticated_at": {"$exists": False}}
 OLDER_CONNECTIONS = {"network": {"$exists": False}}
 NEVER_LOOKED = {"check_at": {"$exists": True}, "comments_at": {"$exists": False}}
@@ -19,10 +25,33 @@ async def upgrade(db: Database) -> None:
     fields = {"password_changed_at": "$created_at", "email_verified_at": None}
     await db.open("users").update_many(OLDER_USERS, [{"$set": fields}])
     await db.open("sessions").delete_many(OLDER_SESSIONS)
+    await _upgrade_consents(db)
     await _upgrade_connections(db)
     await _upgrade_conversations(db)
     await _upgrade_comments(db)
     await _upgrade_publications(db)
+
+
+async def _upgrade_consents(db: Database) -> None:
+    """What an account noted of marketing mail is a row of the ledger, without the words that were shown: nobody kept
+    them. And of no policy but the first have people been told."""
+    async for user in db.open("users").find(OLDER_OPT_INS):
+        await db.in_transaction(partial(_move_opt_in, db, user))
+    first = POLICIES[0].version
+    async for user in db.open("users").find(NEVER_NOTICED, {"policy_version": 1, "created_at": 1}):
+        known = version_of(POLICIES, user["policy_version"])
+        told: Doc = {"version": user["policy_version"], "sha256": known.sha256 if known else None, "how": "register"}
+        changes = {"policy_noticed": first, "policy_acceptances": [told | {"at": user["created_at"]}]}
+        await db.open("users").update_one({"_id": user["_id"]} | NEVER_NOTICED, {"$set": changes})
+
+
+async def _move_opt_in(db: Database, user: Doc, session: Session) -> None:
+    moved = {"_id": user["_id"]} | OLDER_OPT_INS
+    gone = await db.open("users").update_one(moved, {"$unset": {"marketing_opt_in": ""}}, session=session)
+    if gone.modified_count and user["marketing_opt_in"]:
+        when: Doc = {"now": user["created_at"], "session": session}
+        told: Doc = {"text": None, "how": "before_ledger", "gpc": False}
+        await ledger.append(db, user["_id"], "marketing_mail", "given", **told, **when)
 
 
 async def _upgrade_connections(db: Database) -> None:
@@ -67,5 +96,6 @@ async def _upgrade_publications(db: Database) -> None:
     """Of whoever wrote them the last one was known; forms of older files were counted with the files."""
     why = f"{ALL_LABELS}the upgrade of publications"
     known = {"authors": ["$edited_by"], "shown": None}
-    await db.open("publications").update_many(OLDER_PUBLICATIONS, [{"$set": known}], comment=why)
+    changes: list[Doc] = [{"$set": known}, {"$unset": "edited_by"}]  # who it was is in a field that the data map knows
+    await db.open("publications").update_many(OLDER_PUBLICATIONS, changes, comment=why)
     await db.open("assets").update_many(OLDER_ASSETS, {"$set": {"held_bytes": 0}}, comment=why)

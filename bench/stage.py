@@ -97,7 +97,7 @@ def fill_label(stage: Stage, slug: str, *, size: int) -> Label:
 def open_label(stage: Stage, slug: str) -> tuple[str, str]:
     """A label made by the API, which is empty, and a token that may read it."""
     with httpx.Client(base_url=stage.api.url, timeout=30, trust_env=False) as http:
-        person = PERSON | {"name": "Bench", "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+        person = PERSON | {"name": "Bench", "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
         http.post("/v1/users", json=person).raise_for_status()
         token = str(http.post("/v1/sessions", json=PERSON).raise_for_status().json()["access_token"])
         http.headers["Authorization"] = f"Bearer {token}"

@@ -22,6 +22,7 @@ from sandbox.deliver import AT_ONCE, Deliverer
 from sandbox.errors import ControlError
 from sandbox.facebook import facebook_routes
 from sandbox.facebook_login import facebook_dialog_routes
+from sandbox.google_analytics import google_analytics_routes
 from sandbox.graph import graph_routes
 from sandbox.insights_plan import insights_routes
 from sandbox.journal import JournalError
@@ -106,6 +107,7 @@ def create_app(box: Sandbox) -> ASGIApp:
     app.include_router(graph_routes(box))
     app.include_router(facebook_dialog_routes(box))
     app.include_router(facebook_routes(box))
+    app.include_router(google_analytics_routes(box))
     app.include_router(spotify_control_routes(box))
     app.include_router(spotify_accounts_routes(box))
     app.include_router(spotify_api_routes(box))

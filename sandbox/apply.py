@@ -41,6 +41,7 @@ LEDGER_KINDS = frozenset(
         "comment_deleted",
         "comments_switched",
         "mention_answered",
+        "usage_collected",
         *SPOTIFY_LEDGER_KINDS,
         *POSTED_LEDGER_KINDS,
     )

@@ -25,6 +25,7 @@ from tests.house import (
     open_house,
     settings_env,
 )
+from tests.people_map import undeclared_people
 from tools import embedded
 from tools.child import Child, running
 
@@ -47,6 +48,14 @@ def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with embedded.mongodb(tmp_path_factory.mktemp("mongodb") / "data", ttl_sweep_s=1) as url:
         yield url
+
+
+@pytest.fixture
+def brief_mongodb_url(tmp_path: Path) -> Iterator[str]:
+    """A MongoDB of the test's own that soon ends what a dead process has left open: for tests that kill one."""
+    child = embedded.mongodb_child(tmp_path / "mongodb", ttl_sweep_s=60, transaction_s=1)
+    with running(child):
+        yield child.url
 
 
 @pytest.fixture(scope="session")
@@ -150,9 +159,13 @@ def _new_database(server: str) -> str:
 
 
 async def _is_as_new(url: str) -> bool:
-    """Empty the database, and say whether its indexes are as declared."""
+    """Empty the database, and say whether its indexes are as declared.
+
+    First what the test has left is looked through for people whom the data map does not know of.
+    """
     db = Database(url)
     try:
+        assert await undeclared_people(db) == []
         for name in DATA_MAP:
             await db.raw[name].delete_many({})
         return not await wrong_indexes(db)

@@ -58,7 +58,7 @@ def log_in(http: httpx.Client, password: str) -> None:
     login = {"email": EMAIL, "password": password}
     answer = http.post("/v1/sessions", json=login)
     if answer.status_code == 401:
-        person = {"name": "Demo Person", "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+        person = {"name": "Demo Person", "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
         _good(http.post("/v1/users", json=login | person), "registering the demo user")
         answer = http.post("/v1/sessions", json=login)
     http.headers["Authorization"] = f"Bearer {_good(answer, f'logging in as {EMAIL}')['access_token']}"

@@ -44,6 +44,7 @@ SPOTIFY_HOSTS = {
     "SOUNDOPS_SPOTIFY_API_URL": "api.spotify.com/v1",
 }
 STRIPE_HOSTS = {"SOUNDOPS_STRIPE_API_URL": "stripe"}
+ANALYTICS_HOSTS = {"SOUNDOPS_GA_URL": "www.google-analytics.com"}
 META_APP_ID = "2000000000000001"
 META_APP_SECRET = "sandbox-meta-secret-for-development-only"
 """The sandbox's own defaults."""

@@ -10,20 +10,21 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from tools.child import OURS
-from tools.embedded import FACEBOOK_HOSTS, INSTAGRAM_HOSTS, SPOTIFY_HOSTS, STRIPE_HOSTS
+from tools.embedded import ANALYTICS_HOSTS, FACEBOOK_HOSTS, INSTAGRAM_HOSTS, SPOTIFY_HOSTS, STRIPE_HOSTS
 
 DEMO_PASSWORD = "SOUNDOPS_DEMO_PASSWORD"
 PRIVATE_RING = "SOUNDOPS_VAULT_PRIVATE_RING_FILE"
 ACCOUNT_RING = "SOUNDOPS_VAULT_ACCOUNT_RING_FILE"
 SMTP_URL = "SOUNDOPS_SMTP_URL"
 STRIPE_KEY = "SOUNDOPS_STRIPE_SECRET_KEY"
+ANALYTICS_SECRET = "SOUNDOPS_GA_API_SECRET"
 KEY_FILES = {
     "SOUNDOPS_JWT_KEY_FILE": "jwt.pem",
     "SOUNDOPS_VAULT_PUBLIC_RING_FILE": "ring.public.json",
     PRIVATE_RING: "ring.private.json",
     ACCOUNT_RING: "ring.accounts.json",
 }
-OF_WORKERS = {PRIVATE_RING, SMTP_URL, STRIPE_KEY}
+OF_WORKERS = {PRIVATE_RING, SMTP_URL, STRIPE_KEY, ANALYTICS_SECRET}
 """Not for the API."""
 OF_THE_API = {ACCOUNT_RING}
 """Not for workers."""
@@ -61,6 +62,13 @@ PROVIDERS: tuple[tuple[Mapping[str, str], Mapping[str, Callable[[], str]]], ...]
         {
             STRIPE_KEY: lambda: f"sk_test_{secrets.token_hex(16)}",
             "SOUNDOPS_STRIPE_WEBHOOK_SECRET": lambda: f"whsec_{secrets.token_hex(16)}",
+        },
+    ),
+    (
+        ANALYTICS_HOSTS,
+        {
+            "SOUNDOPS_GA_MEASUREMENT_ID": lambda: f"G-{secrets.token_hex(5).upper()}",
+            ANALYTICS_SECRET: lambda: secrets.token_urlsafe(16),
         },
     ),
 )

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 
 from app.bell import Bell
 from app.clients.facebook import Facebook
+from app.clients.google_analytics import Analytics
 from app.clients.graph import Graph
 from app.clients.mail import Mailer
 from app.clients.objects import Objects
@@ -20,7 +21,8 @@ from app.clock import Clock
 from app.db import Database, Doc
 from app.logs import get_logger
 from app.models.operations import OperationKind
-from app.services import events, heartbeat, operations
+from app.models.policies import POLICIES, Policies
+from app.services import events, heartbeat, operations, restore_mode
 from app.services.assets.checking import check_asset
 from app.services.assets.tidying import delete_asset, render_asset, tidy_asset
 from app.services.audit import Audit
@@ -39,6 +41,7 @@ from app.services.connections.exchange import exchange
 from app.services.connections.hands import Hands
 from app.services.connections.refreshing import refresh
 from app.services.connections.syncing import sync_webhooks
+from app.services.exports.making import make_export
 from app.services.inbox import tending
 from app.services.inbox.drain import drain_batch
 from app.services.inbox.profiles import fetch_profile
@@ -47,11 +50,19 @@ from app.services.inbox.sending import send_reply
 from app.services.insights.looking import read_insights
 from app.services.labels.deleting import delete_label
 from app.services.mail.sending import send_mail
+from app.services.marketing.campaigns import send_campaign
+from app.services.marketing.permits import campaigning
 from app.services.operations import GiveUp, InDoubt, TryAgain
+from app.services.privacy import fan_tombstones
+from app.services.privacy.erasing import erase_person, look_for_erased
+from app.services.privacy.fan_erasing import erase_fan
 from app.services.publishing.deletion_working import clear_prepared, delete_post
 from app.services.publishing.ending import given_up
 from app.services.publishing.quota_reading import read_quota
 from app.services.publishing.working import publish
+from app.services.usage.forgetting import forget_usage
+from app.services.usage.forwarding import forward_usage
+from app.services.usage.summing import sum_usage
 from app.services.vault.private_ring import PrivateRing
 from app.services.vault.ring import PublicRing, RingUnavailable
 from app.settings import WorkerSettings
@@ -98,12 +109,24 @@ OF_BILLING: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
     "billing_reconcile": reconcile,
 }
 """What Stripe is asked to do, or is asked about."""
+OF_PEOPLE: dict[str, Callable[[Hands, Doc], Awaitable[Doc]]] = {
+    "erase_person": erase_person,
+    "look_for_erased": look_for_erased,
+    "erase_fan": erase_fan,
+    "forget_usage": forget_usage,
+    "forward_usage": forward_usage,
+    "sum_usage": sum_usage,
+    "send_campaign": send_campaign,
+    "export_person": make_export,
+    "export_label": make_export,
+}
+"""What people ask of us about their own data and labels about theirs, and what follows from consents."""
 RING_RETRY = timedelta(seconds=15)
 MOST_CRASHES = 20
 """So often an operation may end by an error that nobody expected; what such an error says is ours to mend (R-47)."""
 CRASH_RETRY, LONGEST_CRASH_RETRY = timedelta(seconds=5), timedelta(hours=1)
-NEVER_GIVEN_UP: frozenset[OperationKind] = frozenset(("disconnect",))
-"""As long as it is not done, a token is here that should not be."""
+NEVER_GIVEN_UP: frozenset[OperationKind] = frozenset(("disconnect", "erase_person", "erase_fan"))
+"""As long as it is not done, something is here that should not be."""
 OPERATIONS = Counter("operations_total", "Operations by what became of them", ["kind", "state"])
 
 
@@ -123,7 +146,9 @@ class Parts:
     rings: tuple[PublicRing, PrivateRing]
     audit: Audit
     objects: Objects
+    analytics: Analytics | None
     clock: Clock
+    policies: Policies = POLICIES
     rung: asyncio.Event = field(default_factory=asyncio.Event)
     billed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when Stripe has told something."""
@@ -132,6 +157,7 @@ class Parts:
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPERATIONS_AT_ONCE))
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    exporting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     running: set[str] = field(default_factory=set)
     begun: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
@@ -150,7 +176,9 @@ class Parts:
             private_ring=self.rings[1],
             audit=self.audit,
             objects=self.objects,
+            analytics=self.analytics,
             decoding=self.decoding,
+            exporting=self.exporting,
             clock=self.clock,
         )
 
@@ -170,7 +198,8 @@ async def look_at_billing(ctx: dict[str, Any]) -> None:
 async def drain_waiting(parts: Parts) -> None:
     """Work off everything that waits in the webhook inbox."""
     async with parts.draining:
-        while not parts.stopping and await drain_batch(parts.db, now=parts.clock()):
+        key = fan_tombstones.key_of(parts.settings)
+        while not parts.stopping and await drain_batch(parts.db, now=parts.clock(), key=key):
             pass
 
 
@@ -198,11 +227,13 @@ async def _run_once(parts: Parts, operation_id: str) -> None:
 
 async def _run(parts: Parts, operation_id: str) -> None:
     db, lease = parts.db, timedelta(seconds=parts.settings.lease_s)
+    if await _is_held_back(db, operation_id):
+        return
     operation = await operations.claim(db, operation_id, lease=lease, now=parts.clock())
     if operation is None:
         return
     try:
-        async with asyncio.timeout(operations.lease_of(operation["kind"], lease).total_seconds() * 0.8):
+        async with asyncio.timeout(operations.longest_run(operation["kind"], lease).total_seconds()):
             result = await _do(parts, operation)
     except TryAgain as later:
         await operations.postpone(db, operation, until=later.at, reason=later.reason, now=parts.clock())
@@ -231,6 +262,14 @@ async def _run(parts: Parts, operation_id: str) -> None:
         await parts.bell.ring(following)
 
 
+async def _is_held_back(db: Database, operation_id: str) -> bool:
+    """Whether it must wait until somebody ends restore mode: it stays due."""
+    if not await restore_mode.is_on(db):
+        return False
+    operation = await operations.find_anywhere(db, operation_id)
+    return operation is not None and operation["kind"] not in restore_mode.HARMLESS
+
+
 async def _broken_off(parts: Parts, operation: Doc) -> None:
     """Have it tried again, later each time; after `MOST_CRASHES` it has failed, and a person may retry it."""
     crashes = operation.get("crashes", 0) + 1
@@ -254,10 +293,13 @@ async def _do(parts: Parts, operation: Doc) -> Doc:
         return await OF_ASSETS[operation["kind"]](parts.hands, operation)
     if operation["kind"] in OF_BILLING:
         return await OF_BILLING[operation["kind"]](parts.hands, operation)
+    if operation["kind"] in OF_PEOPLE:
+        return await OF_PEOPLE[operation["kind"]](parts.hands, operation)
     if operation["kind"] == "delete_label":
         return await delete_label(parts.hands, operation)
     if operation["kind"] == "send_mail":
-        told = {"app_url": parts.settings.app_url, "mail_from": parts.settings.mail_from}
+        told: Doc = {"app_url": parts.settings.app_url, "mail_from": parts.settings.mail_from}
+        told |= {"campaigning": campaigning(parts.settings)}
         return await send_mail(parts.db, parts.mailer, operation, **told, clock=parts.clock)
     raise GiveUp("unknown_kind", "This worker does not know this kind of operation.")
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from app import bell, logs
 from app.clients.facebook import Facebook
+from app.clients.google_analytics import Analytics
 from app.clients.graph import Graph
 from app.clients.mail import open_mailer
 from app.clients.spotify import Spotify
@@ -30,15 +31,17 @@ from app.services import faults, retention
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
 from app.services.connections import tending
+from app.services.privacy import reminding
 from app.services.publishing import watching
 from app.services.vault.private_ring import open_private_ring
 from app.services.vault.rings import open_public_ring
 from app.settings import WorkerSettings
-from workers import billing, jobs, rules, vault_schedule
+from workers import billing, consents, exports, jobs, promises, rules, vault_schedule
 from workers.jobs import Parts
 
 log = get_logger(__name__)
 RETENTION_EVERY_S = 30
+REMIND_EVERY_S = 60
 TEND_EVERY_S = 30
 TEND_CONVERSATIONS_EVERY_S = 1
 LATE_EVERY_S = 10
@@ -70,11 +73,16 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.create_task(_forever(lambda: jobs.start_due(parts), settings.sweep_s)),
         asyncio.create_task(_forever(lambda: billing.look_after(parts), settings.sweep_s, parts.billed)),
         asyncio.create_task(_forever(lambda: billing.keep(parts), billing.KEEP_EVERY_S)),
+        asyncio.create_task(_forever(lambda: consents.look_after(parts), consents.EVERY_S)),
         asyncio.create_task(_forever(lambda: _retain(parts), RETENTION_EVERY_S)),
+        asyncio.create_task(_forever(lambda: _remind(parts), REMIND_EVERY_S)),
         asyncio.create_task(_forever(lambda: tending.tend(parts.db, parts.audit, clock=parts.clock), TEND_EVERY_S)),
         asyncio.create_task(_forever(lambda: jobs.tend_conversations(parts), TEND_CONVERSATIONS_EVERY_S)),
         asyncio.create_task(_forever(lambda: watching.look_for_late(parts.db, now=parts.clock()), LATE_EVERY_S)),
         asyncio.create_task(_forever(lambda: vault_schedule.look_after(parts), vault_schedule.EVERY_S)),
+        asyncio.create_task(_forever(lambda: exports.look_after(parts), exports.EVERY_S)),
+        asyncio.create_task(_forever(lambda: exports.look_for_strays(parts), exports.STRAYS_EVERY_S)),
+        asyncio.create_task(_forever(lambda: promises.look_after(parts), promises.EVERY_S)),
         asyncio.create_task(_listen(parts)),
     ]
     await stop.wait()
@@ -142,7 +150,20 @@ def open_parts(settings: WorkerSettings) -> Parts:
         rings=(open_public_ring(settings), open_private_ring(settings)),
         audit=Audit(db, derive(settings, "audit")),
         objects=open_objects(settings),
+        analytics=_open_analytics(settings, http),
         clock=utc_now,
+    )
+
+
+def _open_analytics(settings: WorkerSettings, http: httpx.AsyncClient) -> Analytics | None:
+    if settings.ga_api_secret is None:
+        return None
+    return Analytics(
+        http=http,
+        url=settings.ga_url,
+        measurement_id=settings.ga_measurement_id,
+        api_secret=settings.ga_api_secret.get_secret_value(),
+        timeout_s=settings.graph_timeout_s,
     )
 
 
@@ -198,6 +219,10 @@ async def _retain(parts: Parts) -> None:
     RETENTION_LAG.set(await retention.lag_seconds(parts.db, now=parts.clock()))
     for name, count in (await retention.sweep(parts.db, now=parts.clock())).items():
         SWEPT.labels(name).inc(count)
+
+
+async def _remind(parts: Parts) -> None:
+    await reminding.remind(parts.db, privacy_mail=parts.settings.privacy_mail, now=parts.clock())
 
 
 async def _forever(work: Callable[[], Awaitable[Any]], every_s: float, rung: asyncio.Event | None = None) -> None:

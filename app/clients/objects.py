@@ -2,14 +2,14 @@
 
 ObjectsError
 ├── StorageUnavailable   it did not happen, or it is not known whether it did: every call may be repeated
-├── ObjectMissing        there is no object of this key
+├── ObjectMissing        there is no object of this key, or no upload in parts any more
 └── ObjectTaken          another object has this key: nothing is ever overwritten
 """
 
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -80,11 +80,32 @@ class Objects(Protocol):
         The storage itself compares what has arrived with the digest.
         """
 
+    async def begin_parts(self, key: str, *, content_type: str) -> str:
+        """Begin an object that comes in parts; the id of the upload. Raises `StorageUnavailable`."""
+
+    async def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
+        """Store a part (1 to 10,000; every one but the last of 5 MB at least); its tag. Raises `ObjectsError`."""
+
+    async def finish_parts(self, key: str, upload_id: str, tags: Sequence[str]) -> None:
+        """Make one object of the parts, in the order of their tags. Raises `ObjectsError`."""
+
+    async def abort_parts_below(self, prefix: str) -> int:
+        """Throw away what was begun in parts below this prefix and never finished; how many. `StorageUnavailable`."""
+
+    async def read(self, key: str, start: int, size: int) -> bytes:
+        """So many bytes of it from there on, or what there is of them. Raises `ObjectsError`."""
+
     async def delete(self, key: str) -> None:
         """Delete it, if it is there. Raises `StorageUnavailable`."""
 
     async def delete_below(self, prefix: str) -> int:
         """Delete every object whose key begins so; how many there were. Raises `StorageUnavailable`."""
+
+    async def keys_below(self, prefix: str, *, after: str = "") -> list[str]:
+        """Keys of objects that begin so, in order, those behind `after`; a thousand at most. `StorageUnavailable`."""
+
+    async def parts_below(self, prefix: str) -> list[str]:
+        """Keys that begin so of what was begun in parts; a thousand at most. Raises `StorageUnavailable`."""
 
     async def close(self) -> None:
         """Close the connections."""

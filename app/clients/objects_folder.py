@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)
 """No part of a key begins with a dot: none leads out of the folder, none is one of our own files."""
 SIGNATURE = "x-soundops-signature"
 TYPE_FILE = ".type"
+MOST_LISTED = 1000
 
 
 FIELDS = frozenset(("key", "Content-Type", "policy", SIGNATURE))
@@ -155,6 +156,59 @@ class Folder:
         finally:
             arrived.unlink(missing_ok=True)
 
+    async def begin_parts(self, key: str, *, content_type: str) -> str:
+        """A folder for the parts."""
+        upload_id = os.urandom(12).hex()
+        place = self._parts_of(key, upload_id)
+        await asyncio.to_thread(place.mkdir, parents=True, mode=0o700)
+        await asyncio.to_thread((place / TYPE_FILE).write_text, content_type)
+        return upload_id
+
+    async def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
+        """A file in it."""
+        try:
+            await asyncio.to_thread((self._parts_of(key, upload_id) / f"{number:05}").write_bytes, data)
+        except FileNotFoundError:
+            raise ObjectMissing("no upload") from None
+        return f"{number:05}"
+
+    async def finish_parts(self, key: str, upload_id: str, tags: Sequence[str]) -> None:
+        """Put them together, and give the whole its name."""
+        await asyncio.to_thread(self._finish_parts, self.path_of(key), self._parts_of(key, upload_id), tags)
+
+    def _finish_parts(self, target: Path, place: Path, tags: Sequence[str]) -> None:
+        whole = place / "whole"
+        try:
+            with whole.open("wb") as file:
+                for tag in tags:
+                    with (place / tag).open("rb") as part:
+                        shutil.copyfileobj(part, file)
+            content_type = (place / TYPE_FILE).read_text()
+        except FileNotFoundError:
+            raise ObjectMissing("no upload") from None
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _type_file(target).write_text(content_type)
+        whole.replace(target)
+        shutil.rmtree(place)
+
+    async def abort_parts_below(self, prefix: str) -> int:
+        """Delete their folders."""
+        found = await asyncio.to_thread(lambda: list(self._incoming_parts().glob(f"{_flat(prefix)}*")))
+        for place in found:
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+        return len(found)
+
+    async def read(self, key: str, start: int, size: int) -> bytes:
+        """Read it there."""
+        return await asyncio.to_thread(_read, self.path_of(key), start, size)
+
+    def _incoming_parts(self) -> Path:
+        return self.root / "incoming-parts"
+
+    def _parts_of(self, key: str, upload_id: str) -> Path:
+        self.path_of(key)
+        return self._incoming_parts() / f"{_flat(key)}~{upload_id}"
+
     async def delete(self, key: str) -> None:
         """Delete it and its type, and the folders that it leaves empty."""
         await asyncio.to_thread(self._delete, self.path_of(key))
@@ -178,6 +232,21 @@ class Folder:
         shutil.rmtree(folder, ignore_errors=True)
         return len(found)
 
+    async def keys_below(self, prefix: str, *, after: str = "") -> list[str]:
+        """Look for them."""
+        return await asyncio.to_thread(self._keys_below, prefix, after)
+
+    def _keys_below(self, prefix: str, after: str) -> list[str]:
+        objects = self.root / "objects"
+        there = (path for path in (objects / prefix).rglob("*") if path.is_file() and not path.name.startswith("."))
+        found = sorted(str(path.relative_to(objects)) for path in there)
+        return [key for key in found if key > after][:MOST_LISTED]
+
+    async def parts_below(self, prefix: str) -> list[str]:
+        """Look for their folders."""
+        begun = await asyncio.to_thread(lambda: list(self._incoming_parts().glob(f"{_flat(prefix)}*")))
+        return [path.name.rpartition("~")[0].replace("~", "/") for path in begun]
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -187,6 +256,20 @@ class Folder:
 
 def _type_file(target: Path) -> Path:
     return target.with_name(f".{target.name}{TYPE_FILE}")
+
+
+def _flat(key: str) -> str:
+    """The key as one name: keys hold no `~`."""
+    return key.replace("/", "~")
+
+
+def _read(source: Path, start: int, size: int) -> bytes:
+    try:
+        with source.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
+    except FileNotFoundError:
+        raise ObjectMissing("missing") from None
 
 
 def _look(target: Path) -> Stored | None:

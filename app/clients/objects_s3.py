@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from app.clients.objects import (
 )
 
 READ_S = 20
-MISSING = ("404", "NoSuchKey", "NotFound")
+MISSING = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
 TAKEN = ("412", "PreconditionFailed", "ConditionalRequestConflict")
 DIGEST = "sha256"
 """The name under which an object of ours carries its digest, which an S3 without checksums keeps too."""
@@ -119,6 +119,49 @@ class S3:
         if there.get("Metadata", {}).get(DIGEST) != sha256:
             raise ObjectTaken("taken")
 
+    async def begin_parts(self, key: str, *, content_type: str) -> str:
+        """Begin a multipart upload."""
+        async with self._answers() as client:
+            begun = await client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)
+        return str(begun["UploadId"])
+
+    async def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
+        """PUT one part."""
+        asked = {"Bucket": self._bucket, "Key": key, "UploadId": upload_id, "PartNumber": number}
+        async with self._answers() as client:
+            return str((await client.upload_part(**asked, Body=data))["ETag"])
+
+    async def finish_parts(self, key: str, upload_id: str, tags: Sequence[str]) -> None:
+        """Complete the multipart upload."""
+        parts = [{"ETag": tag, "PartNumber": number} for number, tag in enumerate(tags, 1)]
+        async with self._answers() as client:
+            await client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+            )
+
+    async def abort_parts_below(self, prefix: str) -> int:
+        """List and abort, page by page."""
+        count = 0
+        after: dict[str, str] = {}
+        while True:
+            async with self._answers() as client:
+                page = await client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix, **after)
+                for found in page.get("Uploads", []):
+                    await client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=found["Key"], UploadId=found["UploadId"]
+                    )
+                    count += 1
+            if not page.get("IsTruncated"):
+                return count
+            after = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    async def read(self, key: str, start: int, size: int) -> bytes:
+        """GET a range."""
+        async with self._answers() as client:
+            found = await client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+            async with found["Body"] as body:
+                return bytes(await body.read())
+
     async def delete(self, key: str) -> None:
         """DELETE, which says the same where nothing was."""
         async with self._answers() as client:
@@ -135,6 +178,18 @@ class S3:
             count += len(keys)
             if not keys:
                 return count
+
+    async def keys_below(self, prefix: str, *, after: str = "") -> list[str]:
+        """List a page."""
+        async with self._answers() as client:
+            page = await client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after)
+        return [str(found["Key"]) for found in page.get("Contents", [])]
+
+    async def parts_below(self, prefix: str) -> list[str]:
+        """List multipart uploads."""
+        async with self._answers() as client:
+            page = await client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix)
+        return [str(found["Key"]) for found in page.get("Uploads", [])]
 
     async def close(self) -> None:
         """Close the connections."""

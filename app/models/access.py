@@ -38,6 +38,8 @@ Permission = Literal[
     "billing:read",
     "billing:orders",
     "billing:write",
+    "privacy:read",
+    "privacy:write",
 ]
 Scope = Literal[
     "label:read",
@@ -127,6 +129,8 @@ PERMISSIONS: dict[Permission, Rule] = {
     "billing:read": Rule(_ADMINS | {"analyst"}, partner=True, support=True, while_deleting=True),
     "billing:orders": Rule(_ADMINS),
     "billing:write": Rule(_ADMINS, dangerous=True),
+    "privacy:read": Rule(_ADMINS),
+    "privacy:write": Rule(_ADMINS, dangerous=True),
 }
 MAY_GRANT: dict[Role, frozenset[Role]] = {
     "owner": _ALL,

@@ -34,6 +34,37 @@ class Index:
         return shown
 
 
+Holds = Literal["id", "address", "session", "conversation", "written", "number", "hash"]
+"""What a part's fields hold of the person: their id, the key of their address, the id of one of their sessions or
+conversations or of what they have written, a keyed hash of them, or, somewhere in raw bytes, the number by which the
+provider knows them."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a collection's documents hold of one person, and what that person's rights do to it."""
+
+    subject: Literal["user", "fan"]
+    """Somebody with an account (`usr_…`), or who writes to a label (an id at the provider)."""
+    by: tuple[str, ...]
+    """Paths of fields; a document that holds the person in any of them is meant. `list[]` is each item of a list."""
+    erase: Literal["delete", "unlink", "keep"]
+    """The document goes; or `ERASED` takes the id's place; or it stays as it is, for the reason that `why` gives."""
+    export: tuple[str, ...] = ()
+    """Paths of the fields that the person's export shows."""
+    clears: tuple[str, ...] = ()
+    """Fields that go with the id when it is unlinked: the person's own words, or words about them."""
+    why: str = ""
+    """For a receipt: why something stays, and until when. Only of what is not deleted."""
+    holds: Holds = "id"
+    without_label: bool = False
+    """Whether such documents may be of an account alone, in a collection of labels': then their `label_id` is null."""
+
+
+ERASED = "usr_erased"
+"""Stands where the id of an erased person stood: the same for all of them, so that it says nothing of anybody."""
+
+
 @dataclass(frozen=True)
 class Collection:
     """One collection: what is in it, whose it is, how long it stays, and what a person's rights do to it."""
@@ -57,6 +88,8 @@ class Collection:
     outlives_label: bool = False
     """Whether it stays when its label is deleted, under a pseudonym, because a law asks for it. Then something else
     than the end of the label ends it (`retention`)."""
+    parts: tuple[Part, ...] = ()
+    """What is in it of a person, for that person's own rights. `export` and `erasure` are the label's."""
     indexes: tuple[Index, ...] = ()
 
 
@@ -65,9 +98,17 @@ def up(*fields: str) -> Keys:
     return tuple((field, 1) for field in fields)
 
 
+def named(*by: str, export: tuple[str, ...] = (), what: str, clears: tuple[str, ...] = ()) -> Part:
+    """The part of whoever made or did something for a label: it stays the label's, and nobody's in particular."""
+    why = f"{what}: it belongs to the label and stays as long as the label keeps it, without your id"
+    return Part("user", by, "unlink", export=export, clears=clears, why=why)
+
+
 CONTRACT = "contract (6.1.b)"
 INTEREST = "legitimate interest: a service that is safe and loses nothing (6.1.f)"
 DUTY = "a duty of tax and company law (6.1.c)"
+CONSENT = "consent (6.1.a)"
+DUTY_TO_SHOW = "a duty to be able to show a consent (6.1.c with 7.1)"
 THIRTY_DAYS = "30 days after Meta's own time"
 EXPIRES = Index(up("expires_at"), ttl=True)
 

@@ -9,17 +9,23 @@ from datetime import timedelta
 from app.models.collection import EXPIRES
 from app.models.collection import Collection as Collection
 from app.models.collection import Index as Index
+from app.models.collection import Part as Part
 from app.models.mapped import (
     assets,
     billing,
     billing_orders,
     connections,
+    consents,
+    exports,
     inbox,
     insights,
     people,
+    privacy,
+    promises,
     publications,
     publishing,
     rules,
+    service,
     work,
 )
 
@@ -31,6 +37,7 @@ INSIGHTS_LIFE = timedelta(days=730)
 """Figures are kept so long after their day: 24 months at most (privacy policy, section 6)."""
 _COLLECTIONS = (
     *people.COLLECTIONS,
+    *consents.COLLECTIONS,
     *connections.COLLECTIONS,
     *inbox.COLLECTIONS,
     *rules.COLLECTIONS,
@@ -40,7 +47,11 @@ _COLLECTIONS = (
     *publishing.COLLECTIONS,
     *billing.COLLECTIONS,
     *billing_orders.COLLECTIONS,
+    *privacy.COLLECTIONS,
+    *exports.COLLECTIONS,
     *work.COLLECTIONS,
+    *service.COLLECTIONS,
+    *promises.COLLECTIONS,
 )
 
 DATA_MAP = {collection.name: collection for collection in _COLLECTIONS}

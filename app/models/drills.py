@@ -34,4 +34,29 @@ PublishPoint = Literal[
     "publish_after_comment",
 ]
 """Around each call of a publication, and what is written down between them."""
-Point = Literal[SendPoint, LeavePoint, RefreshPoint, PublishPoint]
+ExportPoint = Literal["export_after_sheet", "export_before_finish", "export_after_finish", "export_after_end"]
+"""While an export is made: between its files, and around the moment when its object is there."""
+ErasePoint = Literal[
+    "erase_during_leave",
+    "erase_during_records",
+    "erase_after_step",
+    "erase_before_end",
+    "erase_after_end",
+    "fan_before_erase",
+    "fan_after_erase",
+    "fan_before_end",
+]
+"""Within each step of a person's erasure, and after each; around a fan's."""
+ConsentPoint = Literal[
+    "notice_written",
+    "notice_committed",
+    "campaign_written",
+    "campaign_committed",
+    "usage_before_sum",
+    "usage_summed",
+    "usage_deleting",
+    "usage_marked",
+    "usage_sent",
+]
+"""Around each step of telling everybody something, of summing usage data up, and of passing it on."""
+Point = Literal[SendPoint, LeavePoint, RefreshPoint, PublishPoint, ExportPoint, ErasePoint, ConsentPoint]

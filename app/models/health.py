@@ -21,6 +21,12 @@ class Readiness(ApiModel):
     indexes: Literal["ok", "wrong"]
     workers: Literal["consuming", "absent", "late", "unknown"]
     """Whether workers take jobs. It does not make the API unready: what it accepts is kept until one does."""
+    promises: Literal["holding", "broken", "not_measured", "unknown"]
+    """Whether every promise of the privacy policy holds (`GET /v1/privacy/promises`). The API is ready all the same."""
+    broken_promises: list[str]
+    """The ids of those that do not hold, or that nobody has measured."""
+    detail: Literal["green", "yellow", "red"]
+    """`red`: not ready. `yellow`: ready, and somebody should look at the workers or at a promise."""
     troubles: list[str]
     """Which indexes are missing or differ from the data map."""
 

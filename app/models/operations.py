@@ -31,6 +31,9 @@ OperationKind = Literal[
     "read_quota",
     "send_mail",
     "delete_label",
+    "erase_person",
+    "look_for_erased",
+    "erase_fan",
     "check_asset",
     "render_asset",
     "tidy_asset",
@@ -42,6 +45,12 @@ OperationKind = Literal[
     "billing_preview",
     "billing_change",
     "billing_details",
+    "export_person",
+    "export_label",
+    "forget_usage",
+    "forward_usage",
+    "sum_usage",
+    "send_campaign",
 ]
 OperationState = Literal["queued", "running", "succeeded", "failed", "unknown", "cancelled"]
 

@@ -2,12 +2,14 @@
 
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from unicodedata import category
 
 from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, SecretStr, StrictBool, model_validator
 
 from app.models.base import ApiModel, Doc, Instant, Page, left_out
+from app.models.policies import Policies
+from app.models.policy_versions import PolicyChange
 
 PASSWORD_LENGTH = (15, 128)
 _CONTROLS = frozenset(("Cc", "Cf", "Zl", "Zp"))
@@ -64,15 +66,18 @@ class UserCreate(ApiModel):
     date_of_birth: BirthDate
     """Only compared with the age limit of 16; never stored."""
     policy_version: PolicyVersion
-    """The version of the privacy policy that was shown."""
+    """The version of the privacy policy that was shown, as in `GET /v1/privacy/policies`. Whoever was shown an older
+    one, or none that is listed there, is asked for the current one: `policy_change`."""
     marketing_opt_in: StrictBool = False
+    """Whether they ask for marketing mail. Nothing is sent before the address is confirmed."""
 
 
 class UserChange(ApiModel):
     """What to change; what is left out stays."""
 
+    elsewhere: ClassVar[dict[str, str]] = {"marketing_opt_in": "PUT /v1/me/consents changes it"}
+
     name: Name = Field(default_factory=left_out)
-    marketing_opt_in: StrictBool = Field(default_factory=left_out)
 
 
 class UserOut(ApiModel):
@@ -84,11 +89,15 @@ class UserOut(ApiModel):
     email_verified_at: Instant | None
     """When the address was confirmed; null until then."""
     policy_version: str
+    """The version of the privacy policy that the person accepted last; `0` where it is none that was ever posted."""
+    policy_change: PolicyChange | None
+    """What the person has not accepted yet: a change that everybody is told of; null where there is none."""
     marketing_opt_in: bool
+    """Whether the person consents to marketing mail; `PUT /v1/me/consents` changes it."""
     created_at: Instant
 
     @classmethod
-    def of(cls, user: Doc) -> "UserOut":
+    def of(cls, user: Doc, *, marketing_opt_in: bool, policies: Policies) -> "UserOut":
         """The account of this document."""
         return cls(
             id=user["_id"],
@@ -96,7 +105,8 @@ class UserOut(ApiModel):
             email=user["email"],
             email_verified_at=user["email_verified_at"],
             policy_version=user["policy_version"],
-            marketing_opt_in=user["marketing_opt_in"],
+            policy_change=PolicyChange.for_user(user, policies),
+            marketing_opt_in=marketing_opt_in,
             created_at=user["created_at"],
         )
 

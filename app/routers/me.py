@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from app.access import FreshPersonDep, PartsDep, Person, PersonDep, state_of
-from app.db import Session
+from app.db import Doc, Session
 from app.deps import VersionsDep, version_tag
 from app.errors import (
     EmailNotVerified,
@@ -34,6 +34,7 @@ from app.parts import Parts
 from app.problems import problems
 from app.routers.people import limit_mail
 from app.routers.sessions import attempt_of, granted
+from app.services.consents import ledger
 from app.services.mail import outbox
 from app.services.people import accounts, email_change, recovery, second_factor, sessions
 
@@ -43,9 +44,7 @@ router = APIRouter(prefix="/v1/me", tags=["people"])
 @router.get("", operation_id="getMe")
 async def get_me(parts: PartsDep, person: PersonDep, response: Response) -> UserOut:
     """The caller's own account."""
-    user = await accounts.need_user(parts.db, person.user_id)
-    response.headers["ETag"] = version_tag(user)
-    return UserOut.of(user)
+    return await _shown(parts, await accounts.need_user(parts.db, person.user_id), response)
 
 
 @router.patch("", operation_id="changeMe", responses=problems(InvalidInput, StaleVersion))
@@ -54,9 +53,8 @@ async def change_me(
 ) -> UserOut:
     """Correct what the account says of its person; what is left out stays."""
     changes = body.model_dump(exclude_unset=True)
-    user = await accounts.change(parts.db, person.user_id, changes=changes, versions=versions)
-    response.headers["ETag"] = version_tag(user)
-    return UserOut.of(user)
+    user = await accounts.change(parts.db, person.user_id, changes=changes, versions=versions, now=parts.clock())
+    return await _shown(parts, user, response)
 
 
 @router.post(
@@ -86,6 +84,7 @@ async def change_password(
         by=person.by,
         now=now,
     )
+    await parts.note_outside("password_changed", person.user_id)
     return granted(parts, request, grant, user, response)
 
 
@@ -181,6 +180,13 @@ async def remove_totp(parts: PartsDep, person: FreshPersonDep) -> None:
             await _tell(parts, person, "second_factor.switched_off", "switched off", session)
 
     await parts.db.in_transaction(off)
+
+
+async def _shown(parts: Parts, user: Doc, response: Response) -> UserOut:
+    response.headers["ETag"] = version_tag(user)
+    row = await ledger.newest(parts.db, user["_id"], "marketing_mail")
+    opted_in = ledger.stands(row, now=parts.clock())
+    return UserOut.of(user, marketing_opt_in=opted_in, policies=parts.policies)
 
 
 async def _tell(parts: Parts, person: Person, action: str, change: str, session: Session) -> None:

@@ -45,7 +45,8 @@ from app.routers.people import AgeCookie, check_not_refused, limit_mail, prepare
 from app.services.labels import invitations, members
 from app.services.labels.labels import need_label
 from app.services.people import accounts
-from app.services.people.accounts import Applicant
+from app.services.people.accounts import Applicant, Newcomer
+from app.signals import GpcDep
 
 router = APIRouter(prefix="/v1", tags=["members"])
 PATH = "/labels/{label_id}"
@@ -247,7 +248,12 @@ async def look_up_invitation(parts: PartsDep, body: InvitationLookUp) -> Invitat
     ),
 )
 async def accept_invitation(
-    parts: PartsDep, request: Request, credentials: BearerDep, body: InvitationAccept, refused: AgeCookie = None
+    parts: PartsDep,
+    request: Request,
+    credentials: BearerDep,
+    gpc: GpcDep,
+    body: InvitationAccept,
+    refused: AgeCookie = None,
 ) -> InvitationAccepted:
     """Become a member, by the token of the mail: with a session of the invited address, or with a new `account`.
 
@@ -255,22 +261,24 @@ async def accept_invitation(
     """
     now = parts.clock()
     token, invitation = await invitations.look_up(parts.db, body.token.get_secret_value(), now=now)
+    newcomer = None
     if body.account is not None:
         check_not_refused(refused)
-        user, by = await _new_account(parts, body.account, invitation["email"]), somebody(request)
+        newcomer = await _new_account(parts, body.account, invitation["email"], gpc=gpc)
+        user, by = newcomer.user, somebody(request)
     else:
         person = await get_person(request, parts, await get_claims(parts, credentials))
         user, by = await accounts.need_user(parts.db, person.user_id), person.by
     membership = await invitations.accept(
-        parts.db, parts.audit, parts.meter, token, invitation, user, is_new=body.account is not None, by=by, now=now
+        parts.db, parts.audit, parts.meter, token, invitation, user, newcomer=newcomer, by=by, now=now
     )
     return InvitationAccepted(label_id=membership["label_id"], user_id=user["_id"], role=membership["role"])
 
 
-async def _new_account(parts: Parts, account: NewAccount, email: str) -> Doc:
+async def _new_account(parts: Parts, account: NewAccount, email: str, *, gpc: bool) -> Newcomer:
     password = account.password.get_secret_value()
-    applicant = Applicant(**account.model_dump(exclude={"password"}), password=password, email=email)
-    return await prepared(parts, applicant, verified=True, pointer="/account/password")
+    applicant = Applicant(**account.model_dump(exclude={"password"}), password=password, email=email, gpc=gpc)
+    return await prepared(parts, applicant, verified=True, pointer="/account")
 
 
 def _role(access: Access) -> Role:

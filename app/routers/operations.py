@@ -22,6 +22,7 @@ from app.models.operations import OperationOut, OperationPage, OperationState
 from app.parts import Parts
 from app.problems import problems
 from app.services import cancelling, operations, retrying
+from app.services.exports import store as exports
 from app.services.inbox.eligibility import our_apps
 from app.services.inbox.replies import REFUSED
 from app.services.tokens import Claims, ClientClaims
@@ -101,7 +102,9 @@ async def cancel_operation(parts: PartsDep, access: Writer, operation_id: str) -
 
 
 async def _need_own(request: Request, parts: Parts, claims: Claims | ClientClaims, operation_id: str) -> Doc:
-    """The operation, if it is of a label that the caller works for. Raises `NotFound`, `Forbidden`, `Unauthenticated`.
+    """The operation, if it is of a label that the caller works for, or makes the caller's own export.
+
+    Raises `NotFound`, `Forbidden`, `Unauthenticated`.
 
     Whoever may not see it learns nothing of whether it is there: a client's label is known, a person's session is asked
     for in any case.
@@ -111,7 +114,9 @@ async def _need_own(request: Request, parts: Parts, claims: Claims | ClientClaim
         return await operations.need(parts.db, claims.label_id, operation_id)
     operation = await operations.find_anywhere(parts.db, operation_id)
     if operation is None or operation["label_id"] is None:
-        await get_person(request, parts, claims)
-        raise NotFound
+        person = await get_person(request, parts, claims)
+        if operation is None or not await exports.is_of(parts.db, operation, person.user_id):
+            raise NotFound
+        return operation
     await access_to(request, parts, claims, operation["label_id"], "operations:read")
     return operation

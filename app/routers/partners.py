@@ -100,6 +100,7 @@ async def change_api_client(
 async def delete_api_client(parts: PartsDep, access: Writer, client_id: ClientId, versions: VersionsDep) -> None:
     """Delete an API client. Its secrets and tokens are dead at once."""
     await managing.delete_client(_desk(parts, access), client_id, versions=versions)
+    await parts.note_outside("client_ended", client_id)
 
 
 @router.post(
@@ -127,6 +128,7 @@ async def create_api_client_secret(
 async def delete_api_client_secret(parts: PartsDep, access: Writer, client_id: ClientId, secret_id: SecretId) -> None:
     """Delete a secret. The tokens that were given for it are dead at once."""
     await managing.delete_secret(_desk(parts, access), client_id, secret_id)
+    await parts.note_outside("client_secret_ended", secret_id)
 
 
 @router.put(

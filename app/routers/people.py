@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Request, Response
 
 from app.access import ANYBODY, SIGNED, PartsDep, state_of
-from app.db import Doc
 from app.deps import DEVICE_COOKIE, DEVICE_KNOWN_S, set_cookie
 from app.errors import AgeRequirementNotMet, InvalidInput, InvalidToken, Unavailable
+from app.models.cookies import AGE_COOKIE
 from app.models.people import (
     EmailChangeConfirm,
     EmailVerification,
@@ -23,10 +23,10 @@ from app.problems import problems
 from app.services.audit import By
 from app.services.mail import outbox
 from app.services.people import accounts, devices, email_change, recovery
-from app.services.people.accounts import Applicant
+from app.services.people.accounts import Applicant, Newcomer
+from app.signals import GpcDep
 
 router = APIRouter(prefix="/v1", tags=["people"])
-AGE_COOKIE = "__Host-soundops_age"
 AGE_ASKED_AGAIN_S = 24 * 3600
 AgeCookie = Annotated[str | None, Cookie(alias=AGE_COOKIE, include_in_schema=False)]
 _LINK = problems(InvalidInput, InvalidToken)
@@ -44,11 +44,17 @@ def check_not_refused(refused: str | None) -> None:
         raise AgeRequirementNotMet
 
 
-async def prepared(parts: Parts, applicant: Applicant, *, verified: bool = False, pointer: str = "/password") -> Doc:
+async def prepared(parts: Parts, applicant: Applicant, *, verified: bool = False, pointer: str = "") -> Newcomer:
     """A new account, not stored yet. A refusal for the age is remembered by the browser for a day, as a bare flag."""
     try:
         return await accounts.prepare(
-            parts.passwords, parts.password_rules, applicant, verified=verified, pointer=pointer, now=parts.clock()
+            parts.passwords,
+            parts.password_rules,
+            applicant,
+            policies=parts.policies,
+            verified=verified,
+            pointer=pointer,
+            now=parts.clock(),
         )
     except AgeRequirementNotMet:
         flag = f"{AGE_COOKIE}=1; Max-Age={AGE_ASKED_AGAIN_S}; Path=/; Secure; HttpOnly; SameSite=Lax"
@@ -69,7 +75,9 @@ async def limit_mail(request: Request, parts: Parts, template: outbox.Template, 
     status_code=201,
     responses=problems(InvalidInput, AgeRequirementNotMet, Unavailable),
 )
-async def create_user(parts: PartsDep, request: Request, body: UserCreate, refused: AgeCookie = None) -> UserOut:
+async def create_user(
+    parts: PartsDep, request: Request, body: UserCreate, gpc: GpcDep, refused: AgeCookie = None
+) -> UserOut:
     """Register; a mail asks to confirm the address.
 
     People under 16 are refused, and nothing about them is stored. The date of birth is never stored. An address that
@@ -77,11 +85,11 @@ async def create_user(parts: PartsDep, request: Request, body: UserCreate, refus
     """
     check_not_refused(refused)
     await parts.limiter.hit("register_address", state_of(request)["client"].limit_key, state_of(request)["standings"])
-    applicant = Applicant(**body.model_dump(exclude={"password"}), password=body.password.get_secret_value())
-    user = await prepared(parts, applicant)
+    told = body.model_dump(exclude={"password"})
+    newcomer = await prepared(parts, Applicant(**told, password=body.password.get_secret_value(), gpc=gpc))
     await limit_mail(request, parts, "verify_email", body.email)
-    await accounts.register(parts.db, parts.audit, user, by=somebody(request), now=parts.clock())
-    return UserOut.of(user)
+    await accounts.register(parts.db, parts.audit, newcomer, by=somebody(request), now=parts.clock())
+    return UserOut.of(newcomer.user, marketing_opt_in=newcomer.marketing_opt_in, policies=parts.policies)
 
 
 @router.post("/users/verify-email", operation_id="verifyEmail", openapi_extra=SIGNED, responses=_LINK)
@@ -135,6 +143,7 @@ async def confirm_password_reset(
         by=somebody(request),
         now=parts.clock(),
     )
+    await parts.note_outside("password_changed", user["_id"])
     set_cookie(response, DEVICE_COOKIE, devices.mark(parts.device_key, user), DEVICE_KNOWN_S)
 
 

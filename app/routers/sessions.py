@@ -25,9 +25,12 @@ from app.login import Attempt, log_in
 from app.models.people import Reauthentication, SessionCreate, SessionOut, SessionPage, SessionShown
 from app.parts import Parts
 from app.problems import problems
+from app.routers.consents import heed
+from app.services.audit import By
 from app.services.people import accounts, devices, sessions
 from app.services.people.sessions import Device, Grant
 from app.services.tokens import LIFE, Claims
+from app.signals import GpcDep
 
 router = APIRouter(prefix="/v1/sessions", tags=["people"])
 AGENT_LENGTH = 200
@@ -72,13 +75,17 @@ def granted(parts: Parts, request: Request, grant: Grant, user: Doc | None, resp
     responses=_LOG_IN,
     dependencies=[Depends(check_origin)],
 )
-async def create_session(parts: PartsDep, request: Request, body: SessionCreate, response: Response) -> SessionOut:
+async def create_session(
+    parts: PartsDep, request: Request, body: SessionCreate, gpc: GpcDep, response: Response
+) -> SessionOut:
     """Log in: an access token in the answer, and a refresh token in an HttpOnly cookie.
 
     An account with a second factor answers `totp_required` until `totp` is given. A log-in from a browser that the
     account does not know is told to its person by mail.
     """
     grant, user = await log_in(parts, attempt_of(request, body.email, body.password, body.totp))
+    state = state_of(request)
+    await heed(parts, grant.user_id, By("person", grant.user_id, state["client"].network, state["request_id"]), gpc=gpc)
     return granted(parts, request, grant, user, response)
 
 

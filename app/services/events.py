@@ -28,6 +28,7 @@ Type = Literal[
     "message.sent",
     "message.failed",
     "conversation.changed",
+    "conversation.erased",
     "comment.received",
     "comment.changed",
     "comment.deleted",
@@ -46,6 +47,7 @@ Type = Literal[
     "billing.subscription.updated",
     "invoice.paid",
     "invoice.payment_failed",
+    "person.erased",
 ]
 LIFE = timedelta(days=30)
 DUPLICATE_KEY = 11000

@@ -15,8 +15,16 @@ from app.models.operations import OperationKind, OperationState
 ENDED: frozenset[OperationState] = frozenset(("succeeded", "failed", "cancelled"))
 
 LIFE = timedelta(days=90)
-LONGER_LEASES: dict[OperationKind, timedelta] = {"check_asset": timedelta(minutes=4)}
-"""Of what takes longer than others: a video of 300 MB is fetched, read to its end, and stored anew."""
+SHORT_LIFE = timedelta(days=2)
+"""Of what comes by the thousand, and is of no interest once it is done."""
+LONGER_LEASES: dict[OperationKind, timedelta] = {
+    "check_asset": timedelta(minutes=4),
+    "sum_usage": timedelta(minutes=10),
+}
+"""Of what takes longer than others: a video of 300 MB is fetched, read to its end, and stored anew; a month of usage
+is counted and deleted."""
+RENEWED: dict[OperationKind, timedelta] = dict.fromkeys(("export_person", "export_label"), timedelta(hours=2))
+"""Of what renews its lease as it goes on (`keep`): how long it may take, all told."""
 WAITED_FOR: tuple[OperationKind, ...] = ("billing_change", "billing_details")
 """Of these it must be known what became of it before the next of their queue begins: done later, it undoes that."""
 STILL_DUE = {"$exists": True}
@@ -158,6 +166,19 @@ def lease_of(kind: OperationKind, lease: timedelta) -> timedelta:
     return max(lease, LONGER_LEASES.get(kind, lease))
 
 
+def longest_run(kind: OperationKind, lease: timedelta) -> timedelta:
+    """For how long a worker may be at an operation of this kind: it must end before another could take it over."""
+    return RENEWED.get(kind) or lease_of(kind, lease) * 0.8
+
+
+async def keep(db: Database, operation: Doc, *, lease: timedelta, now: datetime) -> bool:
+    """Have it for the time of `lease` from now on; whether it is still ours."""
+    until = now + lease
+    mine = {"_id": operation["_id"], "label_id": operation["label_id"], "fence": operation["fence"], "state": "running"}
+    kept = {"$set": {"lease_until": until, "due_at": until, "updated_at": now}}
+    return (await db.open("operations").update_one(mine, kept)).matched_count == 1
+
+
 async def _has_its_turn(db: Database, operation: Doc) -> bool:
     if "queue" not in operation:
         return True
@@ -290,8 +311,14 @@ async def cancel_waiting(db: Database, operation: Doc, *, now: datetime, session
         raise Conflict("Only an operation that waits to begin can be cancelled")
 
 
+async def hasten(db: Database, operation: Doc, *, now: datetime, session: Session) -> None:
+    """Have what waits for its day begun now."""
+    query = {"_id": operation["_id"], "label_id": operation["label_id"], "state": "queued", "due_at": {"$gt": now}}
+    await db.open("operations").update_one(query, {"$set": {"due_at": now, "updated_at": now}}, session=session)
+
+
 async def withdraw(
-    db: Database, label_id: str, *, kind: OperationKind, ids: list[str], now: datetime, session: Session
+    db: Database, label_id: str | None, *, kind: OperationKind, ids: list[str], now: datetime, session: Session
 ) -> None:
     """End these whether or not a worker is at one of them: it has lost its fence, and writes nothing more."""
     query = {"label_id": label_id, "_id": {"$in": ids}, "kind": kind, "state": {"$in": ["queued", "running"]}}

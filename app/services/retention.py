@@ -1,12 +1,16 @@
 """The second line behind MongoDB's own TTL sweep: deletes what has expired, and says how far behind deletion is."""
 
+import asyncio
+import time
 from datetime import datetime
 
 from app.db import ALL_LABELS, Database
 from app.models.data_map import EXPIRING
 from app.services.inbox.unread import recount_expired
 
-BATCH = 500
+BATCH = 100
+REST = 1.0
+"""Between two full batches it rests so many times as long as the one took: who asks the API must not feel it."""
 _COMMENT = f"{ALL_LABELS}everything that has expired"
 
 
@@ -20,12 +24,15 @@ async def sweep(db: Database, *, now: datetime) -> dict[str, int]:
 async def _sweep_one(db: Database, name: str, *, now: datetime) -> int:
     total = 0
     while True:
+        begun = time.monotonic()
         expired = db.open(name).find({"expires_at": {"$lte": now}}, {"_id": 1}, comment=_COMMENT).limit(BATCH)
         ids = [doc["_id"] async for doc in expired]
         if not ids:
             return total
         query = {"_id": {"$in": ids}, "expires_at": {"$lte": now}}
         total += (await db.open(name).delete_many(query, comment=_COMMENT)).deleted_count
+        if len(ids) == BATCH:
+            await asyncio.sleep(REST * (time.monotonic() - begun))
 
 
 async def lag_seconds(db: Database, *, now: datetime) -> float:

@@ -8,13 +8,23 @@ from typing import Literal
 from app.db import Database, Doc, Session
 from app.errors import InvalidToken
 
-Purpose = Literal["verify_email", "reset_password", "change_email", "undo_email_change", "invitation"]
+Purpose = Literal[
+    "verify_email",
+    "reset_password",
+    "change_email",
+    "undo_email_change",
+    "invitation",
+    "cancel_erasure",
+    "export_file",
+]
 LIVES: dict[Purpose, timedelta] = {
     "verify_email": timedelta(minutes=60),
     "reset_password": timedelta(minutes=30),
     "change_email": timedelta(minutes=60),
     "undo_email_change": timedelta(hours=72),
     "invitation": timedelta(days=7),
+    "export_file": timedelta(minutes=5),
+    "cancel_erasure": timedelta(days=7),
 }
 """An invitation and an undo give nothing to who only has the link: see docs/decisions/0012-links-in-mails.md."""
 PREFIX = "sot_"

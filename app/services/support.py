@@ -37,7 +37,8 @@ async def open_grant(
     }
 
     async def both(session: Session) -> None:
-        staff, used = {"_id": by.id, "staff": True}, {"$set": {"support_opened_at": now}}
+        staff = {"_id": by.id, "staff": True}
+        used = {"$set": {"support_opened_at": now}, "$addToSet": {"worked_in": label_id}}
         # a write, so that it and a revocation at the same time conflict
         if (await db.open("users").update_one(staff, used, session=session)).matched_count == 0:
             raise NotFound

@@ -1,8 +1,8 @@
 """Access tokens: short-lived JWTs, signed with ES256 and nothing else. The only module that knows python-jose.
 
 There are two kinds, for people and for partners' API clients. Each has its own `typ`, its own audience and its exact
-set of claims, so that neither can be taken for the other. Receipts, which the same key signs, are a third `typ` with
-neither audience nor claims: they can be taken for none of them.
+set of claims, so that neither can be taken for the other. Receipts and attestations, which the same key signs, have
+a `typ` of their own each, and neither audience nor claims: they can be taken for none of them.
 
 The library ignores `kid`, `typ` and `crit`, accepts tokens without `exp` or `aud`, and takes keys in forms that allow
 key confusion; so everything is checked here first (reference: stack.md, section 8).
@@ -28,6 +28,7 @@ ALGORITHM = "ES256"
 TYPE, AUDIENCE = "at+jwt", "soundops-api"
 CLIENT_TYPE, CLIENT_AUDIENCE = "client+jwt", "soundops-partners"
 RECEIPT_TYPE = "soundops-receipt+jws"
+ATTESTATION_TYPE = "soundops-attestation+jws"
 LIFE = timedelta(minutes=15)
 LONGEST = 4096
 LEEWAY_S = 10
@@ -97,8 +98,15 @@ class Signer:
 
     def sign_receipt(self, receipt: Mapping[str, Any]) -> str:
         """A receipt as a compact JWS (RFC 7515) over its JSON."""
-        headers = {"typ": RECEIPT_TYPE, "kid": self.key_id}
-        return jws.sign(dict(receipt), self._private, headers=headers, algorithm=ALGORITHM)
+        return self._sign_document(RECEIPT_TYPE, receipt)
+
+    def sign_attestation(self, attestation: Mapping[str, Any]) -> str:
+        """An attestation of the promises, in the same way."""
+        return self._sign_document(ATTESTATION_TYPE, attestation)
+
+    def _sign_document(self, kind: str, document: Mapping[str, Any]) -> str:
+        headers = {"typ": kind, "kid": self.key_id}
+        return jws.sign(dict(document), self._private, headers=headers, algorithm=ALGORITHM)
 
     def verify(self, token: str, *, now: datetime) -> Claims | ClientClaims:
         """Whose token it is. Raises `BadToken` for anything that `issue` and `issue_for_client` did not make."""
@@ -138,19 +146,35 @@ class Signer:
 
 def read_receipt(receipt: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
     """What a receipt says, if a key of this JWKS has signed it. Raises `BadToken` for anything else."""
-    if not receipt.isascii() or receipt.count(".") != 2 or not all(map(_is_canonical, receipt.split("."))):
+    return _read_document(RECEIPT_TYPE, receipt, jwks)
+
+
+def read_attestation(attestation: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
+    """What an attestation says, if a key of this JWKS has signed it. Raises `BadToken` for anything else."""
+    return _read_document(ATTESTATION_TYPE, attestation, jwks)
+
+
+def payload_of(document: str) -> dict[str, Any]:
+    """What a document would say, if its signature is good, which is for the caller to look at. Raises `BadToken`."""
+    if document.count(".") != 2:
         raise BadToken
-    header = _json_part(receipt.split(".")[0])
-    if set(header) != HEADER or (header["alg"], header["typ"]) != (ALGORITHM, RECEIPT_TYPE):
+    return _json_part(document.split(".")[1])
+
+
+def _read_document(kind: str, document: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
+    if not document.isascii() or document.count(".") != 2 or not all(map(_is_canonical, document.split("."))):
+        raise BadToken
+    header = _json_part(document.split(".")[0])
+    if set(header) != HEADER or (header["alg"], header["typ"]) != (ALGORITHM, kind):
         raise BadToken
     known = [key for key in jwks.get("keys", []) if key.get("kid") == header["kid"] and key.get("kty") == "EC"]
     if not known:
         raise BadToken
     try:
-        jws.verify(receipt, jwk.construct(known[0], ALGORITHM), [ALGORITHM])
+        jws.verify(document, jwk.construct(known[0], ALGORITHM), [ALGORITHM])
     except (JOSEError, ValueError, TypeError, AttributeError) as exc:
         raise BadToken from exc
-    return _json_part(receipt.split(".")[1])
+    return _json_part(document.split(".")[1])
 
 
 def new_token_id() -> str:

@@ -15,6 +15,8 @@ from app.db import Doc
 from app.ids import Prefix, new_id
 from app.models.access import META_SCOPES, Role, Scope
 from app.services import operations as work
+from app.services.privacy import fan_requests
+from tests.api.matrix_exports import make_exports
 from tests.api.matrix_press import (
     make_insight_media,
     make_plans,
@@ -99,6 +101,23 @@ def choosing(side: Side) -> Doc:
     nobody: Doc = {"account_ids": [], "active_account_id": None, "active_features": []}
     pending = {"status": "pending", "step": "choose_accounts", "provider": "facebook", "network": None}
     return nobody | pending | {"choices": choices, "features": ["insights"], "_id": new_id("con")}
+
+
+async def make_requests(house: House, side: Side) -> list[str]:
+    """The owner's: that the use of their data be restricted, and that it be not."""
+    (await side.owner.post("/v1/me/restriction")).raise_for_status()
+    (await side.owner.delete("/v1/me/restriction")).raise_for_status()
+    shown = (await side.owner.get("/v1/me/requests")).raise_for_status().json()["data"]
+    return [one["id"] for one in shown]
+
+
+async def make_fan_requests(house: House, side: Side) -> list[str]:
+    """Of two fans whom our desk has heard of, which nobody has decided on; the second is there to be refused."""
+    fans = [fan_requests.Fan(f"9{side.account[-6:]}{number}", None) for number in range(2)]
+    db, log, now = house.db, house.api.audit, house.clock()
+    made = [(await fan_requests.ask_label(db, log, side.label_id, fan, now=now))["_id"] for fan in fans]
+    side.ids["refuseFanRequest.request_id"] = made[1:]
+    return made
 
 
 async def make_clients(house: House, side: Side) -> list[str]:
@@ -311,6 +330,12 @@ MAKERS: dict[str, Maker] = {
     "preview_id": made_orders,
     "provider_id": made_before,
     "chooseConnectionAccounts.connection_id": made_before,
+    "getMyRequest.request_id": make_requests,
+    "request_id": make_fan_requests,
+    "refuseFanRequest.request_id": made_before,
+    "export_id": make_exports,
+    "getMyExport.export_id": made_before,
+    "downloadMyExport.export_id": made_before,
 }
 """A row for each kind of id, in an order in which they can be made; `operation.field` where a name means another."""
 PLAIN: dict[str, str] = {
@@ -326,9 +351,12 @@ PLAIN: dict[str, str] = {
     **dict.fromkeys(("title", "payload", "emoji"), "words of the caller's own, or one emoji"),
     **dict.fromkeys(("caption", "alt_text", "first_comment", "comment", "csv"), "words of the caller's own"),
     **dict.fromkeys(("username", "collaborators", "location_id", "audio_name"), "what Meta knows by these words"),
+    **dict.fromkeys(("version", "analytics", "marketing_mail"), "a published version of a text, the same for all"),
+    "promise_id": "an entry of a public list",
     **dict.fromkeys(("local_time", "time", "timezones", "link"), "a time, a zone or an address"),
     "assets": "files of the label: tests/api/test_api_publications.py refuses others",
     "permalink": "an address, shown as it is",
+    "handle": "a name at a provider: who has it is looked for in the caller's label alone",
     "url": "an address that Meta fetches: tests/unit/test_unit_outgoing.py",
     "q": "words that are looked for",
     "error": "Instagram's word for a no",
@@ -359,6 +387,7 @@ async def make_side(house: House, name: str, account: str) -> Side:
     await house.db.open("billing_accounts").insert_one(paying(side.label_id, "label_group", house.clock()))
     for kind, make in MAKERS.items():
         side.ids[kind] = side.ids.get(kind) or await make(house, side)
+    (await owner.put("/v1/me/consents", json={"analytics": True, "marketing_mail": True})).raise_for_status()
     verified = {"$set": {"email_verified_at": house.clock()}}
     await house.db.open("users").update_many({"_id": {"$in": list(side.user_ids.values())}}, verified)
     return side

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, get_args
+from urllib.parse import parse_qs, urlsplit
 
 import bson
 import httpx
@@ -16,10 +17,13 @@ from pymongo import ReplaceOne
 from app.db import Doc
 from app.deps import REFRESH_COOKIE
 from app.ids import Prefix
+from app.models.cookies import VISITOR_COOKIE
 from app.models.receipts import Step
 from app.services import single_use
 from app.services.audit import SYSTEM
 from app.services.connections import leaving
+from app.services.labels import members
+from app.services.marketing import links
 from tests.api.matrix_contract import Operation, Place, example_of, put
 from tests.api.matrix_dump import SPANS, Dump, Written, dump_of
 from tests.api.matrix_makers import make_side
@@ -36,9 +40,9 @@ _ID = re.compile(rf"\b(?:{'|'.join(get_args(Prefix))})_[0-9a-z]{{26}}\b")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _FRESH = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=state=)[\w-]+|(?<=secret=)\w+|(?<=totp_seed\":\")\w+|\b\w{4}(?:-\w{4}){3}\b|\bso[krt]_[\w-]+|(?<=hint\":\")[\w-]+"
-    r"|(?<=policy\":\")[\w+/=]+|(?<=signature\":\")\w+|(?<=expires=)\d+|(?<=signature=)\w+"
+    r"|(?<=policy\":\")[\w+/=]+|(?<=signature\":\")\w+|(?<=expires=)\d+|\b[A-Z2-7]{24}\b|(?<=signature=)\w+"
 )
-"""Tokens, states, seeds, recovery codes, forms and links, which are new in each answer."""
+"""Tokens, states, seeds, recovery and confirmation codes, forms and links, which are new in each answer."""
 _BLANK = re.compile(r"x-request-id|date|etag|location|retry-after|ratelimit.*|set-cookie")
 
 
@@ -150,6 +154,9 @@ GIVEN = {
     "role": "agent",
     "token": "sot_none",
     "version": "1",
+    "promise_id": "messages-30-days",
+    "purpose": "analytics",
+    "code": "K7M2Q9XW4TB6ZD3F5GH7",
 }
 """What goes into bodies by its field's name, where the contract has no example or one that would not do."""
 
@@ -167,12 +174,47 @@ async def link_token(world: World, side: Side, call: Call) -> Call:
         "undoEmailChange": ("undo_email_change", side.user_ids["owner"]),
         "acceptInvitation": ("invitation", side.ids["invitation_id"][0]),
         "lookUpInvitation": ("invitation", side.ids["invitation_id"][0]),
+        "cancelErasure": ("cancel_erasure", side.user_ids["analyst"]),
     }
     purpose, subject = purposes[call.operation.name]
     data = {"email": f"moved.{side.name}@example.com"}
     now = world.house.clock()
     token = await single_use.issue(world.house.db, purpose, subject=subject, data=data, now=now)
     return replace(call, body=call.body | {"token": token})
+
+
+async def other_owners(world: World, side: Side, call: Call) -> Call:
+    """The second owner owns every label of the first."""
+    db = world.house.db
+    query = {"user_id": side.user_ids["owner"], "role": "owner"}
+    for one in await db.open("memberships").find(query, comment=SPANS).to_list():
+        if await members.membership_of(db, side.user_ids["second owner"], one["label_id"]) is None:
+            who, since = side.user_ids["second owner"], one["created_at"]
+            second = members.new_membership(one["label_id"], who, "owner", now=since)
+            await db.open("memberships").insert_one(second)
+    return call
+
+
+async def begun_erasure(world: World, side: Side, call: Call) -> Call:
+    """Of the analyst's account, with the mail's token."""
+    (await side.people["analyst"].post("/v1/me/erasure")).raise_for_status()
+    return await link_token(world, side, call)
+
+
+async def a_fan(world: World, side: Side, call: Call) -> Call:
+    """Named by the number alone."""
+    return replace(call, body={"provider_id": side.ids["provider_id"][0]})
+
+
+async def another_request(world: World, side: Side, call: Call) -> Call:
+    """The owner's own, or the fan's that is there to be refused."""
+    return replace(call, path=call.path | {"request_id": side.ids[f"{call.operation.name}.request_id"][0]})
+
+
+async def an_objection(world: World, side: Side, call: Call) -> Call:
+    """To be taken back."""
+    (await side.owner.post("/v1/me/objections", json={"purpose": call.path["purpose"]})).raise_for_status()
+    return call
 
 
 async def another_password(world: World, side: Side, call: Call) -> Call:
@@ -270,6 +312,17 @@ async def own_media(world: World, side: Side, call: Call) -> Call:
     return replace(call, path=call.path | {"media_id": side.ids["getInsightMedia.media_id"][0]})
 
 
+async def own_export(world: World, side: Side, call: Call) -> Call:
+    """Of the owner's own data."""
+    return replace(call, path=call.path | {"export_id": side.ids["my_export"][0]})
+
+
+async def linked_file(world: World, side: Side, call: Call) -> Call:
+    """By a link as the owner would get it."""
+    found = await side.owner.get(f"/v1/me/exports/{side.ids['my_export'][0]}/download")
+    return replace(call, query={"token": parse_qs(urlsplit(found.raise_for_status().json()["url"]).query)["token"][0]})
+
+
 async def many_comments(world: World, side: Side, call: Call) -> Call:
     """A list of them."""
     return replace(call, body=call.body | {"ids": side.ids["comment_id"]})
@@ -351,6 +404,25 @@ async def longer_plan(world: World, side: Side, call: Call) -> Call:
     return replace(call, body=wish | shown)
 
 
+async def consented_visitor(world: World, side: Side, call: Call) -> Call:
+    """By a browser whose visitor said yes."""
+    answer = await side.nobody.post("/v1/consents", json={"analytics": True})
+    side.nobody.cookies.clear()
+    return replace(call, headers={"Cookie": f"{VISITOR_COOKIE}={answer.raise_for_status().cookies[VISITOR_COOKIE]}"})
+
+
+async def unsubscribe_link(world: World, side: Side, call: Call) -> Call:
+    """As a marketing mail to the side's owner would bring it."""
+    recipient = links.Recipient(side.user_ids["owner"], "ab" * 32)
+    return replace(call, path={"token": links.token_of(world.house.api.link_key, recipient)})
+
+
+async def current_policy(world: World, side: Side, call: Call) -> Call:
+    """The version that is current."""
+    version = world.house.api.policies[-1].version
+    return replace(call, path={"version": version}) if call.body is None else replace(call, body={"version": version})
+
+
 READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSession": own_address,
     "getConnectionReceipt": ended_connection,
@@ -361,6 +433,11 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "undoEmailChange": link_token,
     "acceptInvitation": invitation_token,
     "lookUpInvitation": link_token,
+    "cancelErasure": begun_erasure,
+    "beginErasure": other_owners,
+    "eraseFan": a_fan,
+    **dict.fromkeys(("getMyRequest", "refuseFanRequest"), another_request),
+    "withdrawObjection": an_objection,
     "changePassword": another_password,
     "refreshSession": own_cookie,
     "confirmTotp": app_code,
@@ -370,6 +447,8 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "finishLogin": way_back,
     "openSupportAccess": no_access_yet,
     "chooseConnectionAccounts": of_a_choice,
+    **dict.fromkeys(("getMyExport", "downloadMyExport"), own_export),
+    "getExportFile": linked_file,
     "listConnectionAccounts": of_a_choice,
     **dict.fromkeys(("reactToMessage", "takeReactionBack", "markMessageSent"), own_message),
     "receiveMetaDeauthorization": signed_by_meta,
@@ -389,6 +468,9 @@ READY: dict[str, Callable[[World, Side, Call], Awaitable[Call]]] = {
     "createSlot": a_slot,
     "startCheckout": nothing_bought,
     **dict.fromkeys(("previewPlanChange", "changePlan"), longer_plan),
+    "joinVisitorConsent": consented_visitor,
+    **dict.fromkeys(("getUnsubscribePage", "unsubscribe"), unsubscribe_link),
+    **dict.fromkeys(("getPolicy", "acceptPolicy"), current_policy),
     "createOauthToken": client_proof,
     "revokeOauthToken": client_proof,
     "introspectOauthToken": client_proof,

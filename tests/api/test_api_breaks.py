@@ -25,7 +25,7 @@ async def asked(house: House, by: str, role: Role, email: str = "friend@example.
 
 async def accept(house: House, token: str) -> tuple[int, str | None]:
     """What becomes of an invitation that somebody new accepts."""
-    account = {"name": "F", "password": PASSWORD, "date_of_birth": "1990-05-17", "policy_version": "1"}
+    account = {"name": "F", "password": PASSWORD, "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
     return problem(await house.http.post("/v1/invitations/accept", json={"token": token, "account": account}))
 
 

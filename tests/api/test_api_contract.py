@@ -29,7 +29,8 @@ T = TypeVar("T")
 NOT_IN_IT = {"/openapi.json", "/docs", "/docs/{name}"}
 """The contract itself, and its manual."""
 NOTHING_TO_WAIT_FOR = {"createPasswordReset", "changeEmail", "deleteLabel", "actOnComments", "retryPublication"}
-"""Their answer tells nothing of a mail, the work begins in days, or there are many works at once."""
+NOTHING_TO_WAIT_FOR |= {"beginErasure", "eraseFan", "acceptFanRequest"}
+"""Their answer tells nothing of a mail, the work begins or ends later, or there are many works at once."""
 SHOWN = {("SessionOut", "access_token"), ("TokenOut", "access_token")}
 SHOWN |= {("ClientMade", "client_secret"), ("SecretMade", "client_secret")}
 """Each in the one answer that makes it: `MAKERS`."""
@@ -47,6 +48,12 @@ FOR_ANYBODY = {"getHealth", "getReadiness", "getJwks", "getSecurityTxt", "create
 FOR_ANYBODY |= {"listPlans", "receiveStripeWebhook", "verifyMetaWebhook", "receiveMetaWebhook", "createPasswordReset"}
 FOR_ANYBODY |= {"receiveMetaDeauthorization", "receiveMetaDataDeletion", "getDataDeletion"}
 FOR_ANYBODY |= {"lookUpInvitation", "verifyEmail", "confirmPasswordReset", "confirmEmailChange", "undoEmailChange"}
+FOR_ANYBODY |= {"getExportFile"}
+FOR_ANYBODY |= {"getVisitorConsents", "decideVisitorConsents", "listCookies", "listPolicies", "getPolicy"}
+FOR_ANYBODY |= {"listPromises", "getPromise", "listAttestations", "getPromisesPage"}
+FOR_ANYBODY |= {"getRetention", "getRecordOfProcessing", "getRetentionPage"}
+FOR_ANYBODY |= {"getErasure", "cancelErasure"}
+FOR_ANYBODY |= {"getUnsubscribePage", "unsubscribe"}
 """They need no session; some need the token of a mail."""
 SECRETIVE = re.compile("token|secret|password|credential|cipher|sealed|private|hash(?!tag)|(?<!_)key(?!s$)")
 

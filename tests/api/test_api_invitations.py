@@ -12,7 +12,7 @@ from tests.api.people import join, link, mails, problem, user_of
 from tests.house import PASSWORD, House
 
 OWNER, MARA = "owner@example.com", "mara@example.com"
-ACCOUNT = {"name": "Mara Lind", "password": PASSWORD, "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+ACCOUNT = {"name": "Mara Lind", "password": PASSWORD, "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
 
 
 async def invited(house: House, email: str = MARA, role: str = "agent") -> tuple[httpx.AsyncClient, str, str, str]:

@@ -1,10 +1,13 @@
 """The end of a label: announced, restorable for two weeks, and then nothing of it is left but what must be."""
 
+import json
 from datetime import timedelta
 
 import httpx
+import pytest
 
 from app.models.data_map import DATA_MAP
+from app.receipts import NotGood, verify
 from app.services import operations
 from app.services.labels import deletion
 from tests.api.people import actions, join, mails, problem
@@ -65,6 +68,41 @@ async def test_announcing_and_restoring(house: House) -> None:
     operation = await owner.get(announced.headers["location"])
     assert operation.json()["state"] == "cancelled"
     assert (await actions(house, label_id))[-2:] == ["label.deletion_announced", "label.restored"]
+
+
+async def test_its_owners_get_a_signed_receipt(house: House) -> None:
+    """Each owner has a request from the announcement on; called off with the label's restoring, done with its end."""
+    owner, label_id = await busy_label(house)
+    second = await join(house, "second@example.com", label_id, "owner")
+    agent = await join(house, "third@example.com", label_id, "agent")
+    (await owner.delete(f"/v1/labels/{label_id}")).raise_for_status()
+    (await owner.post(f"/v1/labels/{label_id}/restore")).raise_for_status()
+    announced = (await owner.delete(f"/v1/labels/{label_id}")).json()
+    for one in (owner, second):
+        shown = (await one.get("/v1/me/requests")).json()["data"]
+        assert [(r["kind"], r["state"], r["receipt"]) for r in shown] == [
+            ("label_deletion", "waiting", None),
+            ("label_deletion", "cancelled", None),
+        ]
+        assert shown[0]["operation_id"] == announced["id"] and shown[0]["evidence"] == [label_id]
+    assert (await agent.get("/v1/me/requests")).json()["data"] == []
+    house.clock.offset = deletion.GRACE + timedelta(seconds=1)
+    assert await work_through(house, announced["id"]) == "succeeded"
+    login = await house.http.post("/v1/sessions", json={"email": "second@example.com", "password": PASSWORD})
+    second.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+    done = (await second.get("/v1/me/requests")).json()["data"][0]
+    receipt = done["receipt"]["receipt"]
+    jwks = (await house.http.get("/.well-known/jwks.json")).json()
+    assert done["state"] == "done" and verify(json.dumps(done), jwks) == receipt
+    gone = {row["what"]: row["documents"] for row in receipt["erased"]}
+    assert gone["memberships"] == 4 and gone["invitations"] == 1 and gone["connections"] == 1
+    assert {row["what"] for row in receipt["kept"]} <= KEPT and all(row["why"] for row in receipt["kept"])
+    [told] = receipt["told"]
+    assert told.startswith("instagram: ")
+    assert "owner@example.com" not in repr(done) and "Nightjar" not in repr(done)
+    changed = done | {"receipt": done["receipt"] | {"receipt": receipt | {"completed_at": "2020-01-01T00:00:00Z"}}}
+    with pytest.raises(NotGood):
+        verify(json.dumps(changed), jwks)
 
 
 async def test_after_the_grace_nothing_is_left(house: House) -> None:

@@ -227,7 +227,7 @@ async def test_an_outsider_uses_up_no_labels_quota(limited: Open) -> None:
 async def test_refused_input_costs_no_mail(limited: Open) -> None:
     """Weak passwords, a birth date: nobody is locked out of registering by what sent no mail."""
     async with limited("mail_caller=2/3600") as house:
-        body = {"name": "W", "email": "weak@example.com", "date_of_birth": "1990-05-17", "policy_version": "1"}
+        body = {"name": "W", "email": "weak@example.com", "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
         for password in ("passwordpassword", "short", "123456789012345", "aaaaaaaaaaaaaaaa"):
             assert (await house.http.post("/v1/users", json=body | {"password": password})).status_code == 422
         for status in (201, 201, 429):

@@ -11,7 +11,7 @@ PERSON = {
     "email": "mara@example.com",
     "password": PASSWORD,
     "date_of_birth": "1990-05-17",
-    "policy_version": "2026-11",
+    "policy_version": "2026-03-13",
 }
 WISH = {"provider": "instagram", "features": ["messages"]}
 ODD_ADDRESSES = [

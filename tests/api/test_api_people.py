@@ -17,7 +17,7 @@ PERSON = {
     "email": "Mara@Example.com",
     "password": PASSWORD,
     "date_of_birth": "1990-05-17",
-    "policy_version": "2026-11",
+    "policy_version": "2026-03-13",
 }
 
 
@@ -52,7 +52,7 @@ async def test_registering_shows_and_stores_no_more_than_needed(house: House) ->
     assert answer.json().items() >= {"name": "Mara Lind", "email": "Mara@example.com"}.items()
     assert set(answer.json()) == {
         *("id", "name", "email", "email_verified_at"),
-        *("policy_version", "marketing_opt_in", "created_at"),
+        *("policy_version", "policy_change", "marketing_opt_in", "created_at"),
     }
     stored = await dump(house)
     assert b"Mara Lind" in stored

@@ -239,7 +239,7 @@ async def test_head_gets_no_body(shared: Served) -> None:
 async def log_in(http: httpx.AsyncClient) -> str:
     """Register and log in; the token, which the client sends from now on."""
     person = {"name": "A Person", "email": "owner@example.com", "password": PASSWORD}
-    more = {"date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+    more = {"date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
     (await http.post("/v1/users", json=person | more)).raise_for_status()
     login = await http.post("/v1/sessions", json={"email": person["email"], "password": PASSWORD})
     token = str(login.raise_for_status().json()["access_token"])

@@ -29,7 +29,7 @@ class Web:
     async def register(self, email: str, *, name: str = "Mara Lind", password: str = PASSWORD) -> None:
         """Make an account."""
         body = {"name": name, "email": email, "password": password}
-        born = {"date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+        born = {"date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
         (await self.http.post("/v1/users", json=body | born)).raise_for_status()
 
     async def stored(self) -> dict[str, list[Doc]]:

@@ -29,7 +29,7 @@ CHANGES = {"id", "email", "name", "created_at", "request_id"}
 """Of a body: what is the caller's own, or another in each answer."""
 PASSING = {"date", "x-request-id", "etag", "location"}
 ASKED: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
-    "register": ("/v1/users", lambda email: PERSON | {"email": email, "password": PASSWORD}),
+    "register": ("/v1/users", lambda email: PERSON | {"email": email, "password": PASSWORD, "marketing_opt_in": True}),
     "log in": ("/v1/sessions", lambda email: {"email": email, "password": "not the right password"}),
     "reset": ("/v1/password-resets", lambda email: {"email": email}),
 }

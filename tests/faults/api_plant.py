@@ -10,7 +10,7 @@ from tests.house import PASSWORD, make_keys, settings_env
 from tools import embedded
 from tools.child import Child, running
 
-PERSON = {"name": "A Person", "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+PERSON = {"name": "A Person", "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from tools.plan import api_env, worker_env
 
 Part = Literal["api", "worker", "database", "redis"]
 WEBHOOK = "/v1/webhooks/meta"
-TTL_SWEEP_S = 60
+TTL_SWEEP_S = "60"
 """As mongod's; a sweep reads everything, which the drills' load would feel."""
 
 
@@ -79,12 +79,21 @@ class Plant:
 
 
 @contextmanager
-def plant(folder: Path, *, bug: str | None = None, transaction_s: str = "60", **settings: str) -> Iterator[Plant]:
+def plant(
+    folder: Path,
+    *,
+    bug: str | None = None,
+    transaction_s: str = "60",
+    ttl_sweep_s: str = TTL_SWEEP_S,
+    **settings: str,
+) -> Iterator[Plant]:
     """Run everything, with a connected account. `settings` are more `SOUNDOPS_…`; `bug` is one of `planted.py`.
 
-    What a dead worker leaves open in the database is ended after `transaction_s`.
+    What a dead worker leaves open in the database is ended after `transaction_s`, and what has expired is deleted every
+    `ttl_sweep_s`.
     """
-    database = embedded.mongodb_child(folder / "mongodb", ttl_sweep_s=TTL_SWEEP_S, transaction_s=float(transaction_s))
+    sweep_s, longest_s = float(ttl_sweep_s), float(transaction_s)
+    database = embedded.mongodb_child(folder / "mongodb", ttl_sweep_s=sweep_s, transaction_s=longest_s)
     redis = embedded.valkey_child(folder / "valkey")
     api_port = embedded.free_port()
     api_url = f"http://{embedded.HERE}:{api_port}"

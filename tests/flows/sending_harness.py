@@ -94,7 +94,7 @@ async def talk_by_facebook(house: House, meta: Meta, account: str) -> Talk:
         written["mid"], fan_id, (account,), "Hello?", (), (), None, unsupported=False, created_at=utc_now()
     )
     received = remote.changes_of(connection, fan_id, [shown], known=(), key=b"key", now=house.clock())
-    await store_received(house.db, received, now=house.clock())
+    await store_received(house.db, received, now=house.clock(), key=b"key")
     return Talk(desk, (await desk.conversation(fan_id))["id"], fan_id, written["mid"])
 
 

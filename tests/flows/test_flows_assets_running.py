@@ -79,7 +79,7 @@ async def test_a_worker_stays_small(tmp_path: Path, mongodb_url: str, redis_url:
 async def log_in(http: httpx.AsyncClient) -> str:
     """Register, log in and make a label; its path."""
     person = {"name": "A Person", "email": "owner@example.com", "password": PASSWORD}
-    told = person | {"date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+    told = person | {"date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
     (await http.post("/v1/users", json=told)).raise_for_status()
     login = await http.post("/v1/sessions", json={"email": person["email"], "password": PASSWORD})
     http.headers["Authorization"] = f"Bearer {login.raise_for_status().json()['access_token']}"

@@ -55,7 +55,7 @@ async def two(tmp_path: Path, mongodb_url: str, key_folder: Path) -> AsyncIterat
 async def log_in(clients: list[httpx.AsyncClient]) -> None:
     """Register one person, and give each client their access token."""
     person = {"name": "A Person", "email": "owner@example.com", "password": PASSWORD}
-    born = {"date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+    born = {"date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
     (await clients[0].post("/v1/users", json=person | born)).raise_for_status()
     login = await clients[0].post("/v1/sessions", json={"email": person["email"], "password": PASSWORD})
     for client in clients:

@@ -47,7 +47,7 @@ async def test_a_team_comes_together(house: House) -> None:
     for email in ("new@example.com", "known@example.com"):
         body = {"email": email, "role": "agent"}
         assert (await owner.post(f"/v1/labels/{label_id}/invitations", json=body)).status_code == 201
-    account = {"name": "New", "password": PASSWORD, "date_of_birth": "1990-05-17", "policy_version": "2026-11"}
+    account = {"name": "New", "password": PASSWORD, "date_of_birth": "1990-05-17", "policy_version": "2026-03-13"}
     token = await newest(house, "new@example.com", "nightjar")
     joined = await house.http.post("/v1/invitations/accept", json={"token": token, "account": account})
     assert (joined.status_code, joined.json()["role"]) == (200, "agent")

@@ -75,7 +75,7 @@ async def test_who_was_asked_comes_while_there_is_room(shop: Shop) -> None:
     async def accept(number: int) -> httpx.Response:
         [mail, *_] = await shop.house.mails(f"guest{number}@example.com")
         account = {"name": "Ines", "password": "a few words of my own", "date_of_birth": "1990-05-17"}
-        body = {"token": mail["token"], "account": account | {"policy_version": "2026-11"}}
+        body = {"token": mail["token"], "account": account | {"policy_version": "2026-03-13"}}
         return await shop.house.http.post("/v1/invitations/accept", json=body)
 
     assert (await accept(1)).status_code == 200

@@ -61,7 +61,7 @@ async def everything_running(folder: Path, mongodb_url: str, key_folder: Path) -
 async def connect(run: Running) -> str:
     """Register, log in, make a label and connect the account; the label's path."""
     person = {"name": "A Person", "email": "owner@example.com", "password": PASSWORD}
-    await run.post("/v1/users", person | {"date_of_birth": "1990-05-17", "policy_version": "2026-11"})
+    await run.post("/v1/users", person | {"date_of_birth": "1990-05-17", "policy_version": "2026-03-13"})
     login = await run.post("/v1/sessions", {"email": person["email"], "password": PASSWORD})
     run.http.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
     label = f"/v1/labels/{(await run.post('/v1/labels', {'name': 'Nightjar', 'slug': 'nightjar'})).json()['id']}"

@@ -196,5 +196,6 @@ def test_each_process_is_given_its_own_secrets(tmp_path: Path) -> None:
     """The private ring and the mail server's password to workers alone, the accounts' ring to the API alone."""
     env = dict(make_plan({"SOUNDOPS_SMTP_URL": "smtp://me:secret@mine"}, tmp_path / "home").env)
     private, accounts = "SOUNDOPS_VAULT_PRIVATE_RING_FILE", "SOUNDOPS_VAULT_ACCOUNT_RING_FILE"
-    assert set(env) - set(api_env(env)) == {private, "SOUNDOPS_SMTP_URL", "SOUNDOPS_STRIPE_SECRET_KEY"}
+    of_workers = {f"SOUNDOPS_{name}" for name in ("SMTP_URL", "STRIPE_SECRET_KEY", "GA_API_SECRET")}
+    assert set(env) - set(api_env(env)) == {private} | of_workers
     assert set(env) - set(worker_env(env)) == {accounts}

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.clients.objects import Limits, ObjectMissing, Objects, ObjectTaken, Upload
+from app.clients.objects import Limits, ObjectMissing, Objects, ObjectsError, ObjectTaken, Upload
 from app.clients.objects_folder import SIGNATURE, BadSignature, Folder
 from app.clients.objects_s3 import S3
 from app.db import Doc
@@ -166,4 +166,39 @@ async def test_an_object_is_never_overwritten(kind: str, tmp_path: Path, request
     assert await storage.look(key) is None
     with pytest.raises(ObjectMissing):
         await storage.fetch(key, tmp_path / "gone", most_bytes=10)
+    await storage.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+async def test_an_object_in_parts(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """It is there when it is finished, can be read from anywhere, and what was never finished can be thrown away."""
+    storage: Objects = folder(tmp_path / "storage")
+    if kind == "s3":
+        moto: Child = request.getfixturevalue("moto_child")
+        await make_bucket(moto.url)
+        storage = s3(endpoint_url=moto.url, style="path")
+    parts, below = [b"a" * 5 * 1024**2, b"b" * 5 * 1024**2, b"end"], f"exports/usr_{kind}/"
+    key = f"{below}exp_1-1"
+    upload = await storage.begin_parts(key, content_type="application/octet-stream")
+    tags = [await storage.put_part(key, upload, number, part) for number, part in enumerate(parts, 1)]
+    assert await storage.look(key) is None
+    await storage.finish_parts(key, upload, tags)
+    found = await storage.look(key)
+    assert found is not None and found.size_bytes == sum(map(len, parts))
+    assert await storage.read(key, 5 * 1024**2 - 2, 4) == b"aabb"
+    assert await storage.read(key, found.size_bytes - 3, 100) == b"end"
+    left = await storage.begin_parts(f"{below}exp_2-1", content_type="application/octet-stream")
+    await storage.put_part(f"{below}exp_2-1", left, 1, b"half")
+    other = await storage.begin_parts("exports/usr_other/exp_3-1", content_type="application/octet-stream")
+    assert await storage.keys_below(below) == [key] and await storage.keys_below(below, after=key) == []
+    assert await storage.parts_below(below) == [f"{below}exp_2-1"]
+    assert await storage.abort_parts_below(below) == 1
+    assert await storage.abort_parts_below(below) == 0
+    with pytest.raises(ObjectsError):  # moto answers 500, S3 404
+        await storage.put_part(f"{below}exp_2-1", left, 2, b"more")
+    assert await storage.put_part("exports/usr_other/exp_3-1", other, 1, b"half")
+    assert await storage.abort_parts_below("exports/usr_other/") == 1
+    with pytest.raises(ObjectMissing):
+        await storage.read(f"{below}exp_2-1", 0, 10)
+    assert await storage.delete_below(below) == 1
     await storage.close()

@@ -138,6 +138,18 @@ def test_billing_is_off_until_it_is_set(environment: pytest.MonkeyPatch, capsys:
     assert load(WorkerSettings).stripe_secrets == ["whsec_newest0123456789", "whsec_older00123456789"]
 
 
+def test_usage_is_passed_on_to_nobody_until_it_is_set(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker needs both or none; the API needs no secret."""
+    assert not load(ApiSettings).forwards_usage
+    put(environment, GA_MEASUREMENT_ID="G-ABC1234567")
+    assert load(ApiSettings).forwards_usage
+    assert refusal(capsys, WorkerSettings) == ["SOUNDOPS_GA_API_SECRET must be set together with ga_measurement_id."]
+    put(environment, GA_MEASUREMENT_ID="", GA_API_SECRET="a-secret")
+    assert refusal(capsys, WorkerSettings) == ["SOUNDOPS_GA_MEASUREMENT_ID must be set together with ga_api_secret."]
+
+
 def test_a_laptop_has_one_storage(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder or a bucket, not none and not both; half a bucket is none. An S3 of one's own is addressed by path."""
     put(environment, STORAGE_FOLDER="")

@@ -1,6 +1,6 @@
 """A label's files, on the data map. The files themselves are objects in a storage: docs/assets.md."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, named, up
 
 COLLECTIONS = (
     Collection(
@@ -12,6 +12,7 @@ COLLECTIONS = (
         retention="until the file or the label is deleted; a refused one 30 days, an upload never completed one day",
         ground=CONTRACT,
         export=("name", "kind", "alt_text", "created_at"),
+        parts=(named("created_by", export=("label_id", "name", "created_at"), what="a file"),),
         indexes=(
             Index((("label_id", 1), ("_id", -1))),
             Index((("label_id", 1), ("kind", 1), ("_id", -1))),

@@ -1,6 +1,6 @@
 """What a label asks of billing, on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, Collection, Index, named, up
 
 COLLECTIONS = (
     Collection(
@@ -12,7 +12,12 @@ COLLECTIONS = (
         retention="90 days",
         ground=CONTRACT,
         export=("kind", "plan", "interval", "created_at"),
-        indexes=(Index(up("label_id", "running"), unique=True, present="running"), EXPIRES),
+        parts=(named("asked_by", export=("kind", "plan", "interval", "created_at"), what="an order"),),
+        indexes=(
+            Index(up("label_id", "running"), unique=True, present="running"),
+            Index(up("label_id", "asked_by")),
+            EXPIRES,
+        ),
     ),
     Collection(
         name="billing_links",

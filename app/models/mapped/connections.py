@@ -1,6 +1,6 @@
 """Connected accounts and the vault on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, Part, up
 
 COLLECTIONS = (
     Collection(
@@ -16,6 +16,7 @@ COLLECTIONS = (
         ground=CONTRACT,
         export=("provider", "account", "features", "granted_scopes", "status", "created_at"),
         indexes=(
+            Index(up("label_id", "_id")),
             Index(up("label_id", "network", "active_account_id"), unique=True, present="active_account_id"),
             Index(up("account_ids")),
             Index(up("person_ids")),
@@ -40,7 +41,7 @@ COLLECTIONS = (
         retention="12 months",
         ground=INTEREST,
         export=("provider", "provider_id", "reason", "begun_at", "completed_at"),
-        indexes=(Index(up("label_id", "completed_at")), EXPIRES),
+        indexes=(Index(up("label_id", "completed_at")), Index(up("completed_at")), EXPIRES),
     ),
     Collection(
         name="deletion_requests",
@@ -67,7 +68,8 @@ COLLECTIONS = (
         retention="10 minutes",
         ground=INTEREST,
         of_connection="erase",
-        indexes=(EXPIRES,),
+        parts=(Part("user", ("user_id",), "delete", export=("provider", "expires_at")),),
+        indexes=(Index(up("label_id", "user_id")), EXPIRES),
     ),
     Collection(
         name="secrets",

@@ -1,6 +1,8 @@
 """What fans write, on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, THIRTY_DAYS, Collection, Index, newest, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, THIRTY_DAYS, Collection, Index, Part, named, newest, up
+
+MODERATED = "what was done to a comment is known for 90 days: ids and codes, and not of whom the comment was"
 
 COLLECTIONS = (
     Collection(
@@ -11,6 +13,7 @@ COLLECTIONS = (
         personal="content",
         retention=f"the change until it is worked off, at most {THIRTY_DAYS}; the hash 36 days",
         ground=INTEREST,
+        parts=(Part("fan", ("change",), "delete", holds="number"),),
         indexes=(Index(up("due_at"), present="due_at"), EXPIRES),
     ),
     Collection(
@@ -22,7 +25,8 @@ COLLECTIONS = (
         retention=f"7 days, at most {THIRTY_DAYS}",
         ground=INTEREST,
         of_connection="erase",
-        indexes=(EXPIRES,),
+        parts=(Part("fan", ("change",), "delete", holds="number"),),
+        indexes=(Index(up("label_id", "_id")), EXPIRES),
     ),
     Collection(
         name="conversations",
@@ -33,7 +37,15 @@ COLLECTIONS = (
         retention="as long as its newest message",
         ground=CONTRACT,
         of_connection="erase",
-        export=("participant", "status", "tags", "last_message_at"),
+        export=("connection_id", "participant", "status", "assignee", "tags", "last_message_at"),
+        parts=(
+            Part("fan", ("participant.provider_id",), "delete", export=("participant", "last_message_at")),
+            named(
+                "assignee",
+                export=("label_id", "status", "last_message_at"),
+                what="a conversation that you were to answer",
+            ),
+        ),
         indexes=(
             Index(up("label_id", "connection_id", "participant.provider_id"), unique=True),
             *(
@@ -56,7 +68,15 @@ COLLECTIONS = (
         retention=THIRTY_DAYS,
         ground=CONTRACT,
         of_connection="erase",
-        export=("direction", "content", "sent_at", "deleted_at"),
+        export=("connection_id", "conversation_id", "direction", "sent_by", "content", "sent_at", "deleted_at"),
+        parts=(
+            Part(
+                "fan", ("conversation_id",), "delete", export=("direction", "content", "sent_at"), holds="conversation"
+            ),
+            named(
+                "sent_by.id", export=("label_id", "content", "sent_at"), what="a message that you sent for the label"
+            ),
+        ),
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True, present="provider_id"),
             Index((("label_id", 1), ("conversation_id", 1), ("ordered_at", -1), ("_id", -1))),
@@ -74,7 +94,11 @@ COLLECTIONS = (
         retention="as long as the conversation's newest message when it was written; later ones do not lengthen it",
         ground=CONTRACT,
         of_connection="erase",
-        export=("text", "created_at"),
+        export=("conversation_id", "author", "text", "created_at"),
+        parts=(
+            Part("fan", ("conversation_id",), "delete", holds="conversation"),
+            named("author.id", export=("label_id", "text", "created_at"), what="a note"),
+        ),
         indexes=(Index((("label_id", 1), ("conversation_id", 1), ("created_at", -1), ("_id", -1))), EXPIRES),
     ),
     Collection(
@@ -85,6 +109,8 @@ COLLECTIONS = (
         personal="none",
         retention="as long as the label",
         ground=CONTRACT,
+        export=("name", "text", "created_at"),
+        parts=(named("created_by.id", export=("label_id", "name", "text", "created_at"), what="a saved reply"),),
         indexes=(Index(up("label_id", "name_key"), unique=True), Index(up("label_id", "_id"))),
     ),
     Collection(
@@ -96,7 +122,8 @@ COLLECTIONS = (
         retention=THIRTY_DAYS,
         ground=CONTRACT,
         of_connection="erase",
-        export=("author", "content", "media", "sent_at"),
+        export=("connection_id", "kind", "author", "content", "media", "status", "sent_at"),
+        parts=(Part("fan", ("author.provider_id",), "delete", export=("author", "content", "media", "sent_at")),),
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True),
             Index(up("label_id", "connection_id", "author.provider_id", "_id")),
@@ -124,7 +151,11 @@ COLLECTIONS = (
         retention="90 days",
         ground=INTEREST,
         of_connection="erase",
-        export=("action", "reason", "state", "at"),
+        export=("comment_id", "action", "by", "reason", "state", "at"),
+        parts=(
+            Part("fan", ("comment_id",), "keep", holds="written", why=MODERATED),
+            named("by.id", export=("label_id", "action", "reason", "at"), what="what you did to a comment"),
+        ),
         indexes=(Index(up("label_id", "_id")), Index(up("label_id", "comment_id", "_id")), EXPIRES),
     ),
 )

@@ -16,7 +16,7 @@ COLLECTIONS = (
         retention=RETENTION,
         ground=CONTRACT,
         of_connection="erase",
-        export=("network", "day", "metrics"),
+        export=("connection_id", "network", "day", "metrics"),
         indexes=(Index(up("label_id", "connection_id", "day"), unique=True), EXPIRES),
     ),
     Collection(
@@ -28,7 +28,7 @@ COLLECTIONS = (
         retention="24 months after it was posted",
         ground=CONTRACT,
         of_connection="erase",
-        export=("network", "provider_id", "permalink", "product", "posted_at", "latest"),
+        export=("connection_id", "network", "provider_id", "permalink", "product", "posted_at", "latest"),
         indexes=(
             Index(up("label_id", "connection_id", "provider_id"), unique=True),
             Index(up("label_id", "provider_id")),
@@ -49,7 +49,7 @@ COLLECTIONS = (
         retention=RETENTION,
         ground=CONTRACT,
         of_connection="erase",
-        export=("day", "metrics"),
+        export=("media_id", "day", "metrics"),
         indexes=(
             Index(up("label_id", "media_id", "day"), unique=True),
             Index(up("label_id", "connection_id", "day")),

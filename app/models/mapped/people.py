@@ -1,6 +1,13 @@
 """Accounts, people and labels on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, Part, named, up
+
+LOGGED = "the audit log shows for 12 months who did what, by ids alone; each row is sealed with the one before it"
+ACCOUNT = ("name", "email", "email_verified_at", "policy_version", "policy_acceptances", "created_at")
+SESSION = ("created_at", "last_used_at", "network", "user_agent", "expires_at")
+AUDITED = ("label_id", "action", "target", "network", "at")
+AIMED_AT = ("label_id", "action", "at")
+"""What somebody else did about the person: not who, nor from where."""
 
 COLLECTIONS = (
     Collection(
@@ -11,8 +18,9 @@ COLLECTIONS = (
         personal="identity",
         retention="until the account is deleted",
         ground=CONTRACT,
-        export=("name", "email", "email_verified_at", "policy_version", "marketing_opt_in", "created_at"),
-        indexes=(Index(up("email_key"), unique=True),),
+        export=("name", "email", "email_verified_at", "policy_version", "policy_acceptances", "created_at"),
+        parts=(Part("user", ("_id",), "delete", export=ACCOUNT),),
+        indexes=(Index(up("email_key"), unique=True), Index(up("policy_noticed"))),
     ),
     Collection(
         name="second_factors",
@@ -22,6 +30,7 @@ COLLECTIONS = (
         personal="secret",
         retention="until the second factor is switched off",
         ground=CONTRACT,
+        parts=(Part("user", ("_id",), "delete", export=("confirmed_at", "created_at")),),
     ),
     Collection(
         name="single_use_tokens",
@@ -31,6 +40,7 @@ COLLECTIONS = (
         personal="secret",
         retention="as long as the link works: an hour, or days",
         ground=INTEREST,
+        parts=(Part("user", ("subject",), "delete", export=("purpose", "created_at")),),
         indexes=(Index(up("subject", "purpose")), EXPIRES),
     ),
     Collection(
@@ -42,7 +52,23 @@ COLLECTIONS = (
         retention="30 days",
         ground=CONTRACT,
         export=("template", "to", "state", "created_at"),
-        indexes=(Index(up("label_id", "user_id")), EXPIRES),
+        parts=(
+            Part(
+                "user",
+                ("user_id",),
+                "delete",
+                export=("template", "to", "facts", "state", "created_at"),
+                without_label=True,
+            ),
+            Part("user", ("to_key",), "delete", export=("template", "to", "state", "created_at"), holds="address"),
+            named("about[]", what="a mail to somebody else that named you", clears=("facts",)),
+        ),
+        indexes=(
+            Index(up("label_id", "user_id")),
+            Index(up("to_key"), present="to_key"),
+            Index(up("label_id", "campaign_id", "user_id"), unique=True, present="campaign_id"),
+            EXPIRES,
+        ),
     ),
     Collection(
         name="sessions",
@@ -53,6 +79,7 @@ COLLECTIONS = (
         retention="24 hours after it was used last, at most 30 days, or until log-out",
         ground=CONTRACT,
         export=("created_at", "last_used_at", "network", "user_agent", "expires_at"),
+        parts=(Part("user", ("user_id",), "delete", export=SESSION),),
         indexes=(Index(up("user_id")), EXPIRES),
     ),
     Collection(
@@ -63,6 +90,7 @@ COLLECTIONS = (
         personal="secret",
         retention="as long as their session",
         ground=INTEREST,
+        parts=(Part("user", ("session_id",), "delete", holds="session"),),
         indexes=(Index(up("session_id")), EXPIRES),
     ),
     Collection(
@@ -85,6 +113,7 @@ COLLECTIONS = (
         retention="until the person leaves the label",
         ground=CONTRACT,
         export=("label_id", "role", "created_at"),
+        parts=(Part("user", ("user_id",), "delete", export=("label_id", "role", "created_at")),),
         indexes=(Index(up("label_id", "user_id"), unique=True), Index(up("user_id"))),
     ),
     Collection(
@@ -96,7 +125,11 @@ COLLECTIONS = (
         retention="7 days, or until it is accepted or withdrawn",
         ground=CONTRACT,
         export=("label_id", "email", "role", "created_at"),
-        indexes=(Index(up("label_id", "email_key"), unique=True), EXPIRES),
+        parts=(
+            Part("user", ("invited_by",), "delete", export=("label_id", "role", "created_at")),
+            Part("user", ("email_key",), "delete", export=("label_id", "email", "role", "created_at"), holds="address"),
+        ),
+        indexes=(Index(up("label_id", "email_key"), unique=True), Index(up("email_key")), EXPIRES),
     ),
     Collection(
         name="api_clients",
@@ -106,6 +139,16 @@ COLLECTIONS = (
         personal="secret",
         retention="until the client is deleted",
         ground=CONTRACT,
+        parts=(
+            named(
+                "created_by",
+                "secrets[].created_by",
+                "meta_access.decided_by",
+                "meta_decisions[].decided_by",
+                export=("label_id", "name", "created_at"),
+                what="an API client",
+            ),
+        ),
         indexes=(Index(up("label_id", "_id")),),
     ),
     Collection(
@@ -127,6 +170,14 @@ COLLECTIONS = (
         retention="12 months",
         ground=INTEREST,
         export=("label_id", "reason", "created_at", "ends_at"),
+        parts=(
+            named(
+                "user_id",
+                "ended_by",
+                export=("label_id", "reason", "created_at", "ends_at"),
+                what="a look of our support",
+            ),
+        ),
         indexes=(Index(up("label_id", "user_id")), EXPIRES),
     ),
     Collection(
@@ -138,6 +189,10 @@ COLLECTIONS = (
         retention="12 months",
         ground=INTEREST,
         erasure="keep",
+        parts=(
+            Part("user", ("actor.id", "chain"), "keep", export=AUDITED, why=LOGGED),
+            Part("user", ("target", "details.user_id"), "keep", export=AIMED_AT, why=LOGGED),
+        ),
         indexes=(Index(up("label_id", "chain", "seq"), unique=True), EXPIRES),
     ),
     Collection(
@@ -149,6 +204,7 @@ COLLECTIONS = (
         retention="as long as the label or the account, and 12 months",
         ground=INTEREST,
         erasure="keep",
-        indexes=(Index(up("label_id", "chain"), unique=True),),
+        parts=(Part("user", ("chain",), "keep", why=LOGGED),),
+        indexes=(Index(up("label_id", "chain"), unique=True), EXPIRES),
     ),
 )

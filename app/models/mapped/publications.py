@@ -1,6 +1,6 @@
 """What a label plans to publish, on the data map."""
 
-from app.models.collection import CONTRACT, Collection, Index, up
+from app.models.collection import CONTRACT, Collection, Index, named, up
 
 _LIST = ((), ("state",), ("targets",), ("plan_id",))
 
@@ -13,7 +13,21 @@ COLLECTIONS = (
         personal="identity",
         retention="until the publication or the label is deleted",
         ground=CONTRACT,
-        export=("kind", "caption", "state", "scheduled_at", "created_by", "created_at"),
+        export=(
+            *("kind", "mode", "state", "targets", "assets", "caption", "alt_texts", "first_comment", "user_tags"),
+            *("collaborators", "location_id", "link", "plan_id", "scheduled_at", "timezone"),
+            *("created_by", "created_at"),
+        ),
+        parts=(
+            named(
+                "created_by.id",
+                "submitted_by.id",
+                "approved_by.id",
+                "authors[].id",
+                export=("label_id", "kind", "caption", "created_at"),
+                what="a publication",
+            ),
+        ),
         indexes=(
             *(Index((("label_id", 1), *up(*by), ("_id", -1))) for by in _LIST),
             Index(up("label_id", "scheduled_at", "_id"), present="scheduled_at"),
@@ -31,7 +45,8 @@ COLLECTIONS = (
         personal="identity",
         retention="as long as the publication",
         ground=CONTRACT,
-        export=("version", "content", "by", "at"),
+        export=("publication_id", "version", "content", "by", "at"),
+        parts=(named("by.id", export=("label_id", "version", "at"), what="a publication's earlier version"),),
         indexes=(Index((("label_id", 1), ("publication_id", 1), ("version", -1)), unique=True),),
     ),
     Collection(
@@ -42,7 +57,8 @@ COLLECTIONS = (
         personal="identity",
         retention="as long as the publication",
         ground=CONTRACT,
-        export=("text", "author", "created_at"),
+        export=("publication_id", "text", "author", "created_at"),
+        parts=(named("author.id", export=("label_id", "text", "created_at"), what="a comment on a publication"),),
         indexes=(Index((("label_id", 1), ("publication_id", 1), ("_id", -1))),),
     ),
     Collection(
@@ -53,6 +69,7 @@ COLLECTIONS = (
         personal="none",
         retention="until the slot or the label is deleted",
         ground=CONTRACT,
+        export=("name", "connection_ids", "days", "time", "timezone", "created_at"),
         indexes=(Index(up("label_id", "_id")),),
     ),
     Collection(
@@ -63,6 +80,8 @@ COLLECTIONS = (
         personal="none",
         retention="until the plan or the label is deleted",
         ground=CONTRACT,
+        export=("title", "release_date", "timezones", "embargo", "created_at"),
+        parts=(named("created_by.id", export=("label_id", "title", "created_at"), what="a release plan"),),
         indexes=(Index((("label_id", 1), ("_id", -1))),),
     ),
 )

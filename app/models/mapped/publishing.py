@@ -1,6 +1,6 @@
 """What is published where, on the data map."""
 
-from app.models.collection import CONTRACT, Collection, Index, up
+from app.models.collection import CONTRACT, Collection, Index, named, up
 
 COLLECTIONS = (
     Collection(
@@ -11,8 +11,19 @@ COLLECTIONS = (
         personal="identity",
         retention="until the account is disconnected, or the publication or the label is deleted",
         ground=CONTRACT,
-        export=("network", "kind", "state", "snapshot", "due_at", "published_at", "provider_id", "permalink"),
+        export=(
+            *("publication_id", "connection_id", "network", "kind", "state", "snapshot"),
+            *("due_at", "published_at", "provider_id", "permalink"),
+        ),
         of_connection="erase",
+        parts=(
+            named(
+                "snapshot.created_by.id",
+                "snapshot.approved_by.id",
+                export=("label_id", "network", "kind", "published_at"),
+                what="a post",
+            ),
+        ),
         indexes=(
             Index(up("label_id", "publication_id", "publication_version", "connection_id"), unique=True),
             Index(up("label_id", "connection_id")),

@@ -1,6 +1,6 @@
 """Rules and what they did, on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, Part, named, up
 
 COLLECTIONS = (
     Collection(
@@ -12,6 +12,7 @@ COLLECTIONS = (
         retention="until the rule or the label is deleted",
         ground=CONTRACT,
         export=("name", "when", "conditions", "actions", "created_at"),
+        parts=(named("created_by", "actions[].assignee", export=("label_id", "name", "created_at"), what="a rule"),),
         indexes=(Index(up("label_id", "position", "_id")),),
     ),
     Collection(
@@ -23,7 +24,8 @@ COLLECTIONS = (
         retention="30 days",
         ground=CONTRACT,
         of_connection="erase",
-        export=("when", "target", "at"),
+        export=("rule_id", "when", "target", "at"),
+        parts=(Part("fan", ("target",), "delete", export=("when", "at"), holds="written"),),
         indexes=(
             Index(up("label_id", "rule_id", "target"), unique=True),
             Index((("label_id", 1), ("rule_id", 1), ("_id", -1))),

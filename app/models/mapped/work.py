@@ -1,6 +1,8 @@
 """What the machine itself needs, on the data map."""
 
-from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, up
+from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, Part, named, up
+
+TOLD = "partners of your labels hear by your id that you are erased, so that they erase you too: 30 days"
 
 COLLECTIONS = (
     Collection(
@@ -12,6 +14,7 @@ COLLECTIONS = (
         retention="90 days",
         ground=INTEREST,
         of_connection="keep",
+        parts=(named("result.decided_by", what="what you decided about a post"),),
         indexes=(
             Index(up("label_id", "key"), unique=True),
             Index(up("label_id", "queue", "_id", "due_at"), present="due_at"),
@@ -28,6 +31,7 @@ COLLECTIONS = (
         personal="none",
         retention="30 days",
         ground=CONTRACT,
+        parts=(Part("user", ("target",), "keep", why=TOLD),),
         indexes=(
             Index(up("label_id", "key"), unique=True),
             Index(up("label_id", "seq"), unique=True, present="seq"),
@@ -57,6 +61,7 @@ COLLECTIONS = (
         export=("kind", "connection_id", "began_at", "ended_at"),
         erasure="anonymise",
         of_connection="erase",
+        parts=(named("person_id", export=("label_id", "kind", "began_at", "ended_at"), what="how long a fan waited"),),
         indexes=(Index(up("label_id", "ended_at")), Index(up("label_id", "connection_id")), EXPIRES),
     ),
     Collection(

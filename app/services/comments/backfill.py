@@ -24,6 +24,7 @@ from app.services.connections.calling import open_at
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.bulk import write_all
+from app.services.privacy import fan_tombstones
 
 NEWEST_MEDIA = 25
 MOST_CALLS = 80
@@ -42,6 +43,7 @@ class Look:
     at: At
     now: datetime
     since: datetime
+    fan_key: bytes
     calls: int = 0
     can_read: bool = False
     """Whether Meta has shown a comment or a post in this look: only then is what it does not find gone."""
@@ -69,7 +71,7 @@ async def backfill_comments(hands: Hands, connection: Doc, *, since: datetime, j
     """
     now = hands.clock()
     at = await open_at(hands, connection, used_for="comments", job=job)
-    look = Look(hands.db, connection, at, now, max(since, now - CONTENT_LIFE))
+    look = Look(hands.db, connection, at, now, max(since, now - CONTENT_LIFE), fan_tombstones.key_of(hands.settings))
     if look.may_call():
         newest = await meta.newest_media(at, limit=NEWEST_MEDIA)
         for media_id in dict.fromkeys([*newest, *await _commented_media(look)]):
@@ -108,7 +110,7 @@ async def _store(look: Look, comments: Sequence[RemoteComment]) -> None:
     ids = [one.provider_id for one in comments]
     rows = look.db.open("comments").find(look.place | {"provider_id": {"$in": ids}, "sent_at": {"$exists": True}})
     known = {doc["provider_id"]: doc async for doc in rows}
-    new = [one for one in comments if one.provider_id not in known]
+    new = await _not_erased(look, [one for one in comments if one.provider_id not in known])
     updates = [write for one in new for write in readback.of_new(look.connection, one, now=look.now)]
     for one in comments:
         if one.provider_id in known:
@@ -122,6 +124,13 @@ async def _store(look: Look, comments: Sequence[RemoteComment]) -> None:
         if one.provider_id in known and readback.differs(known[one.provider_id], one)
     ]
     await _tell(look, changed, [one.provider_id for one in new])
+
+
+async def _not_erased(look: Look, comments: Sequence[RemoteComment]) -> list[RemoteComment]:
+    """Those that bring back nothing of a fan whom the label has erased."""
+    fans = {one.author_id for one in comments if one.author_id}
+    gone = await fan_tombstones.erased(look.db, look.fan_key, look.connection["label_id"], fans)
+    return [one for one in comments if one.author_id not in gone or one.created_at > gone[one.author_id]]
 
 
 async def _tell(look: Look, changed: Sequence[str], new: Sequence[str]) -> None:

@@ -196,7 +196,7 @@ async def _make_active(
 ) -> bool:
     query = {"_id": connection["_id"], "label_id": connection["label_id"]} | only_if
     fields = changes | {"check_at": clock() + FIRST_CHECK_AFTER, "comments_at": clock(), "insights_at": clock()}
-    fields["repair_at"] = clock() + FIRST_REPAIR_AFTER
+    fields |= {"repair_at": clock() + FIRST_REPAIR_AFTER, "features_at": clock()}
     update = {"$set": fields, "$inc": {"version": 1, "token_version": 1}}
     update["$unset"] = {"abandon_at": "", "denied": "", "choices": "", "problem_since": "", "checks.withdrawn": ""} | {
         "checks.lost_scopes": ""

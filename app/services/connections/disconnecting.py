@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.clients.graph_errors import GraphError, RateLimited, Refused, TokenDead
+from app.clients.objects import ObjectsError
 from app.db import Doc
 from app.errors import NotFound
 from app.logs import get_logger
@@ -57,6 +58,7 @@ async def disconnect(hands: Hands, operation: Doc) -> Doc:
     except NotFound as exc:
         raise GiveUp("connection_gone", "The connection is not there any more.") from exc
     if record["completed_at"] is None:
+        await _note_outside(hands, record)
         account = {"provider_id": record["provider_id"], "kind": record["kind"]}
         connection["account"] = connection["account"] or account  # its names may be gone already
         leave = Leave(hands, operation, connection, record)
@@ -65,6 +67,16 @@ async def disconnect(hands: Hands, operation: Doc) -> Doc:
         await leaving.complete(hands.db, hands.audit, record, by=SYSTEM, now=hands.clock())
         await faults.reach("leave_after_end")
     return {"connection_id": connection_id}
+
+
+async def _note_outside(hands: Hands, record: Doc) -> None:
+    """No older backup brings it back. Raises `TryAgain`."""
+    if record["steps"]:
+        return
+    try:
+        await hands.journal.write("connection_ended", record["_id"], now=hands.clock())
+    except ObjectsError as exc:
+        raise TryAgain(hands.clock() + RETRY, "storage_unavailable") from exc
 
 
 async def _do(

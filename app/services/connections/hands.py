@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 
 from app.clients.credentials import Opened
 from app.clients.facebook import Facebook
+from app.clients.google_analytics import Analytics
 from app.clients.graph import Graph
 from app.clients.objects import Objects
 from app.clients.spotify import Spotify
 from app.clients.stripe_api import Stripe
 from app.clock import Clock
 from app.db import Database, Doc
+from app.derived_keys import derive
 from app.models.features import UsedFor
 from app.services.audit import Audit
+from app.services.backups.journal import KEY as JOURNAL_KEY
+from app.services.backups.journal import Journal
 from app.services.billing.entitlements import Meter
 from app.services.vault.opening import open_secret
 from app.services.vault.private_ring import PrivateRing
@@ -35,9 +39,18 @@ class Hands:
     private_ring: PrivateRing = field(repr=False)
     audit: Audit
     objects: Objects
+    analytics: Analytics | None
+    """None where usage is not passed on."""
     decoding: asyncio.Semaphore
     """Held by whoever has an uploaded file read."""
+    exporting: asyncio.Semaphore
+    """Held by whoever makes an export."""
     clock: Clock
+
+    @property
+    def journal(self) -> Journal:
+        """What must stay undone when a backup is restored."""
+        return Journal(self.objects, derive(self.settings, JOURNAL_KEY))
 
     @property
     def meter(self) -> Meter:

@@ -81,7 +81,7 @@ async def switch(
         if sorted(found["features"]) == features and sorted(found["active_features"]) == sorted(active_of(changed)):
             return _Change(found, None, [])
         changed |= {"active_features": active_of(changed), "version": found["version"] + 1}
-        fields = {name: changed[name] for name in ("features", "active_features", "version")}
+        fields = {name: changed[name] for name in ("features", "active_features", "version")} | {"features_at": now}
         fields |= {"insights_at": now} if "insights" in fields["active_features"] else {}
         same = key | {"version": found["version"]}
         if (await db.open("connections").update_one(same, {"$set": fields}, session=session)).matched_count == 0:
@@ -128,8 +128,8 @@ async def withdraw(
             return None
         changed = found | {"checks": (found.get("checks") or {}) | {"withdrawn": withdrawn}}
         changed |= {"active_features": active_of(changed), "version": found["version"] + 1}
-        fields = {"checks.withdrawn": withdrawn, "checks.lost_scopes": lost_scopes}
-        fields |= {"active_features": changed["active_features"]}
+        fields: Doc = {"checks.withdrawn": withdrawn, "checks.lost_scopes": lost_scopes}
+        fields |= {"active_features": changed["active_features"], "features_at": now}
         update = {"$set": fields, "$inc": {"version": 1}}
         same = key | {"version": found["version"]}
         if (await db.open("connections").update_one(same, update, session=session)).matched_count == 0:

@@ -44,12 +44,14 @@ class Eraser:
     audit: Audit
     apply: bool
     now: datetime
+    action: str = "fan.erased_by_list"
+    """What the audit log says of it."""
     found: Found = field(default_factory=Found)
 
     async def erase(self, fans: Sequence[str]) -> Found:
         """Erase everything of these fans, by their ids at Meta; how much it was."""
         await self._waiting({fan.encode() for fan in fans})
-        await self._parked({fan.encode() for fan in fans})
+        await self._parked({fan.encode() for fan in fans}, {})
         for some in _batches(fans, FANS_AT_ONCE):
             for label_id, ids in (await self._of_fans("conversations", "participant.provider_id", some)).items():
                 await self._in_batches(label_id, ids, self._conversations)
@@ -57,14 +59,38 @@ class Eraser:
                 await self._in_batches(label_id, ids, self._delete("comments"))
         return self.found
 
+    async def ids_in(self, label_id: str, fans: Sequence[str]) -> dict[str, list[str]]:
+        """What one label has of these fans: their conversations, and their comments with what it answered there."""
+        label, whose = {"label_id": label_id}, {"$in": list(fans)}
+        talks = self.db.open("conversations").find(label | {"participant.provider_id": whose}, {"_id": 1})
+        comments = self.db.open("comments")
+        shown = {"connection_id": 1, "provider_id": 1}
+        rows = await comments.find(label | {"author.provider_id": whose}, shown).to_list()
+        places = [(row["connection_id"], row["provider_id"]) for row in rows]
+        answers = [{"connection_id": one, "parent_provider_id": parent, "own": True} for one, parent in places]
+        ids = [row["_id"] for row in rows]
+        if answers:
+            ids += [row["_id"] async for row in comments.find(label | {"$or": answers}, {"_id": 1})]
+        return {"conversations": [row["_id"] async for row in talks], "comments": ids}
+
+    async def erase_in(self, label_id: str, fans: Sequence[str], ids: dict[str, list[str]]) -> Found:
+        """Erase these in one label, and what is parked there of these fans; how much it was.
+
+        What waits to be taken in is not touched: other labels may receive it too. A tombstone stops it here.
+        """
+        await self._parked({fan.encode() for fan in fans}, {"label_id": label_id})
+        await self._in_batches(label_id, ids["conversations"], self._conversations)
+        await self._in_batches(label_id, ids["comments"], self._delete("comments"))
+        return self.found
+
     async def _of_fans(self, name: str, path: str, fans: list[str]) -> dict[str, list[str]]:
         """The ids of the documents, by label."""
         cursor = self.db.open(name).find({path: {"$in": fans}}, {"label_id": 1}, comment=_COMMENT)
         return _by_label([(doc["label_id"], doc["_id"]) async for doc in cursor])
 
-    async def _parked(self, fans: set[bytes]) -> None:
+    async def _parked(self, fans: set[bytes], where: Doc) -> None:
         fields = {"label_id": 1, "change": 1}
-        cursor = self.db.open("parked_changes").find({}, fields, comment=_COMMENT)
+        cursor = self.db.open("parked_changes").find(where, fields, comment=_COMMENT)
         found = [(doc["label_id"], doc["_id"]) async for doc in cursor if _mentions(doc["change"], fans)]
         for label_id, ids in _by_label(found).items():
             await self._in_batches(label_id, ids, self._delete("parked_changes"))
@@ -138,7 +164,7 @@ class Eraser:
     async def _record(self, label_id: str, counts: dict[str, int], session: Session) -> None:
         details = {name: str(count) for name, count in counts.items()}
         where: Doc = {"label_id": label_id, "target": label_id, "now": self.now, "session": session}
-        await self.audit.record(SYSTEM, "fan.erased_by_list", details=details, **where)
+        await self.audit.record(SYSTEM, self.action, details=details, **where)
 
 
 Work = Callable[[str, list[str], Session], Awaitable[dict[str, int]]]

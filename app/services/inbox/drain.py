@@ -24,6 +24,7 @@ from app.services.inbox.meta import OF_COMMENTS, Kind, NotForUs, understand
 from app.services.inbox.parking import form_of
 from app.services.inbox.unread import settle
 from app.services.inbox.writes import Received
+from app.services.privacy import fan_tombstones
 from app.services.webhooks.changes import parse_raw
 
 log = get_logger(__name__)
@@ -60,8 +61,8 @@ OF_PAGES = {"messaging": "messages", "standby": "messages", "feed": "comments", 
 """The feature that a Page's change belongs to, by its channel."""
 
 
-async def drain_batch(db: Database, *, now: datetime) -> int:
-    """Work off one batch; 0 when nothing waits."""
+async def drain_batch(db: Database, *, now: datetime, key: bytes) -> int:
+    """Work off one batch; 0 when nothing waits. `key` is that of the fans whom labels have erased."""
     rows = await _claim(db, now=now)
     if not rows:
         return 0
@@ -80,7 +81,7 @@ async def drain_batch(db: Database, *, now: datetime) -> int:
                 done = found.reason
                 parked += [_parked(row, connection, found.reason, now)] if found.parked else []
         outcomes.setdefault(done, []).append(row["_id"])
-    await store_received(db, received, now=now)
+    await store_received(db, received, now=now, key=key)
     await store.note_webhooks(db, [one.connection for one in received], now=now)
     await _park(db, parked)
     await _finish(db, rows[0]["lease"], outcomes, now=now)
@@ -128,8 +129,12 @@ def _is_off(feature: str | None, connection: Doc) -> bool:
     return feature is not None and feature not in connection["active_features"]
 
 
-async def store_received(db: Database, received: Sequence[Received], *, now: datetime) -> None:
-    """Make messages, comments and events of what came, by a webhook or by reading back. It may be done twice."""
+async def store_received(db: Database, received: Sequence[Received], *, now: datetime, key: bytes) -> None:
+    """Make messages, comments and events of what came, by a webhook or by reading back. It may be done twice.
+
+    What a fan wrote before the label erased them is left out.
+    """
+    received = await fan_tombstones.let_through(db, key, received)
     comments = [r for r in received if r.incoming.kind in OF_COMMENTS]
     talk = await _with_conversations(db, [r for r in received if r.incoming.kind not in OF_COMMENTS], now=now)
     about = [number for number, r in enumerate(talk) if r.incoming.provider_id]

@@ -22,6 +22,7 @@ from app.services.inbox import remote
 from app.services.inbox.drain import store_received
 from app.services.inbox.senders import open_sender
 from app.services.inbox.writes import Received
+from app.services.privacy import fan_tombstones
 
 PACE_S = 0.5
 """Meta takes two calls a second of this kind for an account."""
@@ -77,7 +78,7 @@ async def _repair_conversation(hands: Hands, connection: Doc, sender: Sender, li
     fresh = await store.need(hands.db, connection["label_id"], connection["_id"])
     if not received or not store.is_usable(fresh, "messages"):  # switched off while we read
         return 0
-    await store_received(hands.db, received, now=now)
+    await store_received(hands.db, received, now=now, key=fan_tombstones.key_of(hands.settings))
     return sum(one.incoming.kind != "reaction" for one in received)
 
 

@@ -10,7 +10,9 @@ from app.services.audit import SYSTEM, Audit
 from app.services.billing.ending import end_of_label
 from app.services.connections import leaving
 from app.services.connections.hands import Hands
+from app.services.exports import ending as exports
 from app.services.operations import GiveUp, TryAgain
+from app.services.privacy import label_receipts
 
 DISCONNECTING = timedelta(seconds=30)
 """How often to look whether the connections have ended. Of a provider that is away, they do within 72 hours."""
@@ -33,6 +35,10 @@ async def delete_label(hands: Hands, operation: Doc) -> Doc:
     if label is not None and not (label.get("deletion_due_at") and label["deletion_due_at"] <= now):
         raise GiveUp("restored", "The label is not going to be deleted any more.")
     await db.open("labels").update_one({"_id": label_id}, {"$set": {"deletion_begun": True}})
+    try:
+        await hands.journal.write("label_deleted", label_id, now=now)
+    except ObjectsError as exc:
+        raise TryAgain(now + STORAGE_AWAY, "storage_unavailable") from exc
     if await leaving.begin_all(db, audit, label_id, reason="label_deleted", by=SYSTEM, now=now):
         raise TryAgain(now + DISCONNECTING, "disconnecting")
     await end_of_label(db, hands.stripe, audit, label_id, books=hands.settings.books, clock=hands.clock)
@@ -40,10 +46,14 @@ async def delete_label(hands: Hands, operation: Doc) -> Doc:
     of_labels = [name for name in of_labels if name not in LATER]
     try:
         found = await clearing.delete_of_label(hands.objects, label_id)
+        found += await exports.delete_of_label(db, hands.objects, label_id, now=now)
     except ObjectsError as exc:
         raise TryAgain(now + STORAGE_AWAY, "storage_unavailable") from exc
+    await label_receipts.note_told(db, label_id, stripe=hands.stripe is not None)
     for name in sorted(of_labels, key=lambda name: (name not in FIRST, name)):
-        found += (await db.open(name).delete_many({"label_id": label_id})).deleted_count
+        count = (await db.open(name).delete_many({"label_id": label_id})).deleted_count
+        await label_receipts.note_deleted(db, label_id, name, count)
+        found += count
     if found:  # what was on its way when the connections went may have come after its collection's turn
         raise TryAgain(now + timedelta(seconds=5), "deleting")
     await db.in_transaction(lambda session: _end(db, audit, label_id, now, session))
@@ -51,6 +61,7 @@ async def delete_label(hands: Hands, operation: Doc) -> Doc:
 
 
 async def _end(db: Database, audit: Audit, label_id: str, now: datetime, session: Session) -> None:
-    gone = await db.open("labels").delete_one({"_id": label_id}, session=session)
-    if gone.deleted_count:
+    label = await db.open("labels").find_one_and_delete({"_id": label_id}, session=session)
+    if label is not None:
+        await label_receipts.give(db, label, now=now, session=session)
         await audit.record(SYSTEM, "label.deleted", label_id=label_id, target=label_id, now=now, session=session)

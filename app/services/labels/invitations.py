@@ -15,6 +15,7 @@ from app.services.labels import members
 from app.services.mail import outbox
 from app.services.partners import clients
 from app.services.people import accounts, recovery
+from app.services.people.accounts import Newcomer
 
 LIFE = single_use.LIVES["invitation"]
 PARTNERS_MAY_GRANT: frozenset[Role] = frozenset(("editor", "agent", "analyst"))
@@ -85,6 +86,7 @@ async def _ask(
         subject=invitation["_id"],
         to=email,
         facts=facts,
+        about=[inviter["_id"]] if inviter else [],
         label_id=label_id,
         now=now,
         session=session,
@@ -157,7 +159,7 @@ async def accept(
     invitation: Doc,
     user: Doc,
     *,
-    is_new: bool,
+    newcomer: Newcomer | None,
     by: By,
     now: datetime,
 ) -> Doc:
@@ -181,14 +183,14 @@ async def accept(
             raise InvalidToken
         if not await _may_still_ask(db, invitation, now=now, session=session):
             raise InvalidToken
-        await _keep_account(db, audit, user, is_new=is_new, by=by, now=now, session=session)
+        await _keep_account(db, audit, user, newcomer, by=by, now=now, session=session)
         if await members.membership_of(db, user["_id"], label_id, session=session):
             raise AlreadyMember
         label = await db.open("labels").find_one({"_id": label_id}, session=session)
         if label is None or label.get("deletion_due_at"):
             raise InvalidToken
         await meter.need_seat_taken(label_id, now=now, session=session)
-        await db.open("memberships").insert_one(membership, session=session)
+        await members.insert(db, membership, session=session)
         details = {"role": role, "user_id": user["_id"], "invitation_id": invitation["_id"]}
         await audit.record(
             by, "member.joined", label_id=label_id, target=membership["_id"], details=details, now=now, session=session
@@ -202,12 +204,11 @@ async def accept(
 
 
 async def _keep_account(
-    db: Database, audit: Audit, user: Doc, *, is_new: bool, by: By, now: datetime, session: Session
+    db: Database, audit: Audit, user: Doc, newcomer: Newcomer | None, *, by: By, now: datetime, session: Session
 ) -> None:
     """Store a new account; of one that is there, the address is known now: the invitation came to it."""
-    if is_new:
-        await db.open("users").insert_one(user, session=session)
-        await audit.record(by, "account.made", chain=user["_id"], target=user["_id"], now=now, session=session)
+    if newcomer:
+        await accounts.add(db, audit, newcomer, by=by, now=now, session=session)
     else:
         await recovery.mark_verified(db, user["_id"], now=now, session=session)
 
@@ -223,5 +224,5 @@ async def _may_still_ask(db: Database, invitation: Doc, *, now: datetime, sessio
         return await clients.is_working(db, label_id, inviter, "members:invite", now=now)
     membership = await members.membership_of(db, inviter, label_id, session=session)
     user = await db.open("users").find_one({"_id": inviter}, session=session)
-    disabled = user is None or user.get("disabled_at") is not None
-    return membership is not None and not disabled and invitation["role"] in _may_give(membership["role"])
+    is_there = user is not None and not accounts.is_shut(user)
+    return membership is not None and is_there and invitation["role"] in _may_give(membership["role"])

@@ -39,7 +39,7 @@ async def create_label(
 
     async def both(session: Session) -> None:
         await db.open("labels").insert_one(label, session=session)
-        await db.open("memberships").insert_one(owner, session=session)
+        await members.insert(db, owner, session=session)
         await audit.record(by, "label.made", label_id=label["_id"], target=label["_id"], now=now, session=session)
 
     try:

@@ -1,5 +1,6 @@
 """Who works for a label, in which role. A label always has an owner."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from app.db import Database, Doc, Session
@@ -9,6 +10,7 @@ from app.models.access import MAY_GRANT, Role
 from app.services.audit import Audit, By
 from app.services.inbox.assigning import unassign
 from app.services.mail import outbox
+from app.services.privacy import standing
 
 
 async def membership_of(db: Database, user_id: str, label_id: str, *, session: Session | None = None) -> Doc | None:
@@ -37,13 +39,20 @@ async def users_of(db: Database, memberships: list[Doc]) -> dict[str, Doc]:
 
 
 async def owners(db: Database, label_id: str, *, session: Session) -> list[Doc]:
-    """The memberships of the label's owners."""
-    return await db.open("memberships").find({"label_id": label_id, "role": "owner"}, session=session).to_list()
+    """The memberships of the label's owners, but for those whose accounts are going to be erased."""
+    query = {"label_id": label_id, "role": "owner", "leaving": None}
+    return await db.open("memberships").find(query, session=session).to_list()
+
+
+async def has_another_owner(db: Database, label_id: str, user_id: str, *, session: Session | None = None) -> bool:
+    """Whether somebody else owns the label, whose account is not going to be erased."""
+    query = {"label_id": label_id, "role": "owner", "leaving": None, "user_id": {"$ne": user_id}}
+    return await db.open("memberships").find_one(query, {"_id": 1}, session=session) is not None
 
 
 async def managers(db: Database, label_id: str, *, session: Session) -> list[Doc]:
     """The memberships of the label's owners and admins: who can see to what concerns the whole label."""
-    query = {"label_id": label_id, "role": {"$in": ["owner", "admin"]}}
+    query = {"label_id": label_id, "role": {"$in": ["owner", "admin"]}, "leaving": None}
     return await db.open("memberships").find(query, session=session).sort("_id", 1).to_list()
 
 
@@ -51,6 +60,13 @@ def new_membership(label_id: str, user_id: str, role: Role, *, now: datetime) ->
     """A membership, not stored yet."""
     document = {"_id": new_id("mbr"), "label_id": label_id, "user_id": user_id, "role": role}
     return document | {"created_at": now, "version": 1}
+
+
+async def insert(db: Database, membership: Doc, *, session: Session) -> None:
+    """Store a membership, and note with the account where its person has worked: their traces are looked for there."""
+    await db.open("memberships").insert_one(membership, session=session)
+    worked = {"$addToSet": {"worked_in": membership["label_id"]}}
+    await db.open("users").update_one({"_id": membership["user_id"]}, worked, session=session)
 
 
 async def change_role(
@@ -96,23 +112,29 @@ async def remove(
     Raises `NotFound`, `Forbidden`, `LastOwner`.
     """
 
-    async def take_out(session: Session) -> None:
+    async def removed(session: Session) -> None:
         found = await need(db, label_id, member_id, session=session)
         if found["user_id"] != by.id:
             _check_may_grant(own_role, found["role"])
         if found["role"] == "owner":
             await _need_another_owner(db, label_id, session)
-        await db.open("memberships").delete_one({"label_id": label_id, "_id": member_id}, session=session)
-        sent = {"label_id": label_id, "invited_by": found["user_id"]}
-        await void_invitations(db, sent, now=now, session=session)
-        await unassign(db, label_id, found["user_id"], now=now, session=session)
-        action = "member.left" if found["user_id"] == by.id else "member.removed"
-        details = {"user_id": found["user_id"], "role": found["role"]}
-        await audit.record(by, action, label_id=label_id, target=member_id, details=details, now=now, session=session)
-        if found["role"] == "owner":
-            await _tell_owners(db, label_id, found, now=now, session=session)
+        await take_out(db, audit, found, by=by, now=now, session=session)
 
-    await db.in_transaction(take_out)
+    await db.in_transaction(removed)
+
+
+async def take_out(db: Database, audit: Audit, member: Doc, *, by: By, now: datetime, session: Session) -> None:
+    """The same for a membership whose label has another owner, in the caller's transaction."""
+    label_id, user_id = member["label_id"], member["user_id"]
+    await db.open("memberships").delete_one({"label_id": label_id, "_id": member["_id"]}, session=session)
+    sent = {"label_id": label_id, "invited_by": user_id}
+    await void_invitations(db, sent, now=now, session=session)
+    await unassign(db, label_id, user_id, now=now, session=session)
+    action = "member.left" if user_id == by.id else "member.removed"
+    told = {"label_id": label_id, "target": member["_id"], "details": {"user_id": user_id, "role": member["role"]}}
+    await audit.record(by, action, **told, now=now, session=session)
+    if member["role"] == "owner":
+        await _tell_owners(db, label_id, member, now=now, session=session)
 
 
 async def void_invitations(db: Database, query: Doc, *, now: datetime, session: Session) -> int:
@@ -149,15 +171,29 @@ async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: 
 
 
 async def tell(
-    db: Database, template: outbox.Template, user_id: str, label: Doc, *, now: datetime, session: Session, **facts: str
+    db: Database,
+    template: outbox.Template,
+    user_id: str,
+    label: Doc,
+    *,
+    about: Sequence[str] = (),
+    now: datetime,
+    session: Session,
+    **facts: str,
 ) -> str | None:
-    """Send a member of the label a mail about it; the id of the operation that does, none if they are gone."""
+    """Send a member of the label a mail about it; the id of the operation that does, none if they do not get it.
+
+    `about` are the ids of the people whom the facts name.
+    """
     user = await db.open("users").find_one({"_id": user_id}, session=session)
     if user is None:
         return None
+    if template in outbox.NOTICES and not await standing.allows(db, user_id, "notices", session=session):
+        return None
     told = {"name": user["name"], "label": label["name"]} | facts
-    label_id = label["_id"]
-    return await outbox.queue(db, template, subject=user_id, facts=told, label_id=label_id, now=now, session=session)
+    return await outbox.queue(
+        db, template, subject=user_id, facts=told, about=about, label_id=label["_id"], now=now, session=session
+    )
 
 
 async def _tell_owners(db: Database, label_id: str, changed: Doc, *, now: datetime, session: Session) -> None:
@@ -166,8 +202,11 @@ async def _tell_owners(db: Database, label_id: str, changed: Doc, *, now: dateti
     present = await owners(db, label_id, session=session)
     users = await users_of(db, present)
     names = ", ".join(sorted(user["name"] for user in users.values()))
-    for user_id in sorted({changed["user_id"], *users}):
-        await tell(db, "owner_changed", user_id, label or {}, now=now, session=session, owners=names)
+    left = set() if changed.get("leaving") else {changed["user_id"]}
+    for user_id in sorted(left | set(users)):
+        await tell(
+            db, "owner_changed", user_id, label or {}, about=sorted(users), now=now, session=session, owners=names
+        )
 
 
 def _check_may_grant(own_role: Role, *roles: Role) -> None:

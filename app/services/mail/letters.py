@@ -17,12 +17,13 @@ from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.services.mail.outbox import Template
+from app.services.marketing.permits import Permit
 from app.services.single_use import LIVES, Purpose
 
 LONGEST = 200
 """Characters that one fact may take."""
-ADDRESSES = {"email", "token_email"}
-"""Facts that are mail addresses, and shown as they are."""
+ADDRESSES = {"email", "token_email", "page"}
+"""Facts that are mail addresses, or addresses of our own pages, and shown as they are."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Letter:
 
 RECONNECT = "connections/{connection_id}/reconnect?label={label_id}"
 BILLING = "billing?label={label_id}"
+PRIVACY = "privacy?version={on}"
 LETTERS: dict[Template, Letter] = {
     "verify_email": Letter("Confirm your address", "verify_email", "verify-email", "Confirm the address"),
     "address_known": Letter("You already have an account"),
@@ -59,7 +61,19 @@ LETTERS: dict[Template, Letter] = {
     "new_device": Letter("A log-in from a new device"),
     "second_factor_changed": Letter("Your second factor: {change}"),
     "invitation": Letter("An invitation to {label}", "invitation", "accept-invitation", "Accept the invitation"),
+    "policy_changed": Letter("Our privacy policy has changed", page=PRIVACY, action="Read the new version"),
+    "marketing": Letter("{title}", action="Unsubscribe"),
     "label_deleting": Letter("{label} will be deleted"),
+    "fan_erasure_asked": Letter(
+        "A fan of {label} wants to be erased", page="privacy-requests/{request_id}?label={label_id}", action="Decide"
+    ),
+    "fan_request_due": Letter(
+        "A request of a fan of {label} is due on {on}",
+        page="privacy-requests/{request_id}?label={label_id}",
+        action="Decide",
+    ),
+    "request_due": Letter("A request for {kind} is due on {on}"),
+    "erasure_begun": Letter("Your account will be deleted", "cancel_erasure", "keep-account", "Keep the account"),
     "owner_changed": Letter("The owners of {label} have changed"),
     "client_secret_made": Letter("A new secret for {client}"),
     "connection_expiring": Letter("The {account} must be connected anew by {on}", page=RECONNECT, action="Reconnect"),
@@ -80,6 +94,11 @@ LETTERS: dict[Template, Letter] = {
     "billing_read_only": Letter("{label} can only be read now", page=BILLING, action="Choose another card"),
     "billing_ended": Letter("The plan of {label} has ended", page=BILLING, action="Choose a plan"),
     "billing_recovered": Letter("{label} is paid again"),
+    "export_ready": Letter("Your data are ready to be downloaded", page="account/exports", action="Open your exports"),
+    "label_export_ready": Letter(
+        "The data of {label} are ready to be downloaded", page="exports?label={label_id}", action="Open the exports"
+    ),
+    "promise_changed": Letter("A promise of the privacy policy {state}: {promise}"),
     "billing_trial_ends": Letter("The trial of {label} ends on {on}", page=BILLING, action="Open billing"),
 }
 """Every template that is sent to somebody."""
@@ -99,17 +118,27 @@ def write(
     app_url: str,
     token: str | None,
     now: datetime,
+    permit: Permit | None = None,
 ) -> EmailMessage:
-    """The whole mail. Raises `ValueError`, `MessageError` or `TemplateError` when these facts do not make one."""
+    """The whole mail. Raises `ValueError`, `MessageError` or `TemplateError` when these facts do not make one.
+
+    `permit` is what a marketing mail says and cites.
+    """
     letter = LETTERS[template]
     shown = {name: one_line(fact) if name in ADDRESSES else words_only(fact) for name, fact in facts.items()}
+    shown |= permit.facts if permit else {}
     words = _TEXT.get_template(f"{template}.txt").render(shown)
+    paragraphs = [part.strip() for part in words.split("\n\n") if part.strip()]
     laid_out = {
         "subject": _filled(letter.subject, shown),
-        "paragraphs": [part.strip() for part in words.split("\n\n") if part.strip()],
+        "paragraphs": [part for one in paragraphs for part in (permit.body_of(one) if permit else [one])],
         "action": letter.action,
         "token": token,
-        "link": f"{app_url}/{_filled(letter.page, shown)}" + (f"#token={token}" if token else ""),
+        "link": (
+            permit.unsubscribe_url
+            if permit
+            else f"{app_url}/{_filled(letter.page, shown)}" + (f"#token={token}" if token else "")
+        ),
         "lasts": _in_words(LIVES[letter.purpose]) if letter.purpose else "",
     }
     name, address = parseaddr(sender)
@@ -121,6 +150,9 @@ def write(
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{mail_id}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
+    if permit:  # RFC 8058, section 3.1
+        message["List-Unsubscribe"] = f"<{permit.unsubscribe_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(_TEXT.get_template("base.txt").render(laid_out), cte="quoted-printable")
     html = _HTML.get_template("base.html").render(laid_out)
     message.add_alternative(html, subtype="html", cte="quoted-printable")

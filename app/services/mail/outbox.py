@@ -1,11 +1,13 @@
 """Mails to send: written down together with the operation that sends them. `sending.py` is the worker's half."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from app.db import Database, Doc, Session
 from app.ids import new_id
 from app.services import operations, single_use
+from app.services.people.addresses import email_key
 from app.services.single_use import Purpose
 
 Template = Literal[
@@ -21,6 +23,10 @@ Template = Literal[
     "second_factor_changed",
     "invitation",
     "label_deleting",
+    "erasure_begun",
+    "fan_erasure_asked",
+    "fan_request_due",
+    "request_due",
     "owner_changed",
     "client_secret_made",
     "connection_expiring",
@@ -34,10 +40,22 @@ Template = Literal[
     "billing_ended",
     "billing_recovered",
     "billing_trial_ends",
+    "policy_changed",
+    "marketing",
+    "export_ready",
+    "label_export_ready",
+    "promise_changed",
     "none",
 ]
 """`none` is sent to nobody: it makes an unknown address cost as much as a known one."""
+NOTICES: frozenset[Template] = frozenset(
+    ("connection_expiring", "connection_needs_login", "connection_left", "billing_trial_ends", "billing_recovered")
+)
+"""Word that is not required: who objects, or has had the use of their data restricted, does not get it. The app shows
+the same. Neither the safety of an account nor what its person has ordered is among them."""
 LIFE = timedelta(days=30)
+OURSELVES = "ourselves"
+"""The subject of a mail to an address of our own, which belongs to no account."""
 
 
 async def queue(
@@ -47,6 +65,8 @@ async def queue(
     subject: str,
     to: str | None = None,
     facts: dict[str, str] | None = None,
+    about: Sequence[str] = (),
+    cites: Doc | None = None,
     label_id: str | None = None,
     now: datetime,
     session: Session,
@@ -54,7 +74,8 @@ async def queue(
     """Write a mail down, in the transaction of what it tells of; the id of the operation that sends it.
 
     `subject` is the person, or the invitation, whom it is about: a link's token is for them, made when it is sent.
-    Without `to` it goes to the person's address at that time. `facts` are what the template shows.
+    Without `to` it goes to the person's address at that time. `facts` are what the template shows, and
+    `about` the ids of whom they name besides. `cites`: of marketing mail, `{campaign_id, consent_id}`.
     """
     mail: Doc = {
         "_id": new_id("mai"),
@@ -68,6 +89,9 @@ async def queue(
         "queued_at": now,
         "expires_at": now + LIFE,
     }
+    mail |= {"to_key": email_key(to)} if to else {}
+    mail |= {"about": list(about)} if about else {}
+    mail |= cites or {}
     await db.open("mails").insert_one(mail, session=session)
     operation = await operations.add(
         db,
@@ -102,6 +126,7 @@ LINKS: dict[Purpose, list[Template]] = {
     "change_email": ["change_email"],
     "undo_email_change": ["email_changed"],
     "invitation": ["invitation"],
+    "cancel_erasure": ["erasure_begun"],
 }
 """Which mails carry a link for what."""
 

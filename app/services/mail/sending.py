@@ -17,14 +17,26 @@ from app.clock import Clock
 from app.db import Database, Doc
 from app.services import faults, single_use
 from app.services.mail.letters import LETTERS, mailbox, write
+from app.services.mail.outbox import NOTICES, OURSELVES
+from app.services.marketing.permits import Campaigning, Permit, permit_for
 from app.services.operations import GiveUp, InDoubt, TryAgain
+from app.services.privacy import standing
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 TRIED_FOR = timedelta(hours=24)
 
 
-async def send_mail(db: Database, mailer: Mailer, operation: Doc, *, app_url: str, mail_from: str, clock: Clock) -> Doc:
-    """Send a queued mail. The result names it.
+async def send_mail(
+    db: Database,
+    mailer: Mailer,
+    operation: Doc,
+    *,
+    app_url: str,
+    mail_from: str,
+    campaigning: Campaigning,
+    clock: Clock,
+) -> Doc:
+    """Send a queued mail. The result names it. Marketing mail asks once more whether it may go.
 
     Raises `TryAgain`, `GiveUp`, `InDoubt`.
     """
@@ -41,14 +53,17 @@ async def send_mail(db: Database, mailer: Mailer, operation: Doc, *, app_url: st
     if mail["template"] == "none":
         await _move(db, mail, "sent", was="queued")
         return _result(mail)
+    if mail["template"] in NOTICES and not await standing.allows(db, mail["user_id"], "notices"):
+        await _move(db, mail, "called_off", was="queued")
+        raise GiveUp("called_off", "Its recipient wants no mail that is not required.")
     recipient = await _recipient(db, mail, clock=clock)
     if mailer.away_until and clock() < mailer.away_until:
         raise await _later(db, mail, now=clock())
     try:
         async with envelope(mailer, sender=parseaddr(mail_from)[1], recipient=recipient) as server:
-            await _hand_over(
-                db, mailer, server, operation, mail, recipient, app_url=app_url, mail_from=mail_from, clock=clock
-            )
+            permit = await _permit(db, campaigning, mail, now=clock())
+            told: Doc = {"app_url": app_url, "mail_from": mail_from, "permit": permit, "clock": clock}
+            await _hand_over(db, mailer, server, operation, mail, recipient, **told)
     except Unavailable as exc:
         if isinstance(exc, Away):
             mailer.away_until = clock() + FIRST_WAIT
@@ -71,6 +86,7 @@ async def _hand_over(
     *,
     app_url: str,
     mail_from: str,
+    permit: Permit | None,
     clock: Clock,
 ) -> None:
     """Write the mail, with a token if it needs one, and hand it over; a token that stays unsent is taken back."""
@@ -86,6 +102,7 @@ async def _hand_over(
                 app_url=app_url,
                 token=token,
                 now=clock(),
+                permit=permit,
             )
         )
         await faults.reach("before_intent")
@@ -109,11 +126,24 @@ async def _hand_over(
     await faults.reach("after_record")
 
 
+async def _permit(db: Database, campaigning: Campaigning, mail: Doc, *, now: datetime) -> Permit | None:
+    """What a marketing mail cites; none for others. Raises `GiveUp`, and calls the mail off, when it may not go."""
+    if mail["template"] != "marketing":
+        return None
+    try:
+        return await permit_for(db, campaigning, mail, now=now)
+    except GiveUp:
+        await _move(db, mail, "called_off", was="queued")
+        raise
+
+
 async def _recipient(db: Database, mail: Doc, *, clock: Clock) -> str:
     """Whom it goes to. Raises `GiveUp` when the account or the invitation that it is about is gone."""
     if mail["template"] == "invitation":
         key = {"_id": mail["user_id"], "label_id": mail["label_id"], "expires_at": {"$gt": clock()}}
         about = await db.open("invitations").find_one(key)
+    elif mail["user_id"] == OURSELVES:
+        about = {"email": mail["to"]}
     else:
         about = await db.open("users").find_one({"_id": mail["user_id"]})
     if about is None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from app.db import Database, Doc
 from app.services.audit import By
+from app.services.privacy import standing
 
 KEPT = timedelta(days=365)
 Kind = Literal["response", "resolution"]
@@ -54,6 +55,8 @@ async def closed(db: Database, before: Doc, changes: Doc, *, by: By, now: dateti
 
 
 async def _note(db: Database, kind: Kind, of: Doc, began: Doc, *, person_id: str | None, ended_at: datetime) -> None:
+    if person_id and not await standing.allows(db, person_id, "analytics"):
+        person_id = None  # the team's figures count it, and nobody's own
     key = {"_id": f"{kind}:{began['_id']}", "label_id": of["label_id"]}
     fact = {
         "kind": kind,

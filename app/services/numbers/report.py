@@ -9,6 +9,7 @@ from app.clock import to_ms
 from app.db import Database, Doc
 from app.services.labels import members
 from app.services.numbers.spans import Spread, spread
+from app.services.privacy import standing
 
 AGES: dict[str, timedelta] = {
     "under_1_hour": timedelta(hours=1),
@@ -60,8 +61,14 @@ async def report(
     assignee: str | None,
     now: datetime,
 ) -> Report:
-    """What ended in the period, and what is open at this moment; of one account or one person if that is asked for."""
+    """What ended in the period, and what is open at this moment; of one account or one person if that is asked for.
+
+    Of who has had the use of their data restricted, or objects, nothing is told on their own.
+    """
     everybody, people, accounts = Group(), defaultdict[str, Group](Group), defaultdict[str, Group](Group)
+
+    if assignee and not await standing.allows(db, assignee, "analytics"):
+        return Report(everybody, people, accounts, {})
 
     def groups_of(person_id: str | None, account_id: str) -> Iterable[Group]:
         yield from (everybody, accounts[account_id])
@@ -75,13 +82,15 @@ async def report(
         length_ms = to_ms(fact["ended_at"]) - to_ms(fact["began_at"])
         for group in groups_of(fact["person_id"], fact["connection_id"]):
             (group.response_ms if fact["kind"] == "response" else group.resolution_ms).append(length_ms)
-    standing: Doc = {"label_id": label_id, "status": "open", "expires_at": {"$gt": now}}
-    standing |= {"connection_id": connection_id} if connection_id else {}
-    standing |= {"assignee": assignee} if assignee else {}
+    still_open: Doc = {"label_id": label_id, "status": "open", "expires_at": {"$gt": now}}
+    still_open |= {"connection_id": connection_id} if connection_id else {}
+    still_open |= {"assignee": assignee} if assignee else {}
     shown = {"status_at": 1, "assignee": 1, "connection_id": 1}
-    async for one in db.open("conversations").find(standing, shown):
+    async for one in db.open("conversations").find(still_open, shown):
         for group in groups_of(one["assignee"], one["connection_id"]):
             group.ages[age_of(now - one["status_at"])] += 1
+    for person_id in await standing.not_allowing(db, list(people), "analytics"):
+        del people[person_id]
     return Report(everybody, people, accounts, await _names(db, label_id, people, accounts))
 
 

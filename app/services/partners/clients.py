@@ -25,6 +25,7 @@ from app.logs import get_logger
 from app.models.access import META_SCOPES, PERMISSIONS, Permission, Scope
 from app.services.labels import members
 from app.services.partners import client_secrets
+from app.services.people import accounts
 from app.services.tokens import ENDED, LEEWAY_S, LIFE, ClientClaims, new_token_id
 
 log = get_logger(__name__)
@@ -96,7 +97,7 @@ async def _responsible(db: Database, label_id: str, key: Doc) -> Doc | None:
     membership, maker = await asyncio.gather(
         members.membership_of(db, key["created_by"], label_id), db.open("users").find_one({"_id": key["created_by"]})
     )
-    enabled = maker is not None and maker.get("disabled_at") is None
+    enabled = maker is not None and not accounts.is_shut(maker)
     return membership if membership and enabled and membership["role"] in RESPONSIBLE else None
 
 

@@ -8,11 +8,15 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Database, Doc, Session
 from app.errors import AgeRequirementNotMet, InvalidToken, StaleVersion, Unauthenticated
 from app.ids import new_id
+from app.models.policies import NONE_ACCEPTED, Policies, current_of, version_of
 from app.services.audit import SYSTEM, Audit, By
+from app.services.consents import choosing
 from app.services.mail import outbox
 from app.services.people import sessions
+from app.services.people.addresses import email_key as email_key
 from app.services.people.password_rules import PasswordRules
 from app.services.people.passwords import Passwords
+from app.services.privacy import requests
 
 MINIMUM_AGE = 16
 LAST_TIME_ZONE = timedelta(hours=-12)
@@ -28,6 +32,17 @@ class Applicant:
     date_of_birth: date
     policy_version: str
     marketing_opt_in: bool
+    gpc: bool
+    """Whether their browser said `Sec-GPC: 1`."""
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """An account that is not stored yet."""
+
+    user: Doc
+    marketing_opt_in: bool
+    gpc: bool
 
 
 def check_age(born_on: date, *, now: datetime) -> None:
@@ -43,17 +58,22 @@ async def prepare(
     rules: PasswordRules,
     applicant: Applicant,
     *,
+    policies: Policies,
     verified: bool,
-    pointer: str = "/password",
+    pointer: str = "",
     now: datetime,
-) -> Doc:
-    """An account's document, not stored yet: the age gate, the password's rules and its hash.
+) -> Newcomer:
+    """An account, not stored yet: the age gate, the policy that was shown, the password's rules and its hash.
 
-    Raises `AgeRequirementNotMet`, `InvalidInput`, `Unavailable`.
+    An app that was loaded before the policy changed shows an older one: its people get in, and are asked for the rest.
+    `pointer` is where in the request they speak of themselves. Raises `AgeRequirementNotMet`, `InvalidInput`,
+    `Unavailable`.
     """
     check_age(applicant.date_of_birth, now=now)
-    rules.check(applicant.password, (applicant.name, applicant.email), pointer=pointer)
-    return {
+    policy = version_of(policies, applicant.policy_version)
+    accepted = [{"version": policy.version, "sha256": policy.sha256, "how": "register", "at": now}] if policy else []
+    rules.check(applicant.password, (applicant.name, applicant.email), pointer=f"{pointer}/password")
+    user: Doc = {
         "_id": new_id("usr"),
         "name": applicant.name,
         "email": applicant.email,
@@ -61,14 +81,16 @@ async def prepare(
         "email_verified_at": now if verified else None,
         "password_hash": await passwords.hash(applicant.password),
         "password_changed_at": now,
-        "policy_version": applicant.policy_version,
-        "marketing_opt_in": applicant.marketing_opt_in,
+        "policy_version": policy.version if policy else NONE_ACCEPTED,
+        "policy_noticed": policy.version if policy else current_of(policies).version,
+        "policy_acceptances": accepted,
         "created_at": now,
         "version": 1,
     }
+    return Newcomer(user, applicant.marketing_opt_in, applicant.gpc)
 
 
-async def register(db: Database, audit: Audit, user: Doc, *, by: By, now: datetime) -> None:
+async def register(db: Database, audit: Audit, newcomer: Newcomer, *, by: By, now: datetime) -> None:
     """Store a prepared account, and have its address confirmed.
 
     For an address that has one already, it looks and takes the same, nothing is stored, and its owner is told by mail:
@@ -76,8 +98,8 @@ async def register(db: Database, audit: Audit, user: Doc, *, by: By, now: dateti
     """
 
     async def once() -> None:
-        known = await by_email(db, user["email"])
-        await db.in_transaction(lambda session: _register(db, audit, user, known, by, now, session))
+        known = await by_email(db, newcomer.user["email"])
+        await db.in_transaction(lambda session: _register(db, audit, newcomer, known, by, now, session))
 
     try:
         await once()
@@ -86,26 +108,46 @@ async def register(db: Database, audit: Audit, user: Doc, *, by: By, now: dateti
 
 
 async def _register(
-    db: Database, audit: Audit, user: Doc, known: Doc | None, by: By, now: datetime, session: Session
+    db: Database, audit: Audit, newcomer: Newcomer, known: Doc | None, by: By, now: datetime, session: Session
 ) -> None:
     """The same work for a known address and an unknown one."""
     template: outbox.Template
     if known is None:
-        await db.open("users").insert_one(user, session=session)
-        action, template, owner, by = "account.made", "verify_email", user, by.known_as(user["_id"])
+        template, owner = "verify_email", newcomer.user
+        await add(db, audit, newcomer, by=by, now=now, session=session)
     else:
+        template, owner = "address_known", known
         seen = {"$set": {"registered_again_at": now}}
         await db.open("users").update_one({"_id": known["_id"]}, seen, session=session)
-        action, template, owner = "account.made_again", "address_known", known
+        action = "account.made_again"
+        await audit.record(by, action, chain=known["_id"], target=known["_id"], now=now, session=session)
+        if newcomer.marketing_opt_in:
+            told: Doc = {"by": by, "now": now, "session": session}
+            await choosing.ignore(db, audit, known["_id"], "marketing_mail", **told)
     chain = owner["_id"]
-    await audit.record(by, action, chain=chain, target=chain, now=now, session=session)
     facts = {"name": owner["name"]}
     await outbox.queue(db, template, subject=chain, facts=facts, now=now, session=session)
+
+
+async def add(db: Database, audit: Audit, newcomer: Newcomer, *, by: By, now: datetime, session: Session) -> None:
+    """Store the account. An opt-in to marketing mail is a row of the ledger; see `consents/ledger.py`."""
+    user_id = newcomer.user["_id"]
+    by = by.known_as(user_id)
+    await db.open("users").insert_one(newcomer.user, session=session)
+    await audit.record(by, "account.made", chain=user_id, target=user_id, now=now, session=session)
+    if newcomer.marketing_opt_in:
+        told: Doc = {"how": "register", "gpc": newcomer.gpc, "by": by, "now": now, "session": session}
+        await choosing.decide_one(db, audit, user_id, "marketing_mail", True, **told)
 
 
 async def by_email(db: Database, email: str) -> Doc | None:
     """The account of this address, or none."""
     return await db.open("users").find_one({"email_key": email_key(email)})
+
+
+def is_shut(user: Doc) -> bool:
+    """Whether nobody may log in to it: it is disabled, or going to be erased."""
+    return user.get("disabled_at") is not None or user.get("erasure_due_at") is not None
 
 
 async def need_user(db: Database, user_id: str, *, session: Session | None = None) -> Doc:
@@ -124,15 +166,32 @@ async def of_link(db: Database, token: Doc) -> Doc:
     return user
 
 
-async def change(db: Database, user_id: str, *, changes: Doc, versions: list[int] | None) -> Doc:
-    """Change what a person says of themselves, if it still is of one of the `versions` seen. Raises `StaleVersion`."""
+async def change(db: Database, user_id: str, *, changes: Doc, versions: list[int] | None, now: datetime) -> Doc:
+    """Change what a person says of themselves, if it still is of one of the `versions` seen. Raises `StaleVersion`.
+
+    It is a correction (GDPR 16), met at once.
+    """
     query: Doc = {"_id": user_id} | ({"version": {"$in": versions}} if versions is not None else {})
     update = {"$inc": {"version": 1}} | ({"$set": changes} if changes else {})
-    written = await db.open("users").update_one(query, update)
+
+    async def both(session: Session) -> bool:
+        written = await db.open("users").update_one(query, update, session=session)
+        if written.matched_count and "name" in changes:
+            await note_correction(db, user_id, "name", now=now, session=session)
+        return bool(written.matched_count)
+
+    is_written = await db.in_transaction(both)
     user = await need_user(db, user_id)
-    if written.matched_count == 0:
+    if not is_written:
         raise StaleVersion
     return user
+
+
+async def note_correction(db: Database, user_id: str, field: str, *, now: datetime, session: Session) -> None:
+    """Write down that somebody has corrected what is known of them; which field, and not what it says."""
+    await requests.open_request(
+        db, user_id=user_id, kind="correction", state="done", evidence=[field], now=now, session=session
+    )
 
 
 async def disable(db: Database, audit: Audit, user: Doc, *, now: datetime) -> None:
@@ -171,8 +230,3 @@ async def end_second_factor(db: Database, audit: Audit, user: Doc, *, now: datet
         return True
 
     return await db.in_transaction(both)
-
-
-def email_key(email: str) -> str:
-    """What an address is compared by: its letters' case makes no other person of it."""
-    return email.strip().lower()

@@ -12,6 +12,7 @@ from app.services import single_use
 from app.services.audit import Audit, By
 from app.services.mail import outbox
 from app.services.people import accounts, sessions
+from app.services.privacy import erasure
 
 
 async def ask(db: Database, audit: Audit, user: Doc, email: str, *, by: By, now: datetime) -> None:
@@ -52,6 +53,7 @@ async def confirm(db: Database, audit: Audit, token: str, *, by: By, now: dateti
     async def all_of_it(session: Session) -> None:
         await single_use.use_up(db, found, session=session)
         await _move(db, user, found["data"]["email"], now=now, session=session)
+        await accounts.note_correction(db, user["_id"], "email", now=now, session=session)
         facts = {"name": user["name"], "email": found["data"]["email"], "token_email": user["email"]}
         await outbox.queue(
             db, "email_changed", subject=user["_id"], to=user["email"], facts=facts, now=now, session=session
@@ -66,6 +68,8 @@ async def confirm(db: Database, audit: Audit, token: str, *, by: By, now: dateti
 async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime) -> None:
     """Give the account its old address back. Every session ends, and the password is void: a mail leads to a new one.
 
+    An erasure that whoever moved the account has asked for is called off.
+
     Raises `InvalidToken`.
     """
     found = await single_use.look_up(db, "undo_email_change", token, now=now)
@@ -77,10 +81,12 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
         await _move(db, user, email, now=now, session=session)
         await outbox.void_links(db, user["_id"], ["undo_email_change"], now=now, session=session)
         await _lock_out(db, user, now=now, session=session)
+        by_owner = by.known_as(user["_id"])
+        await erasure.call_off(db, audit, user["_id"], by=by_owner, now=now, session=session)
         facts = {"name": user["name"]}
         await outbox.queue(db, "email_change_undone", subject=user["_id"], facts=facts, now=now, session=session)
         await audit.record(
-            by.known_as(user["_id"]),
+            by_owner,
             "email.change_undone",
             chain=user["_id"],
             target=user["_id"],

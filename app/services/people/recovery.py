@@ -19,7 +19,7 @@ from app.services.people.sessions import Device, Grant
 async def ask(db: Database, template: outbox.Template, email: str, *, now: datetime) -> None:
     """Have a mail sent to who has this address; to nobody, if nobody has it or has no use for it."""
     user = await accounts.by_email(db, email)
-    if user is None or user.get("disabled_at") or (template == "verify_email" and user["email_verified_at"]):
+    if user is None or accounts.is_shut(user) or (template == "verify_email" and user["email_verified_at"]):
         await db.in_transaction(lambda session: outbox.queue(db, "none", subject="nobody", now=now, session=session))
         return
     subject, facts = user["_id"], {"name": user["name"]}
@@ -113,7 +113,7 @@ async def change_password(
     user_id = user["_id"]
 
     async def all_of_it(session: Session) -> Grant:
-        same = {"_id": user_id, "password_changed_at": user["password_changed_at"]}
+        same = {"_id": user_id, "password_changed_at": user["password_changed_at"], "erasure_due_at": None}
         if await db.open("users").find_one(same, session=session) is None:
             raise InvalidCredentials
         await set_password(db, user, hashed, now=now, session=session)

@@ -20,7 +20,7 @@ Outcome = Literal["published", "not_published"]
 RETRYABLE = ("failed", "needs_decision")
 SHORTEST = timedelta(minutes=60)
 """So long a post that a person tries again is tried at least, however late it is."""
-MADE = (*IN_DOUBT, "calls", "looks", "remade", "unfetched")
+MADE = (*IN_DOUBT, "calls", "looks", "remade", "unfetched", "restored")
 """What an attempt leaves on a target, and the next one begins without."""
 MOST_ATTEMPTS = 100
 LEFT = ("needs_decision", "to_do")

@@ -13,6 +13,7 @@ from app.services.publishing import reminding
 from app.services.publishing.checking import check, check_earlier, check_label, check_quota
 from app.services.publishing.following import follow
 from app.services.publishing.preparing import prepare
+from app.services.publishing.restored import settle_restored
 from app.services.publishing.showing import note_published, settle_later, show
 from app.services.publishing.states import RETRY
 from app.services.publishing.trouble import not_published
@@ -42,7 +43,9 @@ async def publish(hands: Hands, operation: Doc) -> Doc:
 async def _bring_on(work: Work) -> None:
     """Return once it is published, or somebody's to do."""
     try:
-        if work.target.get("calling"):
+        if work.target.get("restored"):
+            await settle_restored(work)
+        elif work.target.get("calling"):
             await settle_later(work)
         elif work.snapshot["mode"] == "remind":
             await check_label(work)

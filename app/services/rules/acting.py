@@ -28,6 +28,7 @@ from app.services.inbox import rendering, replies, saved_replies
 from app.services.inbox.conversations import need_conversation
 from app.services.inbox.outgoing import Outgoing
 from app.services.labels import members
+from app.services.privacy import standing
 from app.services.rules.deciding import AT_META, fan_of
 from app.services.rules.loading import Item
 
@@ -214,6 +215,8 @@ async def _tag(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> 
 
 async def _assign(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
     if await members.membership_of(db, told["assignee"], run["label_id"]) is None:
+        raise Conflict
+    if await standing.restricted(db, told["assignee"]):
         raise Conflict
     await _change_conversation(db, run, place, {"$set": {"assignee": told["assignee"]}}, only={}, now=now)
 

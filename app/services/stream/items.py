@@ -21,6 +21,7 @@ READ_WITH: dict[str, Permission] = {
     "asset": "assets:read",
     "billing": "billing:read",
     "invoice": "billing:read",
+    "person": "members:read",
 }
 """Who may hear of what, by the first word of an event's type. What is not here, nobody hears of."""
 RETRY_MS = 2_000

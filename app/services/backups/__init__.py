@@ -1,0 +1,1 @@
+"""Backups, and what must not come back with one. docs/backups.md."""

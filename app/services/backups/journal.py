@@ -1,0 +1,105 @@
+"""The journal: what must stay undone when a backup is restored that is older than it.
+
+It lies outside the database, in the storage under `journal/<day>/`, an object for each entry, written once: what, when,
+and of whom, as a keyed hash of our own id. Whoever reads it learns of nobody; whoever restores a backup knows again
+whom and what it is about, and takes it back (`replaying.py`). It is kept a little longer than any backup.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from app.clients.objects import Objects
+from app.ids import new_id
+from app.models.base import rfc3339
+
+Kind = Literal[
+    "erasure_asked",
+    "erasure_cancelled",
+    "person_erased",
+    "label_deleted",
+    "connection_ended",
+    "password_changed",
+    "client_ended",
+    "client_secret_ended",
+    "consent_ended",
+]
+KEY = "journal"
+"""What the key of its hashes is derived for."""
+LIFE = timedelta(days=40)
+SWEPT_DAYS = 30
+MOST_BYTES = 10_000
+A_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that was done."""
+
+    kind: Kind
+    at: datetime
+    who: str
+    """The keyed hash of an id."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Writes and reads it."""
+
+    objects: Objects
+    key: bytes = field(repr=False)
+
+    def hash_of(self, thing_id: str) -> str:
+        """What an id is known by in it."""
+        return hmac.new(self.key, thing_id.encode(), hashlib.sha256).hexdigest()
+
+    async def write(self, kind: Kind, thing_id: str, *, now: datetime) -> None:
+        """Add an entry; it may be there twice. Raises `ObjectsError`."""
+        told = {"v": 1, "kind": kind, "at": rfc3339(now), "who": self.hash_of(thing_id)}
+        body = json.dumps(told).encode()
+        key = f"{_place(now.date())}{new_id('gone')}"
+        with tempfile.NamedTemporaryFile() as file:
+            await asyncio.to_thread(_fill, Path(file.name), body)
+            sha256 = hashlib.sha256(body).hexdigest()
+            await self.objects.put(key, Path(file.name), content_type="application/json", sha256=sha256)
+
+    async def read(self, *, since: datetime, now: datetime) -> list[Entry]:
+        """Every entry from then on, in the order of time. Raises `ObjectsError`, `ValueError` for one that is none."""
+        found = []
+        for day in _days(since.date() - A_DAY, now.date() + A_DAY):
+            after = ""
+            while keys := await self.objects.keys_below(_place(day), after=after):
+                found += [await self._entry(key) for key in keys]
+                after = keys[-1]
+        return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.at)
+
+    async def _entry(self, key: str) -> Entry:
+        told = json.loads(await self.objects.read(key, 0, MOST_BYTES))
+        return Entry(told["kind"], datetime.fromisoformat(told["at"]), told["who"])
+
+    async def sweep(self, *, now: datetime) -> int:
+        """Delete what no backup is old enough for; how many entries. Raises `ObjectsError`."""
+        last = (now - LIFE).date()
+        days = _days(last - timedelta(days=SWEPT_DAYS), last)
+        return sum([await self.objects.delete_below(_place(day)) for day in days])
+
+
+def _fill(path: Path, body: bytes) -> None:
+    path.write_bytes(body)
+
+
+def _place(day: date) -> str:
+    return f"journal/{day.isoformat()}/"
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += A_DAY

@@ -1,0 +1,1 @@
+"""What people have consented to: a ledger that only grows, the visitors' cookie, and who must not be mailed again."""

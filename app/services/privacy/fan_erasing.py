@@ -1,0 +1,123 @@
+"""Erasing a fan in one label, by a worker. It may be begun again at any point.
+
+First a tombstone, so that nothing of them comes back; then what there is; then it is looked for again when whatever
+was under way has ended. Other labels' data of the same fan are theirs.
+"""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from app.db import Database, Doc, Session
+from app.models.base import rfc3339
+from app.models.data_map import DATA_MAP
+from app.services import faults
+from app.services.audit import SYSTEM
+from app.services.connections.hands import Hands
+from app.services.events import Event, append
+from app.services.inbox.deleted_fans import Eraser
+from app.services.operations import WAITING, TryAgain
+from app.services.privacy import fan_tombstones, requests
+from app.services.privacy.erasing import AGAIN, MARGIN, MOST_ROUNDS
+
+KEPT = {
+    "erased_fans": "a keyed hash, by which nothing of before comes back: 36 days",
+    "moderation_actions": "what was done to comments: ids and codes, and not of whom they were: 90 days",
+    "audit_log": "that it was done, by codes and numbers alone: 12 months",
+    "privacy_requests": "that the request was met, without the fan: 3 years",
+}
+
+
+async def erase_fan(hands: Hands, operation: Doc) -> Doc:
+    """Erase what the label has of a fan. Raises `TryAgain` until it has been looked for again."""
+    db, label_id = hands.db, operation["label_id"]
+    request = await requests.need(db, operation["target"])
+    if request["state"] in requests.CLOSED:
+        return {"request_id": request["_id"]}
+    await _begin(db, request, now=hands.clock())
+    fans = await _ids_of(db, label_id, request)
+    if "erased_at" not in request:
+        await fan_tombstones.note(db, fan_tombstones.key_of(hands.settings), label_id, fans, now=hands.clock())
+        counts = await _erase(hands, request, fans)
+        await faults.reach("fan_after_erase")
+        await _note(db, request, erased_at=hands.clock(), counts=dict(counts))
+    request = await requests.need(db, request["_id"])
+    ended_at = request["erased_at"] + timedelta(seconds=hands.settings.lease_s) + MARGIN
+    if hands.clock() < ended_at:
+        raise TryAgain(ended_at, WAITING)
+    for _ in range(MOST_ROUNDS):
+        if not await _erase(hands, request, fans):
+            await faults.reach("fan_before_end")
+            await _complete(hands, request)
+            return {"request_id": request["_id"]}
+    raise TryAgain(hands.clock() + AGAIN, "new_data_come_in")
+
+
+async def _begin(db: Database, request: Doc, *, now: datetime) -> None:
+    async def begun(session: Session) -> None:
+        await requests.set_state(db, request["_id"], "in_progress", now=now, session=session)
+
+    if request["state"] == "received":
+        await db.in_transaction(begun)
+
+
+async def _ids_of(db: Database, label_id: str, request: Doc) -> list[str]:
+    """The fan's ids at the provider, in this label; those that a handle led to are kept while they are needed."""
+    known, handle = set(request["fan"]["provider_ids"]), request["fan"]["handle"]
+    if handle:
+        for name, path in (("conversations", "participant"), ("comments", "author")):
+            query = {"label_id": label_id, f"{path}.username": handle, f"{path}.provider_id": {"$type": "string"}}
+            known |= {row[path]["provider_id"] async for row in db.open(name).find(query, {path: 1})}
+    ids = sorted(known)
+    key = {"_id": request["_id"], "label_id": label_id}
+    await db.open("privacy_requests").update_one(key, {"$set": {"fan.provider_ids": ids}})
+    return ids
+
+
+async def _erase(hands: Hands, request: Doc, fans: list[str]) -> Counter[str]:
+    """Tell whoever follows the label's stream what is going, and then erase it; how much it was."""
+    db, label_id = hands.db, request["label_id"]
+    eraser = Eraser(db, hands.audit, True, hands.clock(), action="fan.erased")
+    going = await eraser.ids_in(label_id, fans)
+    key, now = request["_id"], hands.clock()
+    told = [Event(label_id, f"{key}:{one}", "conversation.erased", one, now) for one in going["conversations"]]
+    told += [Event(label_id, f"{one}:comment.deleted", "comment.deleted", one, now) for one in going["comments"]]
+    await append(db, told)
+    await faults.reach("fan_before_erase")
+    found = await eraser.erase_in(label_id, fans, going)
+    return +found.counts
+
+
+async def _note(db: Database, request: Doc, **fields: object) -> None:
+    query = {"_id": request["_id"], "label_id": request["label_id"], "erased_at": None}
+    await db.open("privacy_requests").update_one(query, {"$set": fields})
+
+
+async def _complete(hands: Hands, request: Doc) -> None:
+    db, now = hands.db, hands.clock()
+    receipt = receipt_of(request, now=now)
+
+    async def all_of_it(session: Session) -> None:
+        if await requests.set_state(db, request["_id"], "done", now=now, session=session, receipt=receipt):
+            await requests.forget(db, request["_id"], "fan", "counts", session=session)
+            told = {"label_id": request["label_id"], "target": request["_id"]}
+            await hands.audit.record(SYSTEM, "fan_erasure.done", **told, now=now, session=session)
+
+    await db.in_transaction(all_of_it)
+
+
+def receipt_of(request: Doc, *, now: datetime) -> Doc:
+    """What went and what stays. It names no fan."""
+    counts: dict[str, int] = request["counts"]
+    return {
+        "request_id": request["_id"],
+        "kind": request["kind"],
+        "received_at": rfc3339(request["received_at"]),
+        "completed_at": rfc3339(now),
+        "verified_at": rfc3339(now),
+        "erased": [
+            {"what": what, "purpose": DATA_MAP[what].purpose, "action": "deleted", "documents": number}
+            for what, number in sorted(counts.items())
+        ],
+        "kept": [{"what": what, "why": why} for what, why in KEPT.items()],
+        "told": ["whoever follows the label's stream: conversation.erased, comment.deleted"],
+    }
