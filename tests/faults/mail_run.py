@@ -136,9 +136,9 @@ def _judge(stage: Stage, outcome: Outcome) -> None:
         found = postbox.get("/mails").raise_for_status().json()
     with pymongo.MongoClient[Doc](stage.database.url) as client:
         db = client.get_default_database()
-        people = {doc["_id"]: doc["email"] for doc in db["users"].find()}
+        people = {doc["_id"]: doc["email"] for doc in db["users"].find()} | {outbox.OURSELVES: ""}
         mails = {doc["_id"]: doc for doc in db["mails"].find()}
-        operations = list(db["operations"].find())
+        operations = list(db["operations"].find({"target": {"$in": list(mails)}}))
     arrived = Counter(mail["to"] for mail in found)
     outcome.arrived = sum(count for to, count in arrived.items() if to.startswith(outcome.point))
     for operation in operations:
