@@ -90,8 +90,8 @@ TO_DO = "publications/pub_1?label=lbl_1"
 BILLING = "billing?label=lbl_1"
 REQUESTS = dict.fromkeys(("fan_erasure_asked", "fan_request_due"), "privacy-requests/prq_1?label=lbl_1")
 EXPORTS = {"export_ready": "account/exports", "label_export_ready": "exports?label=lbl_1"}
-ELSEWHERE = {"marketing"}
-"""It needs a campaign and a consent: tests/flows/test_flows_marketing.py."""
+ELSEWHERE = {"marketing", "promise_changed"}
+"""One needs a campaign and a consent, the other goes to ourselves: test_flows_marketing.py, test_api_promises.py."""
 PAGES = {
     **dict.fromkeys(("connection_expiring", "connection_needs_login"), RECONNECT),
     **dict.fromkeys(("publication_to_do", "publication_stopped"), TO_DO),
