@@ -136,14 +136,14 @@ def _judge(stage: Stage, outcome: Outcome) -> None:
         found = postbox.get("/mails").raise_for_status().json()
     with pymongo.MongoClient[Doc](stage.database.url) as client:
         db = client.get_default_database()
-        people = {doc["_id"]: doc["email"] for doc in db["users"].find()} | {outbox.OURSELVES: ""}
+        people = {doc["_id"]: doc["email"] for doc in db["users"].find()}
         mails = {doc["_id"]: doc for doc in db["mails"].find()}
         operations = list(db["operations"].find({"target": {"$in": list(mails)}}))
     arrived = Counter(mail["to"] for mail in found)
     outcome.arrived = sum(count for to, count in arrived.items() if to.startswith(outcome.point))
     for operation in operations:
         mail = mails[operation["target"]]
-        address = people[mail["user_id"]]
+        address = people.get(mail["user_id"], "")
         if not address.startswith(outcome.point):
             continue
         outcome.states[operation["state"]] += 1
@@ -161,7 +161,7 @@ def _judge(stage: Stage, outcome: Outcome) -> None:
             if there
         ]
     log = stage.worker.log.read_text()
-    secrets = {mail["token"] for mail in found} | set(people.values()) | {DOMAIN, "sot_"}
+    secrets = {mail["token"] for mail in found if mail["token"]} | set(people.values()) | {DOMAIN, "sot_"}
     outcome.troubles += ["an address or a token is in the log"] * any(secret in log for secret in secrets)
 
 
