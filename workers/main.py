@@ -21,7 +21,7 @@ from app.clients.google_analytics import Analytics
 from app.clients.graph import Graph
 from app.clients.mail import open_mailer
 from app.clients.spotify import Spotify
-from app.clients.stripe_api import open_stripe
+from app.clients.stripe_api import Stripe, open_stripe
 from app.clock import utc_now
 from app.db import Database, create_indexes
 from app.derived_keys import derive
@@ -137,11 +137,7 @@ def open_parts(settings: WorkerSettings) -> Parts:
             client_secret=settings.spotify_client_secret.get_secret_value() if settings.spotify_client_secret else "",
             timeout_s=settings.graph_timeout_s,
         ),
-        stripe=(
-            open_stripe(settings.stripe_api_url, settings.stripe_secret_key.get_secret_value())
-            if settings.stripe_secret_key
-            else None
-        ),
+        stripe=_open_stripe(settings),
         mailer=open_mailer(
             settings.smtp_url.get_secret_value(),
             tls_required=settings.environment == "production",
@@ -153,6 +149,12 @@ def open_parts(settings: WorkerSettings) -> Parts:
         analytics=_open_analytics(settings, http),
         clock=utc_now,
     )
+
+
+def _open_stripe(settings: WorkerSettings) -> Stripe | None:
+    """None where billing is off."""
+    key = settings.stripe_secret_key
+    return open_stripe(settings.stripe_api_url, key.get_secret_value()) if key else None
 
 
 def _open_analytics(settings: WorkerSettings, http: httpx.AsyncClient) -> Analytics | None:

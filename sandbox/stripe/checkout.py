@@ -32,14 +32,13 @@ def create_session(tx: Tx, params: dict[str, Any]) -> Obj:
     _check_tax(params, customer)
     key = new_id("cs_test", 58)
     lines = [_line(price, quantity, currency) for price, quantity in bought]
-    subtotal = sum(line["amount_subtotal"] for line in lines)
     made = whole(
         "checkout.session",
         key,
         tx.now,
         adaptive_pricing={"enabled": False},
         automatic_tax=_automatic_tax(params),
-        amount_subtotal=subtotal,
+        amount_subtotal=sum(line["amount_subtotal"] for line in lines),
         cancel_url=params.get("cancel_url"),
         currency=currency,
         custom_fields=[],
