@@ -1,9 +1,10 @@
 """Sorted finds by the MongoDB stand-in walk an index, as they do in MongoDB, instead of sorting all that matches.
 
-An index serves when the filter names its leading fields and the sort is the fields that follow. Where several serve,
-they run against each other a few entries at a time, and the first to have enough wins: MongoDB's planner does the same.
-A document that is met is checked against the whole filter. Only forward walks; none over a field that holds arrays but
-one that the filter pins to an element, which is the only kind that the data map has.
+An index serves when the filter names its leading fields and the sort is the fields that follow, or when it begins with
+the sort and the filter gives a range of that. Where several serve, they run against each other a few entries at a time,
+and the first to have enough wins: MongoDB's planner does the same. A document that is met is checked against the whole
+filter. Only forward walks; none over a field that holds arrays but one that the filter pins to an element, which is the
+only kind that the data map has.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -136,12 +137,12 @@ def _of_index(
 ) -> Iterator[Walk]:
     """A walk for each way to pin the fields before those of the sort."""
     pairs = list(keys.items())
-    for count in range(1, len(pairs)):
-        choices = _choices(filter.get(pairs[count - 1][0]), there=pairs[count - 1][0] in filter)
-        if not choices:
-            return
-        if pairs[count : count + len(wanted)] == wanted:
+    for count, (key, _) in enumerate(pairs):
+        clause = filter.get(key)
+        if pairs[count : count + len(wanted)] == wanted and (count or _bounds(clause, 1) != (b"", b"")):
             break
+        if not _choices(clause, there=key in filter):
+            return
     else:
         return
     heads: list[tuple[bytes, ...]] = [()]
@@ -150,7 +151,7 @@ def _of_index(
         heads = [(*head, value) for head in heads for value in values]
     first, direction = pairs[count]
     for head in heads:
-        prefix = COMPOUND_SEP.join(head) + COMPOUND_SEP
+        prefix = b"".join(value + COMPOUND_SEP for value in head)
         begin, end = _bounds(filter.get(first), direction)
         pinned = frozenset((key, repr(value)) for (key, _), value in zip(pairs, head, strict=False))
         at, last = _escape_kb(prefix + begin), _escape_kb(prefix + end) if end else b""
@@ -169,10 +170,14 @@ def _choices(clause: Any, *, there: bool) -> list[Any]:
 
 
 def _bounds(clause: Any, direction: int) -> tuple[bytes, bytes]:
-    """From where to where the values lie that a range allows, as the index orders them; empty where it does not say."""
+    """From where to where the values lie that a range allows, as the index orders them; empty where it does not say.
+
+    A range matches only values of its bound's type, which the first byte of what is encoded names.
+    """
     if not isinstance(clause, Mapping):
         return b"", b""
     from_ops, to_ops = (LOWER, UPPER) if direction == 1 else (UPPER, LOWER)
     encoded = {op: encode_value_directed(value, direction) for op, value in clause.items() if isinstance(value, PLAIN)}
-    begin = max((encoded[op] for op in from_ops if op in encoded), default=b"")
-    return begin, min((encoded[op] for op in to_ops if op in encoded), default=b"")
+    begin, end = [[encoded[op] for op in ops if op in encoded] for ops in (from_ops, to_ops)]
+    kind = next((value[:1] for value in begin + end), b"")
+    return max(begin, default=kind), min(end, default=kind)

@@ -25,8 +25,8 @@ async def _sweep_one(db: Database, name: str, *, now: datetime) -> int:
     total = 0
     while True:
         begun = time.monotonic()
-        expired = db.open(name).find({"expires_at": {"$lte": now}}, {"_id": 1}, comment=_COMMENT).limit(BATCH)
-        ids = [doc["_id"] async for doc in expired]
+        expired = db.open(name).find({"expires_at": {"$lte": now}}, {"_id": 1}, comment=_COMMENT)
+        ids = [doc["_id"] async for doc in expired.sort("expires_at", 1).limit(BATCH)]
         if not ids:
             return total
         query = {"_id": {"$in": ids}, "expires_at": {"$lte": now}}

@@ -131,7 +131,7 @@ def judge(press: Press, ids: Sequence[str], outcome: Outcome) -> None:
         outcome.states[target["state"]] += 1
         outcome.shown += shown[words]
         outcome.troubles += [
-            f"{words} ({target['kind']}, {target['state']}): {trouble}"
+            f"{words} ({target['kind']}, {target['state']}): {trouble} {target['problem'] or ''}".rstrip()
             for trouble, there in _troubles(target, shown[words], comments, states[publication_id]).items()
             if there
         ]
