@@ -11,7 +11,7 @@ from app.services.inbox.unread import recount_expired
 BATCH = 20
 REST = 3.0
 """Between two full batches it rests so many times as long as the one took: who asks the API must not feel it. On the
-embedded database 200,000 at once are gone in 6 minutes with a rest of 2, and the API's p99 is 1.8 times the quiet one."""
+embedded database 200,000 at once are gone in 6 minutes with a rest of 2, and the API's p99 is 1.8 times as long."""
 _COMMENT = f"{ALL_LABELS}everything that has expired"
 
 
