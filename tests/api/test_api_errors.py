@@ -15,9 +15,9 @@ from app.ids import new_id
 from app.services.tokens import Claims
 from tests.house import House, delivery, message_change, open_house, settings_env
 
-CANARY = "Canary(7f)secret;%<x>"
+CANARY = "Canary(7fq9)secret;%<x>"
 """Long and odd enough to be nowhere by chance; its signs are ones that libraries like to repeat in their messages."""
-TRACES = ("canary", "7f", "secret;", "'('", "';'")
+TRACES = ("canary", "7fq9", "secret;", "'('", "';'")
 JSON = {"Content-Type": "application/json"}
 MIB = 1024 * 1024
 UNKEEPABLE = (
