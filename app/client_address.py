@@ -40,8 +40,8 @@ def _client(text: str) -> Client:
         address = ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
         return Client(UNKNOWN, None)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address):  # of a 6to4 address, the /48 is a whole IPv4 address (RFC 3056)
+        address = address.ipv4_mapped or address.sixtofour or address
     counted = ipaddress.ip_network((address, 32 if address.version == 4 else 64), strict=False)
     stored = ipaddress.ip_network((address, _SITES[address.version]), strict=False)
     return Client(str(counted), str(stored))

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from app.access import PartsDep
 from app.db import Doc
 from app.errors import FieldError, InvalidInput, StaleVersion, UnsupportedMediaType, WrongOrigin
+from app.forms import UNSUBSCRIBE
 from app.models.cookies import DEVICE_COOKIE as DEVICE_COOKIE
 from app.models.cookies import REFRESH_COOKIE as REFRESH_COOKIE
 from app.models.operations import OperationOut
@@ -77,7 +78,7 @@ async def check_origin(
 
 def takes_no_others(path: str) -> bool:
     """Whether what this path is asked with must be in the contract. Who else links to us may add to an address."""
-    return path.startswith("/v1/") and not path.startswith(("/v1/oauth/", "/v1/webhooks/"))
+    return path.startswith("/v1/") and not path.startswith(("/v1/oauth/", "/v1/webhooks/", UNSUBSCRIBE))
 
 
 async def check_query(request: Request) -> None:

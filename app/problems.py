@@ -37,7 +37,7 @@ _MESSAGES = {
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object"),
     **dict.fromkeys(
         ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
-        "must be a date like 1990-04-01",
+        "must be a date since 1900, like 1990-04-01",
     ),
     **dict.fromkeys(
         ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),

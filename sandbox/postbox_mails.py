@@ -33,6 +33,7 @@ class Mail:
     token: str | None
     """The code to paste that the text shows on a line of its own."""
     headers: list[list[str]] = field(repr=False)
+    """As they came, each on one line: what is encoded in them is not decoded."""
 
     def shown(self) -> dict[str, Any]:
         """As JSON."""
@@ -100,8 +101,13 @@ def _read(number: str, recipient: str, row: Row) -> Mail:
         received_at=row["at"],
         message_id=str(message["Message-ID"] or ""),
         token=code[0].strip() if code else None,
-        headers=[[name, str(value)] for name, value in message.items()],
+        headers=[[name, _as_it_came(value)] for name, value in message.raw_items()],
     )
+
+
+def _as_it_came(value: str) -> str:
+    """A header's bytes as UTF-8, on one line."""
+    return "".join(value.encode(errors="surrogateescape").decode(errors="replace").splitlines())
 
 
 def _part(message: EmailMessage, kind: str) -> str:

@@ -222,11 +222,6 @@ def spotify_urls(sandbox_url: str) -> dict[str, str]:
     return {name: f"{sandbox_url}/{host}" for name, host in SPOTIFY_HOSTS.items()}
 
 
-def stripe_urls(sandbox_url: str) -> dict[str, str]:
-    """The settings that lead our own processes to this sandbox's Stripe."""
-    return {name: f"{sandbox_url}/{host}" for name, host in STRIPE_HOSTS.items()}
-
-
 def api_child(env: Mapping[str, str], *, log: Path) -> Child:
     """The API, configured by `env` alone. Ready is `GET /readyz` 200."""
     host, port = env.get("SOUNDOPS_HOST", HERE), int(env.get("SOUNDOPS_PORT", "8000"))

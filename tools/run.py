@@ -22,6 +22,7 @@ from tools.child import OURS, ROOT, Child, ChildFailed
 from tools.plan import (
     ACCOUNT_RING,
     KEY_FILES,
+    PROVIDERS,
     SMTP_URL,
     STRIPE_KEY,
     Plan,
@@ -179,7 +180,7 @@ def addresses_of(services: Mapping[str, Child]) -> dict[str, str]:
         addresses["SOUNDOPS_REDIS_URL"] = services["valkey"].url
     if "sandbox" in services:
         url = services["sandbox"].url
-        addresses |= embedded.meta_urls(url) | embedded.spotify_urls(url) | embedded.stripe_urls(url)
+        addresses |= {name: f"{url}/{host}" for hosts, _ in PROVIDERS for name, host in hosts.items()}
     if "postbox" in services:
         addresses[SMTP_URL] = embedded.smtp_url(services["postbox"])
     return addresses

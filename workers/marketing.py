@@ -7,6 +7,7 @@ first; `--yes` does not. See docs/consent.md.
 
 import argparse
 import asyncio
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from app import logs
 from app.clock import utc_now
 from app.db import Database
 from app.services.marketing import campaigns
+from app.services.marketing.permits import Campaigning, campaigning
 from app.settings import WorkerSettings, load
 
 LONGEST_SUBJECT = 120
@@ -29,7 +31,8 @@ class BadText(Exception):
 def read(text: str) -> tuple[str, list[str]]:
     """The subject and the paragraphs of a file. Raises `BadText`."""
     title, _, rest = text.strip().partition("\n")
-    paragraphs = [" ".join(part.split()) for part in rest.split("\n\n") if part.strip()]
+    title = title.strip()
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", rest) if part.strip()]
     if not title.isprintable() or not 0 < len(title) <= LONGEST_SUBJECT:
         raise BadText(f"The first line must be a subject of at most {LONGEST_SUBJECT} characters.")
     if not paragraphs:
@@ -37,33 +40,37 @@ def read(text: str) -> tuple[str, list[str]]:
     return title, paragraphs
 
 
-async def run(db: Database, command: str, told: str, *, agreed: bool) -> tuple[int, str]:
+async def run(db: Database, how: Campaigning, command: str, told: str, *, agreed: bool) -> tuple[int, str]:
     """Do it; the exit status, and a sentence. `told` is the text or the campaign's id. Raises `BadText`."""
     if command == "start":
-        title, paragraphs = read(told)
-        if not agreed and not ask(title, paragraphs):
+        (title, paragraphs), now = read(told), utc_now()
+        if not agreed and not ask(title, paragraphs, await campaigns.audience(db, how, now=now)):
             return 1, "Nothing was sent."
-        return 0, f"{await campaigns.start(db, title, paragraphs, now=utc_now())} is being sent."
+        told = await campaigns.start(db, title, paragraphs, now=now)
+    if command == "stop":
+        await campaigns.stop(db, told)
     campaign = await campaigns.get_campaign(db, told)
     if campaign is None:
         return 1, "There is no such campaign."
-    if command == "stop":
-        return 0, "It is stopped." if await campaigns.stop(db, told) else "It was stopped before."
     states = await campaigns.outcome(db, told)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no mails yet"
-    return 0, f"{campaign['state']}: {counts}."
+    return 0, f"{told} is {campaign['state']}: {counts}."
 
 
-def ask(title: str, paragraphs: Sequence[str]) -> bool:
+def ask(title: str, paragraphs: Sequence[str], people: int) -> bool:
     """Whether somebody says yes, having seen it."""
     print("\n\n".join((title, *paragraphs)))
-    return input("\nSend this to everybody who consents? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        said = input(f"\nSend this to everybody who consents (now {people})? [y/N] ")
+    except EOFError:  # nobody is there to be asked
+        return False
+    return said.strip().lower() in ("y", "yes")
 
 
 async def _run(settings: WorkerSettings, command: str, told: str, *, agreed: bool) -> tuple[int, str]:
     db = Database(settings.mongodb_url.get_secret_value())
     try:
-        return await run(db, command, told, agreed=agreed)
+        return await run(db, campaigning(settings), command, told, agreed=agreed)
     except PyMongoError as exc:
         return 1, f"The database is away or refuses ({type(exc).__name__}): run it again."
     finally:
@@ -81,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = load(WorkerSettings)
     logs.configure("WARNING")
     try:
-        what = Path(told.told).read_text("utf-8") if told.command == "start" else told.told
+        what = Path(told.told).read_text("utf-8-sig") if told.command == "start" else told.told
         status, sentence = asyncio.run(_run(settings, told.command, what, agreed=told.yes))
     except (BadText, OSError, UnicodeDecodeError) as exc:
         status, sentence = 1, str(exc) if isinstance(exc, BadText) else "The file cannot be read."

@@ -43,6 +43,19 @@ TEXTS = (
         ),
     ),
     ConsentText(
+        purpose="analytics",
+        version="2026-11-30",
+        language="en",
+        words=(
+            "May we count which pages and features of SoundOps you use, to see what to improve? We note the name of "
+            "the page or feature, when, and the kind of browser and system; never what you write, whole addresses or "
+            "your network address. Where we use Google Analytics, we send it there, too, under a number that only "
+            "stands for you there. After 24 months only monthly sums are left, without you in them. It works the same "
+            "if you say no, and you can change your mind at any time; what we have noted is then deleted here, and "
+            "nothing more is sent."
+        ),
+    ),
+    ConsentText(
         purpose="marketing_mail",
         version="2026-11-29",
         language="en",
@@ -53,6 +66,11 @@ TEXTS = (
     ),
 )
 """All that were ever shown, the oldest of each purpose first."""
+
+
+def text_of(purpose: Purpose, version: str) -> ConsentText | None:
+    """These words, or none: they were never shown."""
+    return next((text for text in TEXTS if (text.purpose, text.version) == (purpose, version)), None)
 
 
 def current(purpose: Purpose) -> ConsentText:

@@ -12,6 +12,9 @@ TextVersion = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-
 Hash = Annotated[str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])]
 Decision = Literal["given", "withdrawn", "refused"]
 How = Literal["register", "banner", "settings", "mail_link", "gpc", "joined", "before_ledger", "restored"]
+"""`joined`: a visitor's decision that its person took over into their account, and its end with the visitor.
+`before_ledger`: an older release noted it, without the words that were shown. `restored`: a withdrawal that a restored
+backup did not know of."""
 
 
 class ConsentTextOut(ApiModel):
@@ -43,7 +46,7 @@ class ConsentOut(ApiModel):
     purpose: Purpose
     decision: Decision
     text_version: str | None
-    """Of the words that were shown; null for what an older release noted without them."""
+    """Of the words that were shown; null where none were: by a link, by a signal, or noted by an older release."""
     text_sha256: str | None
     language: Language | None
     how: How
@@ -76,6 +79,8 @@ class ConsentsOut(ApiModel):
 
     analytics: bool
     marketing_mail: bool
+    suspended: list[Purpose]
+    """What was given and does not count now: the person has restricted the use of their data, or objects to it."""
     gpc: bool
     """Whether this request said `Sec-GPC: 1`: then what was given without it is off until it is given again."""
     decisions: list[ConsentOut]
@@ -85,7 +90,7 @@ class ConsentsOut(ApiModel):
 
 
 class TextsShown(ApiModel):
-    """Which words were shown. What is left out is taken to be the present ones; others are refused."""
+    """Which words were shown. What is left out is taken to be the present ones. A yes to others is refused."""
 
     analytics: TextVersion = Field(default_factory=left_out)
     marketing_mail: TextVersion = Field(default_factory=left_out)

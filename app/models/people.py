@@ -33,7 +33,7 @@ def _long_enough(value: SecretStr) -> SecretStr:
 
 def _written_date(value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(r"(19|20)\d\d-\d\d-\d\d", value):
-        raise ValueError("must be a date like 1990-04-01")
+        raise ValueError("must be a date since 1900, like 1990-04-01")
     return value
 
 

@@ -1,5 +1,6 @@
 """Consents: of a person by their account, and of a visitor by the banner."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Cookie, Depends, Request, Response
@@ -17,7 +18,7 @@ from app.errors import (
     UnsupportedMediaType,
     WrongOrigin,
 )
-from app.models.consent_texts import current
+from app.models.consent_texts import ConsentText, Purpose, current, text_of
 from app.models.consents import (
     ConsentOut,
     ConsentPage,
@@ -36,6 +37,7 @@ from app.problems import problems
 from app.services.audit import By
 from app.services.consents import choosing, ledger, visitors
 from app.services.consents.choosing import PURPOSES
+from app.services.privacy import standing
 from app.signals import GpcDep
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
@@ -45,16 +47,21 @@ VisitorCookie = Annotated[str | None, Cookie(alias=VISITOR_COOKIE, include_in_sc
 ChoiceCookie = Annotated[str | None, Cookie(alias=CHOICE_COOKIE, include_in_schema=False)]
 
 
-def check_texts(shown: TextsShown) -> None:
-    """Raise `InvalidInput` for words that are not shown any more: nobody consents to what they have not read."""
+def texts_of(shown: TextsShown, wishes: Mapping[Purpose, bool]) -> dict[Purpose, ConsentText | None]:
+    """The words that each decision is about. A no may be about any: it must be as easy as the yes was.
+
+    Raises `InvalidInput` for a yes to words that are not shown any more: nobody consents to what they have not read.
+    """
     versions = shown.model_dump(exclude_unset=True)
+    texts = {one: text_of(one, versions[one]) if one in versions else current(one) for one in wishes}
     errors = [
         FieldError(f"/text_versions/{purpose}", f"is not what is shown now, which is {current(purpose).version}")
-        for purpose in PURPOSES
-        if purpose in versions and versions[purpose] != current(purpose).version
+        for purpose, text in texts.items()
+        if wishes[purpose] and text != current(purpose)
     ]
     if errors:
         raise InvalidInput(errors=tuple(errors))
+    return texts
 
 
 @router.get("/me/consents", operation_id="getConsents")
@@ -78,12 +85,12 @@ async def change_consents(
     A withdrawal counts at once, also for what is queued; what analytics has noted of the person is deleted then. After
     `Sec-GPC: 1` everything is off but what was given with it in view, as by this.
     """
-    check_texts(body.text_versions)
     given = body.model_dump(exclude_unset=True, exclude={"text_versions"})
     wishes = {purpose: bool(given[purpose]) for purpose in PURPOSES if purpose in given}
+    texts = texts_of(body.text_versions, wishes)
     await heed(parts, person.user_id, person.by, gpc=gpc)
-    told: Doc = {"how": "settings", "gpc": gpc, "by": person.by, "versions": versions, "now": parts.clock()}
-    await choosing.decide(parts.db, parts.audit, person.user_id, wishes, **told)
+    told: Doc = {"texts": texts, "how": "settings", "gpc": gpc, "by": person.by, "versions": versions}
+    await choosing.decide(parts.db, parts.audit, person.user_id, wishes, **told, now=parts.clock())
     for purpose in (purpose for purpose, wish in wishes.items() if not wish):
         await parts.note_outside("consent_ended", f"{person.user_id}:{purpose}")
     return await _shown(parts, person.user_id, response, gpc=gpc)
@@ -110,26 +117,42 @@ async def join_visitor_consent(
 ) -> ConsentsOut:
     """Take over into the account what this browser's visitor has consented to. Nothing else ever joins the two.
 
-    The account's row does not say which visitor it was, and the visitor's cookie goes. `404` without a consent.
+    The account's row has the words that the visitor was shown, and does not say which visitor it was. The visitor ends:
+    their cookie goes, and what was noted of them, which nobody could withdraw any more. `404` without a consent.
     """
+    await heed(parts, person.user_id, person.by, gpc=gpc)
     visitor_id = visitors.visitor_of(parts.visitor_key, cookie)
-    if visitor_id is None or await ledger.may(parts.db, visitor_id, "analytics", now=parts.clock()) is None:
+    if visitor_id is None:
         raise NotFound
-    told: Doc = {"how": "joined", "gpc": gpc, "by": person.by, "now": parts.clock()}
+    await heed(parts, visitor_id, None, gpc=gpc)
+    now = parts.clock()
+    row = await ledger.may(parts.db, visitor_id, "analytics", now=now)
+    if row is None:
+        raise NotFound
+    text = text_of("analytics", row["text_version"])
+    told: Doc = {"texts": {"analytics": text}, "how": "joined", "gpc": gpc, "by": person.by, "now": now}
     await choosing.decide(parts.db, parts.audit, person.user_id, {"analytics": True}, **told)
+    await choosing.end_visitor(parts.db, parts.audit, visitor_id, gpc=gpc, now=now)
+    await parts.note_outside("consent_ended", f"{visitor_id}:analytics")
     drop_cookie(response, VISITOR_COOKIE)
     return await _shown(parts, person.user_id, response, gpc=gpc)
 
 
 @router.get("/consents", operation_id="getVisitorConsents", openapi_extra=ANYBODY)
 async def get_visitor_consents(
-    parts: PartsDep, gpc: GpcDep, cookie: VisitorCookie = None, choice: ChoiceCookie = None
+    parts: PartsDep, gpc: GpcDep, response: Response, cookie: VisitorCookie = None, choice: ChoiceCookie = None
 ) -> VisitorConsents:
-    """What this browser's visitor has decided, and whether to show the banner. It sets no cookie."""
+    """What this browser's visitor has decided, and whether to show the banner.
+
+    It sets no cookie; a visitor's whose consent has ended, by its time or by the signal, it takes away.
+    """
     visitor_id = visitors.visitor_of(parts.visitor_key, cookie)
     if visitor_id:
         await heed(parts, visitor_id, None, gpc=gpc)
-    return await _of_visitor(parts, visitor_id, refused=choice == REFUSED, gpc=gpc)
+    found = await _of_visitor(parts, visitor_id, refused=choice == REFUSED, gpc=gpc)
+    if cookie is not None and not found.analytics:
+        drop_cookie(response, VISITOR_COOKIE)
+    return found
 
 
 @router.post(
@@ -150,17 +173,20 @@ async def decide_visitor_consents(
     """What somebody who is not logged in decides at the banner, or later.
 
     Only after `analytics: true` there is a cookie with a random id, for six months; a withdrawal takes it away. A
-    refusal leaves a cookie that is the same for everybody, so that the banner stays away as long.
+    refusal leaves a cookie that is the same for everybody, so that the banner stays away as long. A no is never too
+    much: only what is given is counted.
     """
-    check_texts(body.text_versions)
+    wishes: dict[Purpose, bool] = {"analytics": body.analytics}
+    texts = texts_of(body.text_versions, wishes)
     visitor_id = visitors.visitor_of(parts.visitor_key, cookie)
-    state = state_of(request)
-    await parts.limiter.hit("consent_address", state["client"].limit_key, state["standings"])
+    if body.analytics:
+        state = state_of(request)
+        await parts.limiter.hit("consent_address", state["client"].limit_key, state["standings"])
     if body.analytics and visitor_id is None:
         visitor_id, cookie = visitors.new_visitor(parts.visitor_key)
     if visitor_id is not None:
-        told: Doc = {"how": "banner", "gpc": gpc, "by": None, "now": parts.clock()}
-        await choosing.decide(parts.db, parts.audit, visitor_id, {"analytics": body.analytics}, **told)
+        told: Doc = {"texts": texts, "how": "banner", "gpc": gpc, "by": None, "now": parts.clock()}
+        await choosing.decide(parts.db, parts.audit, visitor_id, wishes, **told)
         if not body.analytics:
             await parts.note_outside("consent_ended", f"{visitor_id}:analytics")
     if body.analytics:
@@ -183,7 +209,8 @@ async def list_cookies() -> CookiesOut:
 async def heed(parts: Parts, subject: str, by: By | None, *, gpc: bool) -> None:
     """Where the request says `Sec-GPC: 1`, switch off what was given without that."""
     if gpc:
-        await choosing.heed_signal(parts.db, parts.audit, subject, by=by, now=parts.clock())
+        for purpose in await choosing.heed_signal(parts.db, parts.audit, subject, by=by, now=parts.clock()):
+            await parts.note_outside("consent_ended", f"{subject}:{purpose}")
 
 
 async def _shown(parts: Parts, user_id: str, response: Response, *, gpc: bool) -> ConsentsOut:
@@ -191,8 +218,11 @@ async def _shown(parts: Parts, user_id: str, response: Response, *, gpc: bool) -
     decided = [row for row in rows.values() if row is not None]
     response.headers["ETag"] = version_tag({"version": max((row["seq"] for row in decided), default=0)})
     now = parts.clock()
+    stands = {purpose: ledger.stands(row, now=now) for purpose, row in rows.items()}
+    given = [purpose for purpose in PURPOSES if stands[purpose]]
     return ConsentsOut(
-        **{purpose: ledger.stands(row, now=now) for purpose, row in rows.items()},
+        **stands,
+        suspended=[one for one in given if not await standing.allows(parts.db, user_id, one)],
         gpc=gpc,
         decisions=[ConsentOut.of(row) for row in decided],
         texts=[ConsentTextOut.of(current(purpose)) for purpose in PURPOSES],

@@ -41,7 +41,7 @@ from app.models.members import (
 )
 from app.parts import Parts
 from app.problems import problems
-from app.routers.people import AgeCookie, check_not_refused, limit_mail, prepared, somebody
+from app.routers.people import AgeCookie, check_old_enough, limit_mail, prepared, somebody
 from app.services.labels import invitations, members
 from app.services.labels.labels import need_label
 from app.services.people import accounts
@@ -263,7 +263,7 @@ async def accept_invitation(
     token, invitation = await invitations.look_up(parts.db, body.token.get_secret_value(), now=now)
     newcomer = None
     if body.account is not None:
-        check_not_refused(refused)
+        check_old_enough(body.account.date_of_birth, refused, now=now)
         newcomer = await _new_account(parts, body.account, invitation["email"], gpc=gpc)
         user, by = newcomer.user, somebody(request)
     else:

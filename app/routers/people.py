@@ -1,5 +1,6 @@
 """People who are not logged in: registering, and the links in mails."""
 
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Cookie, Request, Response
@@ -38,27 +39,31 @@ def somebody(request: Request) -> By:
     return By("person", "unknown", state["client"].network, state["request_id"])
 
 
-def check_not_refused(refused: str | None) -> None:
-    """Raise `AgeRequirementNotMet` in a browser that was refused a while ago: another birth date is no answer."""
+def check_old_enough(born_on: date, refused: str | None, *, now: datetime) -> None:
+    """Raise `AgeRequirementNotMet` for who is too young: before anything is counted, looked up or kept.
+
+    The browser remembers it for a day, as a bare flag: with that, another birth date is no answer.
+    """
     if refused is not None:
         raise AgeRequirementNotMet
-
-
-async def prepared(parts: Parts, applicant: Applicant, *, verified: bool = False, pointer: str = "") -> Newcomer:
-    """A new account, not stored yet. A refusal for the age is remembered by the browser for a day, as a bare flag."""
     try:
-        return await accounts.prepare(
-            parts.passwords,
-            parts.password_rules,
-            applicant,
-            policies=parts.policies,
-            verified=verified,
-            pointer=pointer,
-            now=parts.clock(),
-        )
+        accounts.check_age(born_on, now=now)
     except AgeRequirementNotMet:
         flag = f"{AGE_COOKIE}=1; Max-Age={AGE_ASKED_AGAIN_S}; Path=/; Secure; HttpOnly; SameSite=Lax"
         raise AgeRequirementNotMet(headers={"Set-Cookie": flag}) from None
+
+
+async def prepared(parts: Parts, applicant: Applicant, *, verified: bool = False, pointer: str = "") -> Newcomer:
+    """A new account, not stored yet."""
+    return await accounts.prepare(
+        parts.passwords,
+        parts.password_rules,
+        applicant,
+        policies=parts.policies,
+        verified=verified,
+        pointer=pointer,
+        now=parts.clock(),
+    )
 
 
 async def limit_mail(request: Request, parts: Parts, template: outbox.Template, email: str) -> None:
@@ -83,7 +88,7 @@ async def create_user(
     People under 16 are refused, and nothing about them is stored. The date of birth is never stored. An address that
     has an account already is answered alike, nothing changes, and its owner is told by mail.
     """
-    check_not_refused(refused)
+    check_old_enough(body.date_of_birth, refused, now=parts.clock())
     await parts.limiter.hit("register_address", state_of(request)["client"].limit_key, state_of(request)["standings"])
     told = body.model_dump(exclude={"password"})
     newcomer = await prepared(parts, Applicant(**told, password=body.password.get_secret_value(), gpc=gpc))

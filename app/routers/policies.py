@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
+from fastapi.responses import HTMLResponse
 
+from app import policy_page
 from app.access import ANYBODY, PartsDep, PersonDep
 from app.deps import content_tag
 from app.errors import FieldError, InvalidInput, NotFound
@@ -13,7 +15,7 @@ from app.models.policy_versions import PoliciesOut, PolicyAcceptance, PolicyAcce
 from app.problems import problems
 from app.services.policies import accepting
 
-router = APIRouter(prefix="/v1", tags=["privacy"])
+router = APIRouter(tags=["privacy"])
 IfNoneMatch = Annotated[str | None, Header(description="The `ETag` that you saw: `304` if it is the same")]
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as you have seen it"}}
 
@@ -28,7 +30,7 @@ def _public(found: ApiModel, seen: str | None, response: Response) -> Response |
 
 
 @router.get(
-    "/privacy/policies",
+    "/v1/privacy/policies",
     operation_id="listPolicies",
     openapi_extra=ANYBODY,
     response_model=PoliciesOut,
@@ -43,7 +45,7 @@ async def list_policies(
 
 
 @router.get(
-    "/privacy/policies/{version}",
+    "/v1/privacy/policies/{version}",
     operation_id="getPolicy",
     openapi_extra=ANYBODY,
     response_model=PolicyText,
@@ -63,7 +65,15 @@ async def get_policy(
     return _public(found, if_none_match, response) or found
 
 
-@router.post("/me/policy-acceptances", operation_id="acceptPolicy", status_code=201, responses=problems(InvalidInput))
+@router.get("/privacy/policy", operation_id="getPolicyPage", openapi_extra=ANYBODY, response_class=HTMLResponse)
+async def get_policy_page(parts: PartsDep) -> HTMLResponse:
+    """The privacy policy as it is now, as a page for people."""
+    return HTMLResponse(policy_page.page_of(current_of(parts.policies)), headers=policy_page.HEADERS)
+
+
+@router.post(
+    "/v1/me/policy-acceptances", operation_id="acceptPolicy", status_code=201, responses=problems(InvalidInput)
+)
 async def accept_policy(parts: PartsDep, person: PersonDep, body: PolicyAcceptance) -> PolicyAccepted:
     """Accept the current version of the privacy policy. Done again, it is answered alike."""
     policy = current_of(parts.policies)

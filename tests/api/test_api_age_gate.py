@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from app.errors import AgeRequirementNotMet
+from app.limiter import KEY_PREFIX
 from app.models.cookies import AGE_COOKIE
 from app.services.people.accounts import check_age
 from tests.api.matrix_contract import operations
@@ -151,11 +152,15 @@ def files_of(folder: Path) -> bytes:
 async def test_a_refusal_leaves_nothing(
     house: House, redis_url: str, key_folder: Path, capfdbinary: pytest.CaptureFixture[bytes], way: str
 ) -> None:
-    """Database: not one byte differs. Redis, logs, files, mails: not a word of the person, in eight encodings."""
+    """Database: not one byte differs. Redis, logs, files, mails: not a word of the person, in eight encodings.
+
+    Nor is it counted that somebody from there wanted an account: only that there was a request.
+    """
     move_to(house, MIDDAY)
     token = await invitation(house) if way == "invite" else ""
     await house.work()
     before, files = await everything(house), files_of(key_folder / "storage")
+    counted = {key for key in await redis_of(redis_url) if key.startswith(KEY_PREFIX)}
     headers = {"Idempotency-Key": "once", "User-Agent": "Canarina's own browser 1.0"}
     born_on = "2011-02-03"
     account = {"name": CANARIES["name"], "password": CANARIES["password"], "policy_version": "2026-03-13"}
@@ -173,6 +178,8 @@ async def test_a_refusal_leaves_nothing(
     after = await everything(house)
     assert {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)} == set()
     assert files_of(key_folder / "storage") == files
+    fresh = {key for key in await redis_of(redis_url) if key.startswith(KEY_PREFIX)} - counted
+    assert [key for key in fresh if not key.startswith(f"{KEY_PREFIX}address:")] == []
     printed = capfdbinary.readouterr()
     places = {
         "Redis": b"\n".join((await redis_of(redis_url)).values()),

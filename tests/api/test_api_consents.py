@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,17 @@ import httpx
 import pytest
 
 from app.db import Doc
+from app.models import consent_texts
 from app.models.consent_texts import TEXTS, current
 from app.models.cookies import CHOICE_COOKIE, VISITOR_COOKIE
 from app.services.consents import ledger
+from app.services.consents.choosing import PURPOSES
 from app.upgrade import upgrade
 from tests.house import PASSWORD, House
 
 GPC = {"Sec-GPC": "1"}
 PINNED = {
+    ("analytics", "2026-11-30"): "0bc16cae0aed333feaf26f14fac426bfc4ef7170f66bb478d84443f754d981a2",
     ("analytics", "2026-11-29"): "02fc84d25fab84d5fd6085a10beb9044a432baf9e1be267378fb6ab6649af65a",
     ("marketing_mail", "2026-11-29"): "d47a0acb63eee0e3383d894224ede65c2ca1dd9efc4a4a4ea498a5f8688532ae",
 }
@@ -69,7 +73,7 @@ async def test_giving_and_withdrawing(house: House) -> None:
     person = await house.person()
     before = (await person.get("/v1/me/consents")).json()
     assert (before["analytics"], before["marketing_mail"], before["decisions"]) == (False, False, [])
-    assert [text["words"] for text in before["texts"]] == [text.words for text in TEXTS]
+    assert [text["words"] for text in before["texts"]] == [current(purpose).words for purpose in PURPOSES]
     given = await put(person, analytics=True, marketing_mail=False)
     assert (given["analytics"], given["marketing_mail"]) == (True, False)
     assert (await put(person, analytics=False))["analytics"] is False
@@ -96,7 +100,7 @@ async def test_the_same_again_adds_nothing(house: House) -> None:
 
 
 async def test_only_present_words_count(house: House) -> None:
-    """Who was shown older words, or others, has not consented to these."""
+    """Who was shown older words, or others, has not consented to these; but a no is a no, whatever was shown."""
     person = await house.person()
     stale = {"analytics": True, "text_versions": {"analytics": "2020-01-01"}}
     answer = await person.put("/v1/me/consents", json=stale)
@@ -106,6 +110,13 @@ async def test_only_present_words_count(house: House) -> None:
     assert await rows_of(house) == []
     version = current("analytics").version
     assert (await put(person, analytics=True, text_versions={"analytics": version}))["analytics"]
+    cookie = cookies_of(await choose(house, analytics=True))[VISITOR_COOKIE]
+    no: Doc = stale | {"analytics": False}
+    assert (await person.put("/v1/me/consents", json=no)).json()["analytics"] is False
+    jar = {"Cookie": f"{VISITOR_COOKIE}={cookie}"}
+    assert (await house.http.post("/v1/consents", json=no, headers=jar)).status_code == 200
+    ended = [row for row in await rows_of(house) if row["decision"] == "withdrawn"]
+    assert [(row["text_version"], row["text_digest"]) for row in ended] == [(None, None)] * 2
 
 
 async def test_a_stale_decision_is_refused(house: House) -> None:
@@ -189,8 +200,9 @@ async def test_a_visitor_is_asked_again_after_six_months(house: House) -> None:
     assert await ledger.may(house.db, subject, "analytics", now=end - timedelta(milliseconds=1))
     assert await ledger.may(house.db, subject, "analytics", now=end) is None
     house.clock.offset = timedelta(days=181)
-    seen = (await house.http.get("/v1/consents", headers={"Cookie": f"{VISITOR_COOKIE}={cookie}"})).json()
-    assert (seen["analytics"], seen["ask"]) == (False, True)
+    looked = await house.http.get("/v1/consents", headers={"Cookie": f"{VISITOR_COOKIE}={cookie}"})
+    seen = looked.json()
+    assert (seen["analytics"], seen["ask"]) == (False, True) and cookies_of(looked) == {VISITOR_COOKIE: ""}
     await choose(house, {VISITOR_COOKIE: cookie}, analytics=True)
     assert await ledger.may(house.db, subject, "analytics", now=house.clock())
 
@@ -211,6 +223,23 @@ async def test_the_signal_switches_off_what_was_given_without_it(house: House) -
         assert (await person.get("/v1/me/consents", headers=headers)).json()["gpc"] is False
 
 
+async def test_the_signal_ends_no_yes_that_was_given_with_it(house: House) -> None:
+    """Whatever looks at the consent at the same moment; and a restored backup knows of what it has ended."""
+    person = await house.person()
+    begun, user_id = house.clock(), (await person.get("/v1/me")).json()["id"]
+    for _ in range(6):
+        await put(person, analytics=False)
+        await put(person, analytics=True)
+        looks = [person.get("/v1/me/consents", headers=GPC) for _ in range(4)]
+        await asyncio.gather(*looks[:2], put(person, GPC, analytics=True), *looks[2:])
+        assert (await person.get("/v1/me/consents")).json()["analytics"] is True
+    await put(person, marketing_mail=True)
+    await person.get("/v1/me/consents", headers=GPC)
+    entries = await house.api.journal.read(since=begun, now=house.clock())
+    ended = house.api.journal.hash_of(f"{user_id}:marketing_mail")
+    assert [one.kind for one in entries if one.who == ended] == ["consent_ended"]
+
+
 async def test_a_log_in_with_the_signal(house: House) -> None:
     """The browser says no at the door."""
     person = await house.person()
@@ -226,7 +255,10 @@ async def test_a_visitors_signal(house: House) -> None:
     """Of a visitor, too; a yes with the signal in view holds."""
     cookie = cookies_of(await choose(house, analytics=True))[VISITOR_COOKIE]
     jar = {"Cookie": f"{VISITOR_COOKIE}={cookie}"}
-    assert (await house.http.get("/v1/consents", headers=jar | GPC)).json()["analytics"] is False
+    looked = await house.http.get("/v1/consents", headers=jar)
+    assert looked.json()["analytics"] is True and cookies_of(looked) == {}
+    looked = await house.http.get("/v1/consents", headers=jar | GPC)
+    assert looked.json()["analytics"] is False and cookies_of(looked) == {VISITOR_COOKIE: ""}
     await choose(house, {VISITOR_COOKIE: cookie}, analytics=True, **GPC)
     assert (await house.http.get("/v1/consents", headers=jar | GPC)).json()["analytics"] is True
 
@@ -246,6 +278,31 @@ async def test_a_visitor_joins_the_account_by_their_own_act_alone(house: House) 
     user_id = (await person.get("/v1/me")).json()["id"]
     [row] = await rows_of(house, user_id)
     assert row["how"] == "joined" and visitor not in str(row)
+    assert row["text_digest"] == current("analytics").sha256
+    assert [row["decision"] for row in await rows_of(house, visitor)] == ["given", "withdrawn"]
+    forgets = {"label_id": None, "kind": "forget_usage"}
+    assert await house.db.open("operations").count_documents(forgets) == 1
+    assert (await person.post("/v1/me/consents/join", headers=jar)).status_code == 404
+
+
+async def test_a_visitor_joins_with_the_words_and_the_signal_in_view(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account has consented to what the visitor was shown; and to nothing that the signal has switched off."""
+    person = await house.person()
+    cookie = cookies_of(await choose(house, analytics=True))[VISITOR_COOKIE]
+    jar = {"Cookie": f"{VISITOR_COOKIE}={cookie}"}
+    shown = current("analytics")
+    monkeypatch.setattr(consent_texts, "TEXTS", (*TEXTS, replace(shown, version="2027-03-01", words="And clicks?")))
+    assert (await person.post("/v1/me/consents/join", headers=jar)).json()["analytics"] is True
+    user_id = (await person.get("/v1/me")).json()["id"]
+    assert [row["text_digest"] for row in await rows_of(house, user_id)] == [shown.sha256]
+    await put(person, marketing_mail=True)
+    other = cookies_of(await choose(house, analytics=True))[VISITOR_COOKIE]
+    signalled = {"Cookie": f"{VISITOR_COOKIE}={other}"} | GPC
+    assert (await person.post("/v1/me/consents/join", headers=signalled)).status_code == 404
+    seen = (await person.get("/v1/me/consents")).json()
+    assert (seen["analytics"], seen["marketing_mail"]) == (False, False)
 
 
 async def test_registering_may_opt_in(house: House) -> None:
@@ -296,10 +353,14 @@ async def test_whoever_restricts_or_objects_allows_nothing(house: House) -> None
             await ledger.may(house.db, user_id, "marketing_mail", now=now) is not None,
         ]
 
-    assert await allowed() == [True, True]
+    async def suspended() -> list[str]:
+        found: list[str] = (await person.get("/v1/me/consents")).json()["suspended"]
+        return found
+
+    assert (await allowed(), await suspended()) == ([True, True], [])
     await restrictions.insert_one({"_id": user_id, "objections": {"analytics": house.clock()}})
-    assert await allowed() == [False, True]
+    assert (await allowed(), await suspended()) == ([False, True], ["analytics"])
     await restrictions.update_one({"_id": user_id}, {"$set": {"objections": {}, "restricted_at": house.clock()}})
-    assert await allowed() == [False, False]
+    assert (await allowed(), await suspended()) == ([False, False], ["analytics", "marketing_mail"])
     await restrictions.delete_one({"_id": user_id})
     assert await allowed() == [True, True]

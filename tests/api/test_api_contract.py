@@ -51,7 +51,7 @@ FOR_ANYBODY |= {"lookUpInvitation", "verifyEmail", "confirmPasswordReset", "conf
 FOR_ANYBODY |= {"getExportFile"}
 FOR_ANYBODY |= {"getVisitorConsents", "decideVisitorConsents", "listCookies", "listPolicies", "getPolicy"}
 FOR_ANYBODY |= {"listPromises", "getPromise", "listAttestations", "getPromisesPage"}
-FOR_ANYBODY |= {"getRetention", "getRecordOfProcessing", "getRetentionPage"}
+FOR_ANYBODY |= {"getRetention", "getRecordOfProcessing", "getRetentionPage", "getPolicyPage"}
 FOR_ANYBODY |= {"getErasure", "cancelErasure"}
 FOR_ANYBODY |= {"getUnsubscribePage", "unsubscribe"}
 """They need no session; some need the token of a mail."""

@@ -21,6 +21,7 @@ SETS: dict[str, set[str]] = {
     "confirmPasswordReset": {DEVICE_COOKIE},
     "createUser": {AGE_COOKIE},
     "acceptInvitation": {AGE_COOKIE},
+    "getVisitorConsents": {VISITOR_COOKIE},
     "decideVisitorConsents": {CHOICE_COOKIE, VISITOR_COOKIE},
     "joinVisitorConsent": {VISITOR_COOKIE},
 }
@@ -64,6 +65,15 @@ async def test_every_route_sets_listed_cookies_alone(world: World, part: int) ->
                 found.append(f"{operation.name} makes a visitor")
     assert found == []
     assert len(named) > 20
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/start.js", "/openapi.json", "/nowhere", "/v1/users"])
+async def test_what_is_in_no_contract_sets_none(house: House, path: str) -> None:
+    """The manual, and what is refused before or beside the routes."""
+    for method in ("GET", "OPTIONS", "DELETE"):
+        asked = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+        answer = await house.http.request(method, path, headers=asked)
+        assert "set-cookie" not in answer.headers, method
 
 
 def test_who_sets_cookies_is_there() -> None:

@@ -155,7 +155,7 @@ WORDS: list[tuple[str, Any, dict[str, str]]] = [
         {"name": "", "date_of_birth": "then", "marketing_opt_in": "x"},
         {
             "/name": "must have a length of at least 1",
-            "/date_of_birth": "must be a date like 1990-04-01",
+            "/date_of_birth": "must be a date since 1900, like 1990-04-01",
             "/marketing_opt_in": "must be true or false",
             "/email": "is missing",
             "/password": "is missing",

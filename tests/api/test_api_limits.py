@@ -137,6 +137,18 @@ async def test_a_whole_64_is_one_caller(limited: Open) -> None:
         assert left_of(last, "address") == 0
 
 
+async def test_a_withdrawal_is_never_too_much(limited: Open) -> None:
+    """Whoever shares an address with many others can take back what they gave, as easily as they gave it."""
+    async with limited("consent_address=2/3600") as house:
+        given = await house.http.post("/v1/consents", json={"analytics": True})
+        jar = {"Cookie": given.headers["set-cookie"].partition(";")[0]}
+        for wish, status in ((True, 200), (True, 429), (False, 200), (False, 200)):
+            answer = await house.http.post("/v1/consents", json={"analytics": wish}, headers=jar)
+            assert answer.status_code == status
+        rows = await house.db.open("consents").find({}).sort("seq", 1).to_list()
+        assert [row["decision"] for row in rows] == ["given", "given", "withdrawn"]
+
+
 async def test_webhooks_are_never_limited(limited: Open, counts: Redis) -> None:
     """Far more deliveries than an address may make are all taken, handshakes too, and nothing is counted for them."""
     async with limited("address=5/60") as house:

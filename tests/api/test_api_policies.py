@@ -1,17 +1,21 @@
 """The privacy policy: its text as published, who accepts which version, and a change that everybody hears of once."""
 
 import asyncio
+import html
 import os
+import re
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.db import Doc, create_indexes
+from app.db import create_indexes
 from app.models.drills import Point
 from app.models.policies import POLICIES, Policies, make_policy
+from app.services.mail import letters
 from app.services.policies import telling
 from tests.house import PASSWORD, House, open_house, settings_env
 from tools.child import ROOT
@@ -39,11 +43,12 @@ async def id_of(person: httpx.AsyncClient) -> str:
 
 
 def test_published_texts_stay() -> None:
-    """Byte for byte; versions are days, in order; the day stands in the text."""
+    """Byte for byte; versions are days, in order; the day stands in the text; what has changed fits into the mail."""
     assert {policy.version: policy.sha256 for policy in POLICIES} == PINNED
     assert [policy.version for policy in POLICIES] == sorted(policy.version for policy in POLICIES)
     for policy in POLICIES:
         assert f"Last updated: {policy.updated_on:%-d %B %Y}" in policy.text
+        assert letters.words_only(policy.changes) == policy.changes
 
 
 async def test_versions_can_be_read_by_anybody(house: House) -> None:
@@ -57,6 +62,19 @@ async def test_versions_can_be_read_by_anybody(house: House) -> None:
     again = await house.http.get("/v1/privacy/policies", headers={"If-None-Match": listed.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert (await house.http.get("/v1/privacy/policies/2020-01-01")).status_code == 404
+
+
+async def test_the_policy_is_a_page(house: House) -> None:
+    """Every line of it, the "Last updated" one too, in its place; without scripts; the current one."""
+    page = await house.http.get("/privacy/policy")
+    policy = page.headers["content-security-policy"]
+    assert page.status_code == 200 and "default-src 'none'" in policy and "<script" not in page.text
+    shown = re.sub(r"<[^>]+>", "", page.text.partition("<main>")[2].partition("</main>")[0])
+    lines = [line.removeprefix("- ") for line in POLICIES[0].text.splitlines() if line]
+    assert [html.unescape(line) for line in shown.splitlines() if line] == lines
+    assert "<h2>5. Data from Meta Products" in page.text and "<h3>2.1 Information You Provide</h3>" in page.text
+    publish(house, NEXT)
+    assert "<h1>Another text.</h1>" in (await house.http.get("/privacy/policy")).text
 
 
 @pytest.mark.parametrize(
@@ -115,14 +133,19 @@ async def test_a_material_change_is_told_once(house: House) -> None:
     assert (await jonas.get("/v1/me")).json()["policy_change"]["version"] == "2027-03-01"
 
 
-async def test_who_is_disabled_is_not_told(house: House) -> None:
-    """They have no account that they could use."""
-    person = await house.person()
-    away: Doc = {"$set": {"disabled_at": house.clock()}}
-    await house.db.open("users").update_one({"_id": await id_of(person)}, away)
+@pytest.mark.parametrize("field", ["disabled_at", "erasure_due_at"])
+async def test_who_is_away_is_told_when_they_are_back(house: House, field: str) -> None:
+    """Who is disabled or going to be erased has no account that they could use; once they have, they are active."""
+    user_id = await id_of(await house.person())
+    users = house.db.open("users")
+    await users.update_one({"_id": user_id}, {"$set": {field: house.clock() + timedelta(days=3)}})
     publish(house, NEXT)
     await house.work()
     assert await notices(house) == []
+    await users.update_one({"_id": user_id}, {"$unset": {field: ""}})
+    for _ in range(2):
+        await house.work()
+    assert await notices(house) == [user_id]
 
 
 async def test_two_workers_tell_everybody_once(house: House) -> None:

@@ -17,11 +17,13 @@ from app.ids import new_id
 from app.models.cookies import VISITOR_COOKIE
 from app.models.drills import Point
 from app.services import operations, retention
+from app.services.usage import summing
 from app.services.usage.months import end_of, month_of
 from tests.flows.flows_harness import Meta, meta_at, only_the_clock_decides, pass_by, places_of
 from tests.house import House, open_house, settings_env
 from tools import embedded
 from tools.child import ROOT
+from workers import usage
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
 SEEN: list[Doc] = [{"kind": "page", "name": "inbox/conversation"}, {"kind": "feature", "name": "rules-test"}]
@@ -180,6 +182,18 @@ async def test_a_withdrawal_stops_what_is_queued_and_deletes_what_is_noted(count
     assert await house.db.open("operations").count_documents(forgotten) == 2
 
 
+async def test_a_withdrawal_and_reports_at_the_same_moment(counted: House, google: Meta) -> None:
+    """Whatever came in with it is deleted with the rest, and not passed on."""
+    person = await counted.person()
+    for _ in range(4):
+        (await person.put("/v1/me/consents", json={"analytics": True})).raise_for_status()
+        no = person.put("/v1/me/consents", json={"analytics": False})
+        await asyncio.gather(tell(person), tell(person), no, tell(person), tell(person))
+    pass_by(counted, timedelta(seconds=31))
+    await counted.work()
+    assert await stored(counted) == [] and await got(google) == []
+
+
 async def test_the_signal_is_heeded_before_anything_is_noted(counted: House, google: Meta) -> None:
     """`Sec-GPC: 1` on the report: nothing of it, and nothing of before."""
     person = await counted.person()
@@ -287,6 +301,32 @@ async def test_a_month_is_counted_once_wherever_the_worker_dies(
     pass_by(house, timedelta(days=1))
     await house.work()
     assert await months(house) == [month] and await stored(house) == []
+
+
+async def test_who_restricts_or_objects_is_not_summed_up(counted: House) -> None:
+    """Nothing of them is used, and nothing is left when the month is over; an objection to other use is none."""
+    at, restrictions = counted.clock() - timedelta(days=720), counted.db.open("restrictions")
+    await a_month(counted, at, people=30, names=("inbox",))
+    for number in range(12):
+        kind = ("restricted_at", "objections.analytics", "objections.notices")[number % 3]
+        standing = {"$set": {kind: counted.clock()}}
+        await restrictions.update_one({"_id": f"usr_canary{number:016}abcd"}, standing, upsert=True)
+    await counted.work()
+    [month] = await months(counted)
+    assert (month["events"], month["people"]) == (22, 20) and await stored(counted) == []
+
+
+async def test_figures_can_be_read_before_and_after(counted: House) -> None:
+    """Of each month that is over, the same before it is summed up as afterwards; nothing of few people, or of now."""
+    now = counted.clock()
+    for days, people in ((720, 24), (100, 24), (200, 9), (0, 24)):
+        await a_month(counted, now - timedelta(days=days), people=people, names=("inbox",))
+    before = list(usage.rows(await summing.figures(counted.db, now=now)))
+    await counted.work()
+    assert list(usage.rows(await summing.figures(counted.db, now=now))) == before
+    shown = [(row["kind"], row["name"], row["browser"], row["events"], row["people"]) for row in before]
+    full = [(None, None, None, 24, 20), ("page", "inbox", None, 24, 20), ("page", "inbox", "pooled", 24, 20)]
+    assert len(await months(counted)) == 1 and shown == [*full, (None, None, None, None, 0), *full]
 
 
 async def test_twenty_six_months(counted: House) -> None:

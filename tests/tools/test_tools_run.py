@@ -16,7 +16,7 @@ import pytest
 
 from tools import embedded
 from tools.child import OURS, ROOT
-from tools.plan import api_env, make_plan, read_told, worker_env
+from tools.plan import PROVIDERS, api_env, make_plan, read_told, worker_env
 from tools.run import addresses_of, make_services
 
 READY_S = 60
@@ -186,6 +186,8 @@ def test_an_app_at_each_provider_whose_part_is_embedded(tmp_path: Path) -> None:
     assert addresses["SOUNDOPS_FACEBOOK_GRAPH_URL"] == f"{sandbox.url}/graph.facebook.com"
     assert addresses["SOUNDOPS_SPOTIFY_API_URL"] == f"{sandbox.url}/api.spotify.com/v1"
     assert addresses["SOUNDOPS_STRIPE_API_URL"] == f"{sandbox.url}/stripe"
+    assert addresses["SOUNDOPS_GA_URL"] == f"{sandbox.url}/www.google-analytics.com"
+    assert addresses.keys() == {name for hosts, _ in PROVIDERS for name in hosts}
     assert sandbox.env["SANDBOX_STRIPE_WEBHOOK_URL"] == "http://127.0.0.1:8000/v1/webhooks/stripe"
     foreign = make_plan(embedded.meta_urls("http://mine"), tmp_path / "home")
     assert "SOUNDOPS_META_APP_ID" not in foreign.secrets and foreign.has_foreign_instagram

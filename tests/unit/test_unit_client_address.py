@@ -52,7 +52,7 @@ def test_a_whole_64_is_one_caller(address: ipaddress.IPv6Address, low: int, lowe
     """And a whole /48 is one network."""
     first = seen(str(address), hops=1)
     mine = ipaddress.IPv6Address(int(address) >> 64 << 64 | low)
-    if mine.ipv4_mapped or address.ipv4_mapped:
+    if mine.ipv4_mapped or address.ipv4_mapped or address.sixtofour:
         return
     assert seen(str(mine), hops=1) == first
     near = ipaddress.IPv6Address(int(address) >> 80 << 80 | lower)
@@ -62,10 +62,12 @@ def test_a_whole_64_is_one_caller(address: ipaddress.IPv6Address, low: int, lowe
 
 @given(IPV4, IPV4)
 def test_an_ipv4_address_is_one_caller(address: ipaddress.IPv4Address, other: ipaddress.IPv4Address) -> None:
-    """Also in its IPv6 spelling; another address is another caller."""
+    """Also in its IPv6 spelling, and as the network that 6to4 makes of it; another address is another caller."""
     found = seen(str(address), hops=1)
     assert seen(f"::ffff:{address}", hops=1) == seen(f"::FFFF:{address}", hops=1) == found
     assert seen(hops=0, peer=f"::ffff:{address}") == found
+    sixtofour = ipaddress.IPv6Address(0x2002 << 112 | int(address) << 80 | 1)
+    assert seen(str(sixtofour), hops=1) == found
     assert (seen(str(other), hops=1).limit_key == found.limit_key) == (address == other)
 
 

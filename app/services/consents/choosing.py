@@ -1,7 +1,8 @@
 """Deciding: what a person or a visitor says is written down, and what follows from it is begun.
 
-A withdrawal needs nothing more: whoever counts or mails asks the ledger at the last moment. What analytics has noted
-of them is deleted by an operation that is written down with the withdrawal.
+A withdrawal needs nothing more: whoever counts or mails asks the ledger at the last moment. Mails that wait, for a mail
+server that is away, are called off with it; what analytics has noted is deleted by an operation that is written down
+with it.
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,12 @@ from typing import get_args
 
 from app.db import Database, Doc, Session
 from app.errors import StaleVersion
-from app.models.consent_texts import Purpose, current
+from app.models.consent_texts import ConsentText, Purpose
+from app.models.consents import Decision, How
 from app.services import operations
 from app.services.audit import Audit, By
 from app.services.consents import ledger
-from app.services.consents.ledger import How
+from app.services.mail import outbox
 
 UNDER_WAY = timedelta(seconds=30)
 """What was reported at the moment of a withdrawal is noted by then, and is deleted with the rest."""
@@ -27,22 +29,25 @@ async def decide(
     subject: str,
     wishes: Mapping[Purpose, bool],
     *,
+    texts: Mapping[Purpose, ConsentText | None],
     how: How,
     gpc: bool,
     by: By | None,
     versions: list[int] | None = None,
     now: datetime,
 ) -> None:
-    """Write down what the subject wants of each purpose. `by` is who did it; none for visitors, of whom no log is kept.
+    """Write down what the subject wants of each purpose, and the words that it was asked by.
 
-    Raises `StaleVersion` when they have decided since one of the `versions` was read.
+    `by` is who did it; none for visitors, of whom no log is kept. Raises `StaleVersion` when they have decided since
+    one of the `versions` was read.
     """
 
     async def all_of_it(session: Session) -> None:
         if versions is not None and await ledger.last_seq(db, subject, session=session) not in versions:
             raise StaleVersion
         for purpose, wish in wishes.items():
-            await decide_one(db, audit, subject, purpose, wish, how=how, gpc=gpc, by=by, now=now, session=session)
+            told: Doc = {"text": texts[purpose], "how": how, "gpc": gpc, "by": by, "now": now}
+            await decide_one(db, audit, subject, purpose, wish, **told, session=session)
 
     await db.in_transaction(all_of_it)
 
@@ -54,6 +59,7 @@ async def decide_one(
     purpose: Purpose,
     wish: bool,
     *,
+    text: ConsentText | None,
     how: How,
     gpc: bool,
     by: By | None,
@@ -64,10 +70,11 @@ async def decide_one(
 
     A visitor's yes always does: it lasts from then on.
     """
-    row, text = await ledger.newest(db, subject, purpose, session=session), current(purpose)
+    row = await ledger.newest(db, subject, purpose, session=session)
     stood = row is not None and row["decision"] == "given"
-    decision: ledger.Decision = "given" if wish else "withdrawn" if stood else "refused"
-    same = row is not None and row["text_digest"] == text.sha256 and stood == wish and row["gpc"] >= gpc
+    decision: Decision = "given" if wish else "withdrawn" if stood else "refused"
+    digest = text.sha256 if text else None
+    same = row is not None and row["text_digest"] == digest and stood == wish and row["gpc"] >= gpc
     if same and not (wish and subject.startswith("vis_")):
         return
     added = await ledger.append(db, subject, purpose, decision, text=text, how=how, gpc=gpc, now=now, session=session)
@@ -87,17 +94,36 @@ async def ignore(
     await audit.record(by, "consent.ignored", chain=subject, target=subject, details=details, now=now, session=session)
 
 
-async def heed_signal(db: Database, audit: Audit, subject: str, *, by: By | None, now: datetime) -> None:
-    """The browser says `Sec-GPC: 1`: whatever was given without that in view is off, until it is given again."""
-    given = [row for purpose in PURPOSES if (row := await ledger.newest(db, subject, purpose)) and _unaware(row)]
-    for seen in given:
-        purpose: Purpose = seen["purpose"]
+async def heed_signal(db: Database, audit: Audit, subject: str, *, by: By | None, now: datetime) -> list[Purpose]:
+    """The browser says `Sec-GPC: 1`: whatever was given without that in view is off, until it is given again.
 
-        async def off(session: Session, purpose: Purpose = purpose) -> None:
+    Returns what this has ended.
+    """
+    ended: list[Purpose] = []
+    for purpose in PURPOSES:
+        if not _unaware(await ledger.newest(db, subject, purpose)):
+            continue
+
+        async def off(session: Session, purpose: Purpose = purpose) -> bool:
+            if not _unaware(await ledger.newest(db, subject, purpose, session=session)):  # given again meanwhile
+                return False
             told: Doc = {"how": "gpc", "gpc": True, "by": by, "now": now, "session": session}
             await withdraw(db, audit, subject, purpose, **told)
+            return True
 
-        await db.in_transaction(off)
+        if await db.in_transaction(off):
+            ended.append(purpose)
+    return ended
+
+
+async def end_visitor(db: Database, audit: Audit, visitor_id: str, *, gpc: bool, now: datetime) -> None:
+    """End the consent of a visitor whose person has taken it over into their account."""
+
+    async def end(session: Session) -> None:
+        told: Doc = {"how": "joined", "gpc": gpc, "by": None, "now": now, "session": session}
+        await withdraw(db, audit, visitor_id, "analytics", **told)
+
+    await db.in_transaction(end)
 
 
 async def withdraw(
@@ -112,7 +138,7 @@ async def withdraw(
     now: datetime,
     session: Session,
 ) -> None:
-    """End a consent without a question that was asked: by a link in a mail, by the browser's signal."""
+    """End a consent without a question that was asked: by a link in a mail, by the browser's signal, by joining."""
     row = await ledger.newest(db, subject, purpose, session=session)
     if row is None or row["decision"] != "given":
         return
@@ -122,18 +148,22 @@ async def withdraw(
     await _follow(db, audit, added, by=by, now=now, session=session)
 
 
-def _unaware(row: Doc) -> bool:
+def _unaware(row: Doc | None) -> bool:
     """Whether it is a consent that was given without the signal."""
-    return row["decision"] == "given" and not row["gpc"]
+    return row is not None and row["decision"] == "given" and not row["gpc"]
 
 
 async def _follow(db: Database, audit: Audit, row: Doc, *, by: By | None, now: datetime, session: Session) -> None:
-    """What comes with a decision: the log of the account, and the end of what analytics has noted."""
+    """What comes with a decision: the log of the account, and the end of what waits or was noted because of it."""
     if by is not None:
         details = {"purpose": row["purpose"]}
         action, chain = f"consent.{row['decision']}", row["subject"]
         await audit.record(by, action, chain=chain, target=row["_id"], details=details, now=now, session=session)
-    if row["purpose"] == "analytics" and row["decision"] == "withdrawn":
+    if row["decision"] != "withdrawn":
+        return
+    if row["purpose"] == "marketing_mail":
+        await outbox.call_off(db, row["subject"], ["marketing"], now=now, session=session)
+    if row["purpose"] == "analytics":
         await operations.add(
             db,
             label_id=None,

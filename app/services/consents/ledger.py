@@ -7,19 +7,15 @@ docs/decisions/0033-consent.md says why.
 """
 
 from datetime import datetime, timedelta
-from typing import Literal
 
 from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc, Session, TryTransactionAgain
 from app.ids import new_id
 from app.models.consent_texts import ConsentText, Purpose
+from app.models.consents import Decision, How
 from app.services.privacy import standing
 
-Decision = Literal["given", "withdrawn", "refused"]
-How = Literal["register", "banner", "settings", "mail_link", "gpc", "joined", "before_ledger", "restored"]
-"""`joined`: a visitor's decision that its person took over into their account. `before_ledger`: an older release
-noted it, without the words that were shown. `restored`: a withdrawal that a restored backup did not know of."""
 VISITORS_CONSENT = timedelta(days=180)
 """After so long a visitor is asked again (R-78: every 6 months)."""
 VISITORS_ROW = timedelta(days=915)
@@ -86,29 +82,23 @@ def stands(row: Doc | None, *, now: datetime) -> bool:
 
 async def may(
     db: Database, subject: str, purpose: Purpose, *, now: datetime, session: Session | None = None
-) -> str | None:
-    """The id of the row that allows this for the person or visitor, or none. Who acts asks it at the last moment.
+) -> Doc | None:
+    """The row that allows this for the person or visitor, or none. Who acts asks it at the last moment.
 
     Whoever has restricted the use of their data, or objects to the purpose, allows nothing meanwhile.
     """
     row = await newest(db, subject, purpose, session=session)
-    if row is None or not stands(row, now=now):
+    if not stands(row, now=now):
         return None
-    if subject.startswith("usr_") and await _stands_against(db, subject, purpose, session):
+    if subject.startswith("usr_") and not await standing.allows(db, subject, purpose, session=session):
         return None
-    return str(row["_id"])
+    return row
 
 
 async def withdrawn_since(db: Database, subject: str, purpose: Purpose, *, seq: int) -> bool:
     """Whether the consent of this row was withdrawn, though another may have been given since."""
     query = {"subject": subject, "purpose": purpose, "seq": {"$gt": seq}, "decision": "withdrawn"}
     return await db.open("consents").find_one(query, {"_id": 1}) is not None
-
-
-async def _stands_against(db: Database, user_id: str, purpose: Purpose, session: Session | None) -> bool:
-    if await standing.restricted(db, user_id, session=session):
-        return True
-    return await standing.objects_to(db, user_id, purpose, session=session)
 
 
 async def page_of(db: Database, subject: str, *, before: int | None, limit: int) -> list[Doc]:

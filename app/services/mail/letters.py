@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import SMTP, SMTPUTF8, Policy
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
 
@@ -40,6 +40,16 @@ class Letter:
     """What the link is called."""
 
 
+class _AsItIs(UnstructuredHeader, BaseHeader):
+    """A header on one line, as long as it may be: the standard library would encode an address that is longer than a
+    line, and no mail program decodes this header (RFC 2369, section 2)."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _AsItIs)
 RECONNECT = "connections/{connection_id}/reconnect?label={label_id}"
 BILLING = "billing?label={label_id}"
 PRIVACY = "privacy?version={on}"
@@ -143,7 +153,7 @@ def write(
     }
     name, address = parseaddr(sender)
     local, _, domain = recipient.rpartition("@")
-    message = EmailMessage(policy=SMTP if recipient.isascii() else SMTPUTF8)
+    message = EmailMessage(policy=(SMTP if recipient.isascii() else SMTPUTF8).clone(header_factory=_HEADERS))
     message["From"] = Address(name, addr_spec=address)
     message["To"] = Address(username=local, domain=domain)
     message["Subject"] = laid_out["subject"]

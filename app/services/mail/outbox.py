@@ -143,6 +143,19 @@ async def void_links(
     """End the links of a person or invitation: those that were sent, and those of mails that wait to be."""
     await single_use.withdraw(db, subject, purposes=purposes, session=session)
     templates = [template for purpose in purposes for template in LINKS[purpose]]
+    await call_off(db, subject, templates, label_id=label_id, now=now, session=session)
+
+
+async def call_off(
+    db: Database,
+    subject: str,
+    templates: list[Template],
+    *,
+    label_id: str | None = None,
+    now: datetime,
+    session: Session,
+) -> None:
+    """Send none of these mails that still wait to go to a person or invitation."""
     query = {"label_id": label_id, "user_id": subject, "template": {"$in": templates}, "state": "queued"}
     waiting = [mail["_id"] async for mail in db.open("mails").find(query, {"_id": 1}, session=session)]
     mine = {"label_id": label_id, "_id": {"$in": waiting}}

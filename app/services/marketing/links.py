@@ -34,6 +34,8 @@ def token_of(key: bytes, recipient: Recipient) -> str:
 
 def recipient_of(key: bytes, token: str) -> Recipient | None:
     """Whom this token is for; none for one that we did not give."""
+    if not token.startswith(PREFIX):
+        return None
     text = token.removeprefix(PREFIX)
     try:
         raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

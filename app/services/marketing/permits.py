@@ -9,6 +9,7 @@ from app.derived_keys import derive
 from app.services.consents import ledger, suppression
 from app.services.marketing import links
 from app.services.operations import GiveUp
+from app.services.people.accounts import is_shut
 from app.settings import Settings
 
 
@@ -50,14 +51,12 @@ def campaigning(settings: Settings) -> Campaigning:
 async def consent_of(db: Database, how: Campaigning, user: Doc | None, *, now: datetime) -> Doc | None:
     """The row of the ledger by which this person may be mailed now, or none.
 
-    None, too, for an address that nobody has confirmed, a disabled account, and an address on the list of suppressed
-    ones, unless the consent is newer than that.
+    None, too, for an address that nobody has confirmed, an account that is disabled or going to be erased, and an
+    address on the list of suppressed ones, unless the consent is newer than that.
     """
-    if user is None or user.get("disabled_at") or not user["email_verified_at"]:
+    if user is None or is_shut(user) or not user["email_verified_at"]:
         return None
-    if await ledger.may(db, user["_id"], "marketing_mail", now=now) is None:
-        return None
-    row = await ledger.newest(db, user["_id"], "marketing_mail")
+    row = await ledger.may(db, user["_id"], "marketing_mail", now=now)
     if row is None or await suppression.suppressed(db, how.suppression_key, user["email"], consented_at=row["at"]):
         return None
     return row

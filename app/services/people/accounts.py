@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Database, Doc, Session
 from app.errors import AgeRequirementNotMet, InvalidToken, StaleVersion, Unauthenticated
 from app.ids import new_id
+from app.models.consent_texts import current
 from app.models.policies import NONE_ACCEPTED, Policies, current_of, version_of
 from app.services.audit import SYSTEM, Audit, By
 from app.services.consents import choosing
@@ -136,8 +137,8 @@ async def add(db: Database, audit: Audit, newcomer: Newcomer, *, by: By, now: da
     await db.open("users").insert_one(newcomer.user, session=session)
     await audit.record(by, "account.made", chain=user_id, target=user_id, now=now, session=session)
     if newcomer.marketing_opt_in:
-        told: Doc = {"how": "register", "gpc": newcomer.gpc, "by": by, "now": now, "session": session}
-        await choosing.decide_one(db, audit, user_id, "marketing_mail", True, **told)
+        told: Doc = {"text": current("marketing_mail"), "how": "register", "gpc": newcomer.gpc, "by": by, "now": now}
+        await choosing.decide_one(db, audit, user_id, "marketing_mail", True, **told, session=session)
 
 
 async def by_email(db: Database, email: str) -> Doc | None:

@@ -21,17 +21,22 @@ async def tell(db: Database, policies: Policies, *, now: datetime) -> list[str]:
     policy = newest_material(policies)
     if policy is None:
         return []
-    waiting, queued = {"policy_noticed": {"$lt": policy.version}}, list[str]()
+    waiting, queued = _untold(policy), list[str]()
     while found := await db.open("users").find(waiting).sort("policy_noticed", 1).limit(AT_ONCE).to_list():
         told = [await _tell_one(db, user, policy, now=now) for user in found]
         queued += [operation_id for operation_id in told if operation_id]
     return queued
 
 
+def _untold(policy: Policy) -> Doc:
+    """Whose account is disabled, or going to be erased, is told when they are back."""
+    return {"policy_noticed": {"$lt": policy.version}, "disabled_at": None, "erasure_due_at": None}
+
+
 async def _tell_one(db: Database, user: Doc, policy: Policy, *, now: datetime) -> str | None:
-    """One person, unless somebody else was first. Who is disabled, or has accepted it already, gets no mail."""
-    query = {"_id": user["_id"], "policy_noticed": {"$lt": policy.version}}
-    needless = user.get("disabled_at") is not None or user["policy_version"] >= policy.version
+    """One person, unless somebody else was first. Who has accepted it already gets no mail."""
+    query = {"_id": user["_id"]} | _untold(policy)
+    needless = user["policy_version"] >= policy.version
     noticed: Doc = {"policy_noticed": policy.version} | ({} if needless else {"policy_noticed_at": now})
 
     async def both(session: Session) -> str | None:

@@ -41,8 +41,8 @@ async def note(
     shared |= {"forward": "queued"} if forwards else {}
 
     async def all_of_it(session: Session) -> Noted | None:
-        consent = await ledger.newest(db, subject, "analytics", session=session)
-        if consent is None or await ledger.may(db, subject, "analytics", now=now, session=session) is None:
+        consent = await ledger.may(db, subject, "analytics", now=now, session=session)
+        if consent is None:
             return None
         rows = [
             {"_id": new_id("use"), "kind": event.kind, "name": event.name, "consent_seq": consent["seq"]} | shared

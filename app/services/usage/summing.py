@@ -14,7 +14,8 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Database, Doc
 from app.services import faults, operations
 from app.services.connections.hands import Hands
-from app.services.usage.months import last_due
+from app.services.privacy import standing
+from app.services.usage.months import last_due, month_of
 from app.services.usage.sums import K, Names, count, summed
 
 BATCH = 200
@@ -49,12 +50,27 @@ async def sum_usage(hands: Hands, operation: Doc) -> Doc:
     return {"month": month, "deleted": await _delete(db, month)}
 
 
+async def figures(db: Database, *, now: datetime) -> list[Doc]:
+    """Every month that is over, the oldest first, as it is kept, or as it would be if it were summed up now."""
+    found = {month["_id"]: month async for month in db.open("usage_months").find({}).sort("_id", 1)}
+    for month in await db.open("usage_events").distinct("month"):
+        if month < month_of(now) and month not in found:
+            found[month] = {"_id": month, **asdict(summed(await _counted(db, month)))}
+    return [found[month] for month in sorted(found)]
+
+
 async def _counted(db: Database, month: str) -> Names:
+    """All of it but what is of people who have restricted the use of their data, or object: that is only deleted."""
     names: Names = {}
     people: dict[str, int] = {}
+    used: dict[str, bool] = {}
     fields = {"kind": 1, "name": 1, "browser": 1, "subject": 1}
     async for row in db.open("usage_events").find({"month": month}, fields, batch_size=5000):
-        count(names, people, row["kind"], row["name"], row["browser"], row["subject"])
+        subject = row["subject"]
+        if subject not in used:
+            used[subject] = subject.startswith("vis_") or await standing.allows(db, subject, "analytics")
+        if used[subject]:
+            count(names, people, row["kind"], row["name"], row["browser"], subject)
     return names
 
 

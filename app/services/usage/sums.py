@@ -2,7 +2,7 @@
 
 What comes of a month is a tree: the month, the pages and features in it, and the browsers in each of those. Every
 figure is the exact sum of the figures below it, and every one is about `K` people or more. A page with fewer is pooled
-with others as `other` until the pool has `K` people, and never alone (complementary suppression): so what is left when
+with others as `pooled` until the pool has `K` people, and never alone (complementary suppression): so what is left when
 the others are taken from the sum is the pool, not the page. A pool is not divided further. Numbers of people are
 rounded down to whole `K`, for the difference of two of them would be a number of people, too.
 """
@@ -13,7 +13,8 @@ from typing import TypeVar
 
 K = 10
 """The fewest people that a figure may be about."""
-OTHER = "other"
+POOLED = "pooled"
+"""No browser is called that; and no kind of use."""
 Key = TypeVar("Key", str, tuple[str, str])
 
 
@@ -75,11 +76,11 @@ def summed(names: Names) -> Summed:
         return Summed(None, 0, [])
     cells = []
     for key, group in pooled(wholes):
-        kind, name = key or (OTHER, OTHER)
+        kind, name = key or (POOLED, POOLED)
         cells.append(Cell(kind, name, None, group.events, rounded(group)))
         if key is not None:
             cells += [
-                Cell(kind, name, browser or OTHER, part.events, rounded(part)) for browser, part in pooled(names[key])
+                Cell(kind, name, browser or POOLED, part.events, rounded(part)) for browser, part in pooled(names[key])
             ]
     return Summed(month.events, rounded(month), cells)
 
