@@ -9,7 +9,7 @@ from app.models.privacy_requests import ErasureStatus
 
 SUMMARY = {
     "received": "Received. It begins in a moment.",
-    "waiting": "Waiting. Nobody can log in to the account; until it is due, the link in the mail keeps it.",
+    "waiting": "Waiting. Nobody can log in to the account; until the time below, the link in the mail keeps it.",
     "in_progress": "In progress. What there was is being erased; in a few minutes everything is looked for again.",
     "done": "Done. Everything was erased but what is named below, and then looked for again.",
     "refused": "Refused.",

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from app.clock import utc_now
 from app.db import Database
 from app.derived_keys import derive
+from app.errors import InvalidInput
 from app.services.audit import Audit
 from app.services.privacy import fan_requests
 from app.services.privacy.fan_requests import Fan
@@ -48,10 +49,14 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m app.fan_requests", description="Ask labels to erase a fan.")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--id", help="the fan's number at Instagram or Facebook")
-    who.add_argument("--handle", help="the fan's name there")
+    who.add_argument("--handle", help="the fan's name on Instagram")
     parser.add_argument("--apply", action="store_true", help="ask, and do not only count")
     args = parser.parse_args(argv)
-    status, told = asyncio.run(run(load(Settings), fan_requests.fan_of(args.id, args.handle), apply=args.apply))
+    try:
+        fan = fan_requests.fan_of(args.id, args.handle)
+    except InvalidInput as exc:
+        parser.error(f"the fan {exc.errors[0].detail}")
+    status, told = asyncio.run(run(load(Settings), fan, apply=args.apply))
     print(told, file=sys.stderr if status else sys.stdout)
     return status
 

@@ -49,7 +49,7 @@ class ErasureBegun(ApiModel):
     """An erasure that has begun. Every session of the account has ended with it."""
 
     request_id: Annotated[str, Field(examples=["prq_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
-    due_at: Instant
+    erases_at: Instant
     """When everything goes. Until then the link in the mail keeps the account."""
     confirmation_code: Annotated[str, Field(examples=["K7M2Q9XW4TB6ZD3F5GH7ABCD"])]
     receipt_url: str

@@ -1,5 +1,6 @@
 """Erasure of fans, as the API shows and takes it."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -7,9 +8,12 @@ from pydantic import Field, model_validator
 from app.models.base import ApiModel, Doc, Instant, Page
 from app.models.privacy_requests import RequestState, SignedReceipt
 
+BEFORE_DUE = timedelta(days=2)
+"""So long before it is due, what nobody has decided is done."""
+
 
 class FanErasureCreate(ApiModel):
-    """A fan who is to be erased: by the id that a conversation or a comment shows, or by the handle."""
+    """A fan who is to be erased: by the id that a conversation or a comment shows, or by the handle on Instagram."""
 
     provider_id: Annotated[str, Field(pattern=r"^[0-9]{5,40}$", examples=["900000000000011"])] | None = None
     handle: Annotated[str, Field(min_length=1, max_length=60, examples=["mara.sings"])] | None = None
@@ -40,13 +44,16 @@ class FanRequestOut(ApiModel):
 
     id: Annotated[str, Field(examples=["prq_01k9zv3t5w8x2m4c6d7f9g1h3j"])]
     state: RequestState
-    """`received`: somebody of the label decides; if nobody does, it is done two days before it is due."""
+    """`received`: somebody of the label decides, by `decide_by`; if nobody does, it is done by itself then."""
     asked_by: Literal["desk", "label"]
     """The fan wrote to us and we asked the label; or the label itself."""
     fan: FanShown | None
     """Null once it is closed: then nobody knows whom it was about."""
     received_at: Instant
     due_at: Instant
+    """When the law has it done at the latest."""
+    decide_by: Instant
+    """Two days before: then it is done by itself, so that it is done in time."""
     closed_at: Instant | None
     operation_id: str | None
     refused_because: str | None
@@ -62,6 +69,7 @@ class FanRequestOut(ApiModel):
             fan=FanShown(**request["fan"]) if request.get("fan") else None,
             refused_because=reasons[0] if reasons else None,
             receipt=receipt,
+            decide_by=request["due_at"] - BEFORE_DUE,
             **{name: request[name] for name in names},
         )
 

@@ -23,6 +23,8 @@ class MemberOut(ApiModel):
     name: str
     email: str
     role: Role
+    leaving: bool
+    """Whether their account is going to be erased: they are logged in nowhere, and count as an owner no more."""
     created_at: Instant
 
     @classmethod
@@ -34,6 +36,7 @@ class MemberOut(ApiModel):
             name=user["name"],
             email=user["email"],
             role=membership["role"],
+            leaving=membership.get("leaving", False),
             created_at=membership["created_at"],
         )
 

@@ -82,6 +82,9 @@ class ErasureStatus(ApiModel):
     kind: RequestKind
     state: RequestState
     received_at: Instant
+    erases_at: Instant | None
+    """When everything goes: until then the link in the mail keeps the account. Null once it has begun or was called
+    off."""
     due_at: Instant
     closed_at: Instant | None
     receipt: SignedReceipt | None

@@ -39,7 +39,9 @@ async def get_erasure(
     status = None
     if found is not None:
         names = ("kind", "state", "received_at", "due_at", "closed_at")
-        status = ErasureStatus(**{name: found[name] for name in names}, receipt=signed(parts, found))
+        erases_at = found["received_at"] + erasure.GRACE if found["state"] == "waiting" else None
+        shown = {name: found[name] for name in names} | {"erases_at": erases_at}
+        status = ErasureStatus(**shown, receipt=signed(parts, found))
     if not deletion_page.wants_json(",".join(request.headers.getlist("accept"))):
         page = erasure_page.page_of(status)
         return HTMLResponse(page, 200 if status else NotFound.status, headers=deletion_page.HEADERS)

@@ -178,4 +178,6 @@ async def undo_email_change(parts: PartsDep, request: Request, body: EmailChange
     Every session of the account ends, and its password is void: a mail leads to a new one.
     """
     token = body.token.get_secret_value()
-    await email_change.undo(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())
+    user_id = await email_change.undo(parts.db, parts.audit, token, by=somebody(request), now=parts.clock())
+    await parts.note_outside("erasure_cancelled", user_id)
+    await parts.note_outside("password_changed", user_id)

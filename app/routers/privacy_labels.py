@@ -31,11 +31,12 @@ async def list_fan_requests(parts: PartsDep, access: Reader, paging: PagingDep) 
     return FanRequestPage(data=[_shown(parts, one) for one in page], next_cursor=following)
 
 
-@router.post("", operation_id="eraseFan", status_code=202, responses=problems(InvalidInput))
+@router.post("", operation_id="eraseFan", status_code=202, responses=problems(InvalidInput, NotFound))
 async def erase_fan(parts: PartsDep, access: Writer, body: FanErasureCreate) -> FanRequestOut:
     """Erase everything that the label has of a fan: conversations, messages, notes, comments. Needs a fresh log-in.
 
-    What they write later is a new conversation. Asked again while it runs, it is the same request.
+    What they write later is a new conversation. Asked again while it runs, it is the same request; where nothing of
+    them is here, it is none.
     """
     fan = fan_requests.fan_of(body.provider_id, body.handle)
     request = await fan_requests.open_by_label(

@@ -83,7 +83,7 @@ async def begin_erasure(parts: PartsDep, person: FreshPersonDep) -> ErasureBegun
     await parts.note_outside("erasure_asked", person.user_id)
     return ErasureBegun(
         request_id=begun.request["_id"],
-        due_at=begun.request["received_at"] + erasure.GRACE,
+        erases_at=begun.request["received_at"] + erasure.GRACE,
         confirmation_code=begun.code,
         receipt_url=f"{where}{begun.code}",
         erases=erases,

@@ -37,9 +37,9 @@ async def open_grant(
     }
 
     async def both(session: Session) -> None:
-        staff = {"_id": by.id, "staff": True}
+        staff = {"_id": by.id, "staff": True, "erasure_due_at": None}
         used = {"$set": {"support_opened_at": now}, "$addToSet": {"worked_in": label_id}}
-        # a write, so that it and a revocation at the same time conflict
+        # a write, so that it conflicts with a revocation or an erasure at the same time
         if (await db.open("users").update_one(staff, used, session=session)).matched_count == 0:
             raise NotFound
         await labels.need_label(db, label_id)

@@ -202,8 +202,8 @@ async def begun_erasure(world: World, side: Side, call: Call) -> Call:
 
 
 async def a_fan(world: World, side: Side, call: Call) -> Call:
-    """Named by the number alone."""
-    return replace(call, body={"provider_id": side.ids["provider_id"][0]})
+    """Who has commented, named by the handle alone."""
+    return replace(call, body={"handle": "fan"})
 
 
 async def another_request(world: World, side: Side, call: Call) -> Call:

@@ -96,8 +96,11 @@ async def test_access_ends_at_once_and_a_link_takes_it_back(house: House) -> Non
     await house.http.post("/v1/password-resets", json={"email": MARA})
     await house.work()
     sent = [mail["template"] for mail in await mails(house) if mail["state"] == "sent"]
-    assert sent[-2:] == ["erasure_begun", "none"]
-    assert (await status(house, begun)).json()["state"] == "waiting"
+    assert sent[-2:] == ["erasure_begun", "erasure_waits"]
+    shown = (await status(house, begun)).json()
+    assert (shown["state"], shown["erases_at"]) == ("waiting", begun["erases_at"])
+    page = await house.http.get(begun["receipt_url"].removeprefix("http://127.0.0.1:8000"))
+    assert "Will be erased on" in page.text and "Done at the latest" not in page.text
     token = next(mail["token"] for mail in await house.mails(MARA) if mail["token"])
     house.clock.offset += erasure.GRACE - timedelta(minutes=5)
     kept = await house.http.request("DELETE", PATH, json={"token": token})
@@ -106,7 +109,8 @@ async def test_access_ends_at_once_and_a_link_takes_it_back(house: House) -> Non
     mara.headers["Authorization"] = f"Bearer {(await log_in(house, MARA)).json()['access_token']}"
     assert (await mara.get(f"/v1/labels/{label_id}")).json()["role"] == "admin"
     assert await grant() == 200
-    assert (await status(house, begun)).json()["state"] == "cancelled"
+    after = (await status(house, begun)).json()
+    assert (after["state"], after["erases_at"]) == ("cancelled", None)
     [shown] = (await mara.get("/v1/me/requests")).json()["data"]
     assert (shown["kind"], shown["state"], shown["receipt"]) == ("erasure", "cancelled", None)
     house.clock.offset += timedelta(days=2)
@@ -175,6 +179,8 @@ async def test_the_last_owner_makes_somebody_else_one_first(house: House) -> Non
     answers = await asyncio.gather(owner.post(PATH), second.post(PATH))
     assert sorted(answer.status_code for answer in answers) == [202, 409]
     gone, stays = (owner, second) if answers[0].status_code == 202 else (second, owner)
+    shown = (await stays.get(f"/v1/labels/{label_id}/members")).json()["data"]
+    assert sorted(one["leaving"] for one in shown) == [False, True]
     assert problem(await gone.get("/v1/me"))[0] == 401
     mine = await members.membership_of(house.db, await id_of(stays), label_id)
     assert mine is not None

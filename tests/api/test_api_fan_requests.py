@@ -9,9 +9,10 @@ import pytest
 from app.db import Doc
 from app.fan_requests import ask, main
 from app.models.data_map import DATA_MAP
+from app.models.fan_requests import BEFORE_DUE
 from app.receipts import verify
 from app.services.privacy import fan_requests, fan_tombstones
-from app.services.privacy.fan_requests import BEFORE_DUE, fan_of
+from app.services.privacy.fan_requests import fan_of
 from tests.api.people import actions, join, mails, problem
 from tests.api.test_api_deleted_fans import GONE, STAYS, comment_of, two_labels
 from tests.house import ACCOUNT, PASSWORD, House, delivery, message_change
@@ -175,9 +176,106 @@ async def test_by_a_handle(house: House) -> None:
     assert HANDLE in repr(await house.db.raw["comments"].find({"label_id": merle}).to_list())
 
 
-@pytest.mark.parametrize("body", [{}, {"provider_id": "1234567", "handle": "x"}, {"provider_id": "abc"}])
+async def test_a_label_that_asks_for_what_our_desk_has_asked_accepts_it(house: House) -> None:
+    """It is done at once, and not in a month; the request is the same."""
+    nightjar, _ = await two_labels(house)
+    await ask(house.db, house.api.audit, fan_of(GONE, None), apply=True)
+    owner = await owner_of(house)
+    path = f"/v1/labels/{nightjar}/privacy-requests"
+    [waits] = (await owner.get(path)).json()["data"]
+    assert waits["state"] == "received" and waits["decide_by"] < waits["due_at"]
+    asked = (await owner.post(path, json={"provider_id": GONE})).json()
+    assert (asked["id"], asked["state"], asked["asked_by"]) == (waits["id"], "in_progress", "desk")
+    await settle(house)
+    assert await places_of(house, GONE, nightjar) - {"webhook_inbox"} == set()
+    assert "fan_erasure.accepted" in await actions(house, nightjar)
+
+
+async def test_what_the_fan_writes_while_it_is_done_stays(house: House) -> None:
+    """It is a new conversation; what comes late of the old one is found, and goes."""
+    nightjar, _ = await two_labels(house)
+    owner = await owner_of(house)
+    path = f"/v1/labels/{nightjar}"
+    query = {"label_id": nightjar, "participant.provider_id": GONE}
+    old = await house.db.open("conversations").find_one(query)
+    assert old is not None
+    await owner.post(f"{path}/privacy-requests", json={"provider_id": GONE})
+    await house.work()
+    house.clock.offset += timedelta(seconds=5)
+    await house.receive(message_change("mid-new", text="I am new", ms=house.ms(), fan=GONE))
+    late: Doc = {"label_id": nightjar, "conversation_id": old["_id"], "connection_id": old["connection_id"]}
+    late |= {"ordered_at": house.clock() - timedelta(hours=1), "expires_at": house.clock() + timedelta(days=9)}
+    await house.db.open("messages").insert_one(late | {"_id": "msg_late", "content": {"text": "under way"}})
+    await house.db.open("notes").insert_one(late | {"_id": "nte_late", "text": "under way"})
+    await settle(house)
+    [talk] = (await (await owner_of(house)).get(f"{path}/conversations")).json()["data"][:1]
+    assert talk["participant"]["provider_id"] == GONE and talk["id"] != old["_id"]
+    assert await places_of(house, "under way", nightjar) == set()
+    assert "messages" in await places_of(house, "I am new", nightjar)
+    [request] = await house.db.open("privacy_requests").find({"label_id": nightjar}).to_list()
+    assert request["state"] == "done" and not {"fan", "names", "talks", "threads"} & request.keys()
+
+
+async def test_an_edit_of_before_stays_away_from_what_is_new(house: House) -> None:
+    """The fan has written since; words that they had changed before they were erased do not come with it."""
+    nightjar, _ = await two_labels(house)
+    owner = await owner_of(house)
+    edit = {"sender": {"id": GONE}, "recipient": {"id": ACCOUNT}, "timestamp": house.ms()}
+    edit["message_edit"] = {"mid": "mid-01-11-0", "text": "older words", "num_edit": 1}
+    house.clock.offset += timedelta(seconds=5)
+    await owner.post(f"/v1/labels/{nightjar}/privacy-requests", json={"provider_id": GONE})
+    await settle(house)
+    await house.receive(message_change("mid-new", text="I am new", ms=house.ms(), fan=GONE))
+    await house.receive(edit)
+    assert await places_of(house, "older words", nightjar) == set()
+    assert "messages" in await places_of(house, "I am new", nightjar)
+
+
+async def test_comments_without_an_id(house: House) -> None:
+    """Meta withholds it at times: then the handle tells, of a fan who is known by the id, too."""
+    nightjar, _ = await two_labels(house)
+    owner = await owner_of(house)
+    fields = {"author.provider_id": None, "content.text": "withheld"}
+    query = {"label_id": nightjar, "author.provider_id": STAYS}
+    await house.db.raw["comments"].update_one(query, {"$set": fields})
+    await owner.post(f"/v1/labels/{nightjar}/privacy-requests", json={"provider_id": GONE})
+    await settle(house)
+    assert await places_of(house, "withheld", nightjar) == set()
+    key, name = fan_tombstones.key_of(house.worker.settings), fan_tombstones.by_handle(HANDLE)
+    assert set(await fan_tombstones.erased(house.db, key, nightjar, [name])) == {name}
+
+
+async def test_a_label_is_deleted_while_a_fan_waits(house: House) -> None:
+    """Its requests have gone with it: what was to be done ends, and is not tried for ever."""
+    nightjar, _ = await two_labels(house)
+    await ask(house.db, house.api.audit, fan_of(GONE, None), apply=True)
+    await house.db.open("privacy_requests").delete_many({"label_id": nightjar})
+    house.clock.offset += timedelta(days=30)
+    await house.work()
+    [operation] = await house.db.open("operations").find({"label_id": nightjar, "kind": "erase_fan"}).to_list()
+    assert (operation["state"], operation["problem"]["code"]) == ("failed", "label_deleted")
+
+
+@pytest.mark.parametrize("body", [{"handle": "nobody.here"}, {"provider_id": "900000000000099"}])
+async def test_of_a_fan_who_is_not_here_nothing_is_signed(house: House, body: Doc) -> None:
+    """A slip of the finger is told, and not met with a receipt."""
+    nightjar, _ = await two_labels(house)
+    owner = await owner_of(house)
+    assert problem(await owner.post(f"/v1/labels/{nightjar}/privacy-requests", json=body)) == (404, "not_found")
+    assert await house.db.raw["privacy_requests"].count_documents({"label_id": nightjar}) == 0
+
+
+BODIES = [
+    {},
+    {"provider_id": "1234567", "handle": "x"},
+    {"provider_id": "abc"},
+    *({"handle": odd} for odd in ("@", " ", "@ ", "mara sings", "ma\u200bra", "\uff4dara", "m" * 31, "a/b", "\u0130x")),
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
 async def test_a_fan_is_named_by_one_thing(house: House, body: Doc) -> None:
-    """By a number or a handle."""
+    """By a number or a handle that there can be: by another nobody is found, and nothing would be erased."""
     owner = await house.person()
     label_id = await house.label(owner)
     answer = await owner.post(f"/v1/labels/{label_id}/privacy-requests", json=body)
@@ -185,8 +283,9 @@ async def test_a_fan_is_named_by_one_thing(house: House, body: Doc) -> None:
     assert await house.db.raw["privacy_requests"].count_documents({"label_id": label_id}) == 0
 
 
-def test_the_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a fan it does nothing."""
+@pytest.mark.parametrize("args", [[], ["--handle", ""], ["--handle", "@"], ["--id", ""], ["--id", "x", "--apply"]])
+def test_the_command_says_how_it_is_used(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a fan it does nothing: an empty name would be everybody whose name is not known."""
     with pytest.raises(SystemExit) as exit_:
-        main([])
+        main(args)
     assert exit_.value.code == 2 and "--handle" in capsys.readouterr().err

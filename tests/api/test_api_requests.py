@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from app.db import Session
 from app.fan_requests import ask
+from app.models.fan_requests import BEFORE_DUE
 from app.services.privacy import requests
 from app.services.privacy.fan_requests import fan_of
 from app.services.privacy.reminding import remind
@@ -66,7 +67,7 @@ async def test_we_are_reminded_of_what_is_open(house: House) -> None:
 
 
 async def test_a_label_is_reminded_of_its_fan(house: House) -> None:
-    """Its owners and admins; nobody else, and not the fan's name."""
+    """Its owners and admins; nobody else, and not the fan's name. Of what they have decided we ourselves are."""
     owner = await house.person()
     label_id = await house.label(owner)
     await join(house, "admin@example.com", label_id, "admin")
@@ -80,3 +81,10 @@ async def test_a_label_is_reminded_of_its_fan(house: House) -> None:
     people = {(await user_of(house, email))["_id"] for email in ("owner@example.com", "admin@example.com")}
     assert {mail["user_id"] for mail in told} == people and FAN not in repr(told)
     assert await mails(house, "request_due") == []
+    [request] = await house.db.open("privacy_requests").find({"label_id": label_id}).to_list()
+    by = f"{request['due_at'] - BEFORE_DUE:%Y-%m-%d}"
+    assert {mail["facts"]["on"] for mail in told} == {by}
+    decided = {"$set": {"state": "in_progress", "remind_at": house.clock()}}
+    await house.db.open("privacy_requests").update_one({"_id": request["_id"], "label_id": label_id}, decided)
+    assert await remind(house.db, privacy_mail=OURS, now=house.clock()) == 1
+    assert len(await mails(house, "fan_request_due")) == 2 and len(await mails(house, "request_due")) == 1

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from app.db import Doc
 from app.models.collection import Collection, Part
 from app.models.data_map import DATA_MAP
 from tests.api.people import join, user_of
+from tests.api.test_api_erasure import begin, log_in
+from tests.api.test_api_erasure_races import kept
 from tests.faults.canary import find
 from tests.house import House
 
@@ -40,9 +43,13 @@ class Marked:
 
 
 async def mark(house: House, label_id: str, number: int) -> Marked:
-    """A member of the label with a canary in each field of each part."""
+    """A member of the label with a canary in each field of each part, who has called an erasure off before."""
     email = f"canary{number}.{secrets.token_hex(8)}@example.com"
     client = await join(house, email, label_id, "admin")
+    await begin(client)
+    await kept(house, email)
+    token = (await log_in(house, email)).raise_for_status().json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
     found = Marked(email, client, (await user_of(house, email))["_id"], label_id)
     name = f"Canary {secrets.token_hex(10)}"
     (await client.patch("/v1/me", json={"name": name})).raise_for_status()
@@ -67,7 +74,7 @@ async def _plant(house: House, collection: Collection, part: Part, person: Marke
         for key in dict(index.keys) if index.unique else ():
             if "." not in key and key not in document:
                 document[key] = secrets.token_hex(8)
-    document.setdefault("expires_at", None)
+    document.setdefault("expires_at", house.clock() + timedelta(days=60))
     await house.db.raw[collection.name].insert_one(document)
 
 
@@ -112,6 +119,13 @@ async def everything(house: House, redis_url: str, logged: bytes) -> dict[str, b
     await redis.aclose()
     held["the files"] = await asyncio.to_thread(_files, Path(str(house.api.settings.storage_folder)))
     return held
+
+
+async def mails_since(house: House, began_at: datetime) -> bytes:
+    """The mails that have gone out since then, to whomever."""
+    async with httpx.AsyncClient(base_url=house.postbox_url, trust_env=False) as postbox:
+        found = (await postbox.get("/mails")).raise_for_status().json()
+    return repr([mail for mail in found if datetime.fromisoformat(mail["received_at"]) >= began_at]).encode()
 
 
 def _files(folder: Path) -> bytes:

@@ -81,10 +81,10 @@ def erase(running: Plant, people: Sequence[str]) -> None:
     now = utc_now()
     with running.store() as db:
         for user_id in people:
-            request, email = new_id("prq"), f"{user_id}@{DOMAIN}"
+            request = new_id("prq")
             db["users"].update_one({"_id": user_id}, {"$set": {"erasure_due_at": now - timedelta(seconds=1)}})
             asked: Doc = {"_id": request, "label_id": None, "user_id": user_id, "kind": "erasure", "state": "waiting"}
-            asked |= {"received_at": now, "due_at": now, "labels": [], "address_key": email, "evidence": []}
+            asked |= {"received_at": now, "due_at": now, "evidence": []}
             db["privacy_requests"].insert_one(asked | {"receipt": None, "closed_at": None, "version": 1})
             operation: Doc = {"_id": new_id("op"), "label_id": None, "kind": "erase_person", "target": request}
             operation |= {"key": f"erase_person:{request}", "state": "queued", "attempts": 0, "fence": 0}

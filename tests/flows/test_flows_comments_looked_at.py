@@ -60,6 +60,30 @@ async def test_nothing_comes_back(live_desk: Desk, meta: Meta) -> None:
     assert await places_of(live_desk.house, b"canary-") == set()
 
 
+async def test_of_an_erased_fan_nothing_comes_back(live_desk: Desk, meta: Meta) -> None:
+    """Neither their comments, nor what the label has answered below these; what they write later does."""
+    comment = await fan_comments(live_desk, meta, "canary-fan", ago=timedelta(minutes=9))
+    other = await fan_comments(live_desk, meta, "Another", fan="mara", ago=timedelta(minutes=8))
+    await done(live_desk, comment, "reply", text="canary-answer")
+    await done(live_desk, other, "reply", text="Thanks")
+    await look(live_desk)
+    assert await places_of(live_desk.house, b"canary-")
+    fan = (await live_desk.get(f"/comments/{comment}"))["author"]["provider_id"]
+    path = f"/v1/labels/{live_desk.label_id}/privacy-requests"
+    live_desk.house.clock.offset += timedelta(minutes=1)
+    (await live_desk.owner.post(path, json={"provider_id": fan})).raise_for_status()
+    await live_desk.house.work()
+    assert await places_of(live_desk.house, b"canary-") == set()
+    for _ in range(2):
+        assert (await look(live_desk))["added"] == 0
+    assert await places_of(live_desk.house, b"canary-") == set()
+    texts = sorted(one["text"] for one in await live_desk.all("/comments"))
+    assert texts == ["Another", "Thanks"]
+    live_desk.house.clock.offset += timedelta(minutes=1)
+    await fan_comments(live_desk, meta, "Again", told=False)
+    assert (await look(live_desk))["added"] == 1
+
+
 async def test_what_is_gone_and_edited_is_noticed(live_desk: Desk, meta: Meta) -> None:
     """Hourly, by an operation: words of the deleted are gone, the edited has its new ones, the hidden is hidden.
 

@@ -34,6 +34,7 @@ ASKED = {"request_id": "prq_1", "label_id": "lbl_1"}
 FACTS: dict[str, dict[str, str]] = {
     "verify_email": {"name": "Mara"},
     "address_known": {"name": "Mara"},
+    "erasure_waits": {"name": "Mara", "on": "2026-12-06"},
     "reset_password": {"name": "Mara"},
     "password_changed": {"name": "Mara"},
     "change_email": {"name": "Mara", "email": NEW, "token_email": NEW},
@@ -110,6 +111,7 @@ LINKS: dict[str, tuple[Purpose, str]] = {
     "email_changed": ("undo_email_change", "undo-email-change"),
     "invitation": ("invitation", "accept-invitation"),
     "erasure_begun": ("cancel_erasure", "keep-account"),
+    "erasure_waits": ("cancel_erasure", "keep-account"),
 }
 HOSTILE = [
     "Mara\r\nBcc: everybody@example.com",

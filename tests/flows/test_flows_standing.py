@@ -173,6 +173,13 @@ async def test_the_matrix(house: House, use: Callable[[Team], Awaitable[bool]], 
     assert await use(found) is (stands in MATRIX[use])
 
 
+async def test_no_rule_gives_work_to_whom_nobody_reaches(house: House) -> None:
+    """Whoever has asked to be erased is not logged in, and answers nobody."""
+    found = await team(house, "nothing")
+    (await found.mara.post("/v1/me/erasure")).raise_for_status()
+    assert not await a_rule_gives_her_work(found)
+
+
 async def test_asking_twice_changes_nothing(house: House) -> None:
     """The first time stays; a purpose that nobody knows is refused; what is not objected to cannot be taken back."""
     mara = await house.person(MARA)

@@ -15,7 +15,10 @@ COLLECTIONS = (
         retention="30 days; the file and its key 7 days at most",
         ground=ANSWER,
         export=SHOWN,
-        parts=(Part("user", ("user_id", "about"), "delete", export=SHOWN),),
+        parts=(
+            Part("user", ("user_id",), "delete", export=SHOWN, without_label=True),
+            Part("user", ("about",), "delete"),
+        ),
         indexes=(
             Index(up("label_id", "about", "_id")),
             Index(up("label_id", "about", "running"), unique=True, present="running"),

@@ -2,7 +2,10 @@
 
 from app.models.collection import CONTRACT, EXPIRES, INTEREST, Collection, Index, Part, named, up
 
-LOGGED = "the audit log shows for 12 months who did what, by ids alone; each row is sealed with the one before it"
+LOGGED = (
+    "the audit log shows for 12 months who did what and from which network, by ids and the first part of an address; "
+    "each row is sealed with the one before it"
+)
 ACCOUNT = ("name", "email", "email_verified_at", "policy_version", "policy_acceptances", "created_at")
 SESSION = ("created_at", "last_used_at", "network", "user_agent", "expires_at")
 AUDITED = ("label_id", "action", "target", "network", "at")

@@ -127,10 +127,18 @@ async def _store(look: Look, comments: Sequence[RemoteComment]) -> None:
 
 
 async def _not_erased(look: Look, comments: Sequence[RemoteComment]) -> list[RemoteComment]:
-    """Those that bring back nothing of a fan whom the label has erased."""
-    fans = {one.author_id for one in comments if one.author_id}
-    gone = await fan_tombstones.erased(look.db, look.fan_key, look.connection["label_id"], fans)
-    return [one for one in comments if one.author_id not in gone or one.created_at > gone[one.author_id]]
+    """Those that bring back nothing of a fan whom the label has erased, nor what it has answered them."""
+    marks = {one.provider_id: _marks_of(look, one) for one in comments}
+    asked = {mark for some in marks.values() for mark in some}
+    gone = await fan_tombstones.erased(look.db, look.fan_key, look.connection["label_id"], asked)
+    return [
+        one for one in comments if all(one.created_at > gone[mark] for mark in marks[one.provider_id] if mark in gone)
+    ]
+
+
+def _marks_of(look: Look, one: RemoteComment) -> list[str]:
+    answers = one.parent_id if one.author_id in look.connection["account_ids"] else None
+    return fan_tombstones.marks_of(one.author_id, one.username, answers=answers)
 
 
 async def _tell(look: Look, changed: Sequence[str], new: Sequence[str]) -> None:

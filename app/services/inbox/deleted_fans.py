@@ -59,28 +59,16 @@ class Eraser:
                 await self._in_batches(label_id, ids, self._delete("comments"))
         return self.found
 
-    async def ids_in(self, label_id: str, fans: Sequence[str]) -> dict[str, list[str]]:
-        """What one label has of these fans: their conversations, and their comments with what it answered there."""
-        label, whose = {"label_id": label_id}, {"$in": list(fans)}
-        talks = self.db.open("conversations").find(label | {"participant.provider_id": whose}, {"_id": 1})
-        comments = self.db.open("comments")
-        shown = {"connection_id": 1, "provider_id": 1}
-        rows = await comments.find(label | {"author.provider_id": whose}, shown).to_list()
-        places = [(row["connection_id"], row["provider_id"]) for row in rows]
-        answers = [{"connection_id": one, "parent_provider_id": parent, "own": True} for one, parent in places]
-        ids = [row["_id"] for row in rows]
-        if answers:
-            ids += [row["_id"] async for row in comments.find(label | {"$or": answers}, {"_id": 1})]
-        return {"conversations": [row["_id"] async for row in talks], "comments": ids}
-
-    async def erase_in(self, label_id: str, fans: Sequence[str], ids: dict[str, list[str]]) -> Found:
+    async def erase_in(
+        self, label_id: str, fans: Sequence[str], *, conversations: Sequence[str], comments: Sequence[str]
+    ) -> Found:
         """Erase these in one label, and what is parked there of these fans; how much it was.
 
         What waits to be taken in is not touched: other labels may receive it too. A tombstone stops it here.
         """
         await self._parked({fan.encode() for fan in fans}, {"label_id": label_id})
-        await self._in_batches(label_id, ids["conversations"], self._conversations)
-        await self._in_batches(label_id, ids["comments"], self._delete("comments"))
+        await self._in_batches(label_id, conversations, self._conversations)
+        await self._in_batches(label_id, comments, self._delete("comments"))
         return self.found
 
     async def _of_fans(self, name: str, path: str, fans: list[str]) -> dict[str, list[str]]:
@@ -120,7 +108,7 @@ class Eraser:
         self.found.counts["webhook_inbox"] += await self.db.in_transaction(all_of_it) if self.apply else len(ids)
         self.found.labels |= labels
 
-    async def _in_batches(self, label_id: str, ids: list[str], work: "Work") -> None:
+    async def _in_batches(self, label_id: str, ids: Sequence[str], work: "Work") -> None:
         for some in _batches(ids, DOCUMENTS_AT_ONCE):
 
             async def all_of_it(session: Session, some: list[str] = some) -> dict[str, int]:

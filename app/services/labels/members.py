@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.db import Database, Doc, Session
-from app.errors import Conflict, Forbidden, LastOwner, NotFound, StaleVersion
+from app.errors import Conflict, Forbidden, LastOwner, NotFound, StaleVersion, Unauthenticated
 from app.ids import new_id
 from app.models.access import MAY_GRANT, Role
 from app.services.audit import Audit, By
@@ -63,10 +63,15 @@ def new_membership(label_id: str, user_id: str, role: Role, *, now: datetime) ->
 
 
 async def insert(db: Database, membership: Doc, *, session: Session) -> None:
-    """Store a membership, and note with the account where its person has worked: their traces are looked for there."""
-    await db.open("memberships").insert_one(membership, session=session)
+    """Store a membership, and note with the account where its person has worked: their traces are looked for there.
+
+    Raises `Unauthenticated` for an account that is going to be erased.
+    """
+    stays = {"_id": membership["user_id"], "erasure_due_at": None}
     worked = {"$addToSet": {"worked_in": membership["label_id"]}}
-    await db.open("users").update_one({"_id": membership["user_id"]}, worked, session=session)
+    if (await db.open("users").update_one(stays, worked, session=session)).matched_count == 0:
+        raise Unauthenticated
+    await db.open("memberships").insert_one(membership, session=session)
 
 
 async def change_role(
@@ -117,7 +122,7 @@ async def remove(
         if found["user_id"] != by.id:
             _check_may_grant(own_role, found["role"])
         if found["role"] == "owner":
-            await _need_another_owner(db, label_id, session)
+            await _need_another_owner(db, label_id, found["user_id"], session)
         await take_out(db, audit, found, by=by, now=now, session=session)
 
     await db.in_transaction(removed)
@@ -217,14 +222,14 @@ def _check_may_grant(own_role: Role, *roles: Role) -> None:
 async def _set_role(db: Database, membership: Doc, role: Role, session: Session) -> None:
     label_id = membership["label_id"]
     if membership["role"] == "owner" and role != "owner":
-        await _need_another_owner(db, label_id, session)
+        await _need_another_owner(db, label_id, membership["user_id"], session)
     update = {"$set": {"role": role}, "$inc": {"version": 1}}
     await db.open("memberships").update_one({"label_id": label_id, "_id": membership["_id"]}, update, session=session)
 
 
-async def _need_another_owner(db: Database, label_id: str, session: Session) -> None:
+async def _need_another_owner(db: Database, label_id: str, user_id: str, session: Session) -> None:
     """Raise `LastOwner` for the last. Of two owners who leave at once, the second waits here, and then is the last."""
     touched = {"$inc": {"owners_changed": 1}}
     await db.open("labels").update_one({"_id": label_id}, touched, session=session)
-    if len(await owners(db, label_id, session=session)) < 2:
+    if not await has_another_owner(db, label_id, user_id, session=session):
         raise LastOwner

@@ -84,6 +84,7 @@ LETTERS: dict[Template, Letter] = {
     ),
     "request_due": Letter("A request for {kind} is due on {on}"),
     "erasure_begun": Letter("Your account will be deleted", "cancel_erasure", "keep-account", "Keep the account"),
+    "erasure_waits": Letter("Your account will be deleted", "cancel_erasure", "keep-account", "Keep the account"),
     "owner_changed": Letter("The owners of {label} have changed"),
     "client_secret_made": Letter("A new secret for {client}"),
     "connection_expiring": Letter("The {account} must be connected anew by {on}", page=RECONNECT, action="Reconnect"),

@@ -24,6 +24,7 @@ Template = Literal[
     "invitation",
     "label_deleting",
     "erasure_begun",
+    "erasure_waits",
     "fan_erasure_asked",
     "fan_request_due",
     "request_due",
@@ -126,7 +127,7 @@ LINKS: dict[Purpose, list[Template]] = {
     "change_email": ["change_email"],
     "undo_email_change": ["email_changed"],
     "invitation": ["invitation"],
-    "cancel_erasure": ["erasure_begun"],
+    "cancel_erasure": ["erasure_begun", "erasure_waits"],
 }
 """Which mails carry a link for what."""
 

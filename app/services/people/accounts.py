@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError
 from app.db import Database, Doc, Session
 from app.errors import AgeRequirementNotMet, InvalidToken, StaleVersion, Unauthenticated
 from app.ids import new_id
+from app.models.base import rfc3339
 from app.models.consent_texts import current
 from app.models.policies import NONE_ACCEPTED, Policies, current_of, version_of
 from app.services.audit import SYSTEM, Audit, By
@@ -44,6 +45,14 @@ class Newcomer:
     user: Doc
     marketing_opt_in: bool
     gpc: bool
+
+
+@dataclass(frozen=True)
+class Mail:
+    """What somebody is told, and the facts that it shows."""
+
+    template: outbox.Template
+    facts: dict[str, str]
 
 
 def check_age(born_on: date, *, now: datetime) -> None:
@@ -112,12 +121,11 @@ async def _register(
     db: Database, audit: Audit, newcomer: Newcomer, known: Doc | None, by: By, now: datetime, session: Session
 ) -> None:
     """The same work for a known address and an unknown one."""
-    template: outbox.Template
     if known is None:
-        template, owner = "verify_email", newcomer.user
+        owner, mail = newcomer.user, Mail("verify_email", {"name": newcomer.user["name"]})
         await add(db, audit, newcomer, by=by, now=now, session=session)
     else:
-        template, owner = "address_known", known
+        owner, mail = known, mail_to("address_known", known)
         seen = {"$set": {"registered_again_at": now}}
         await db.open("users").update_one({"_id": known["_id"]}, seen, session=session)
         action = "account.made_again"
@@ -125,9 +133,15 @@ async def _register(
         if newcomer.marketing_opt_in:
             told: Doc = {"by": by, "now": now, "session": session}
             await choosing.ignore(db, audit, known["_id"], "marketing_mail", **told)
-    chain = owner["_id"]
-    facts = {"name": owner["name"]}
-    await outbox.queue(db, template, subject=chain, facts=facts, now=now, session=session)
+    await outbox.queue(db, mail.template, subject=owner["_id"], facts=mail.facts, now=now, session=session)
+
+
+def mail_to(template: outbox.Template, user: Doc) -> Mail:
+    """This mail to the person of an account; while it waits to be erased, the one that says how to keep it."""
+    facts = {"name": user["name"]}
+    if due_at := user.get("erasure_due_at"):
+        return Mail("erasure_waits", facts | {"on": rfc3339(due_at)[:10]})
+    return Mail(template, facts)
 
 
 async def add(db: Database, audit: Audit, newcomer: Newcomer, *, by: By, now: datetime, session: Session) -> None:

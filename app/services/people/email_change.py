@@ -25,14 +25,8 @@ async def ask(db: Database, audit: Audit, user: Doc, email: str, *, by: By, now:
     async def all_of_it(session: Session) -> None:
         await outbox.void_links(db, subject, ["change_email"], now=now, session=session)
         if taken:
-            await outbox.queue(
-                db,
-                "address_known",
-                subject=taken["_id"],
-                facts={"name": taken["name"]},
-                now=now,
-                session=session,
-            )
+            mail = accounts.mail_to("address_known", taken)
+            await outbox.queue(db, mail.template, subject=taken["_id"], facts=mail.facts, now=now, session=session)
         else:
             facts = {"name": name, "email": email, "token_email": email}
             await outbox.queue(db, "change_email", subject=subject, to=email, facts=facts, now=now, session=session)
@@ -65,10 +59,10 @@ async def confirm(db: Database, audit: Audit, token: str, *, by: By, now: dateti
     await _or_taken(db, all_of_it)
 
 
-async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime) -> None:
+async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime) -> str:
     """Give the account its old address back. Every session ends, and the password is void: a mail leads to a new one.
 
-    An erasure that whoever moved the account has asked for is called off.
+    An erasure that whoever moved the account has asked for is called off. Whose account it is.
 
     Raises `InvalidToken`.
     """
@@ -95,6 +89,7 @@ async def undo(db: Database, audit: Audit, token: str, *, by: By, now: datetime)
         )
 
     await _or_taken(db, all_of_it)
+    return str(user["_id"])
 
 
 async def _lock_out(db: Database, user: Doc, *, now: datetime, session: Session) -> None:

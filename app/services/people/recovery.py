@@ -17,14 +17,17 @@ from app.services.people.sessions import Device, Grant
 
 
 async def ask(db: Database, template: outbox.Template, email: str, *, now: datetime) -> None:
-    """Have a mail sent to who has this address; to nobody, if nobody has it or has no use for it."""
+    """Have a mail sent to who has this address; to nobody, if nobody has it or has no use for it.
+
+    Of an account that waits to be erased it says so, and how to keep it.
+    """
     user = await accounts.by_email(db, email)
-    if user is None or accounts.is_shut(user) or (template == "verify_email" and user["email_verified_at"]):
+    if user is None or user.get("disabled_at") or (template == "verify_email" and user["email_verified_at"]):
         await db.in_transaction(lambda session: outbox.queue(db, "none", subject="nobody", now=now, session=session))
         return
-    subject, facts = user["_id"], {"name": user["name"]}
+    subject, mail = user["_id"], accounts.mail_to(template, user)
     await db.in_transaction(
-        lambda session: outbox.queue(db, template, subject=subject, facts=facts, now=now, session=session)
+        lambda session: outbox.queue(db, mail.template, subject=subject, facts=mail.facts, now=now, session=session)
     )
 
 

@@ -6,11 +6,12 @@ done so by then. A day later it is looked for a last time.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from app.clients.objects import ObjectsError
-from app.db import ALL_LABELS, Database, Doc, Session
+from app.db import Database, Doc, Session
 from app.derived_keys import derive
 from app.services import faults, operations
 from app.services.audit import LIFE, SYSTEM
@@ -38,9 +39,8 @@ async def erase_person(hands: Hands, operation: Doc) -> Doc:
     request = await requests.need(db, operation["target"])
     if request["state"] in requests.CLOSED:
         return {"request_id": request["_id"]}
-    await _shut(db, request, now=now)
+    subject = await _shut(db, request, now=now)
     await _note_outside(hands, request)
-    subject = Subject(request["user_id"], request["address_key"], tuple(request["labels"]), request["received_at"])
     for step, work in STEPS.items():
         if step not in request.get("steps", {}):
             counts = await work(hands, request, subject)
@@ -63,20 +63,39 @@ async def look_for_erased(hands: Hands, operation: Doc) -> Doc:
     return {"documents": sum(found.values())}
 
 
-async def _shut(db: Database, request: Doc, *, now: datetime) -> None:
-    """From here on there is no way back. Raises `GiveUp` when the person has kept the account."""
-    if request["state"] == "in_progress":
-        return
+async def _shut(db: Database, request: Doc, *, now: datetime) -> Subject:
+    """From here on there is no way back; whose data it is, noted for when the account does not know it any more.
 
-    async def both(session: Session) -> bool:
-        query = {"_id": request["user_id"], "erasure_due_at": {"$lte": now}}
-        found = await db.open("users").update_one(query, {"$set": {"erasing": True}}, session=session)
-        if found.matched_count:
-            await requests.set_state(db, request["_id"], "in_progress", now=now, session=session)
-        return bool(found.matched_count)
+    As long as the account is there, what is known by its address is its person's: nobody else can have it. One that is
+    gone already, by the journal of a restored backup, keeps nothing from being erased. Raises `GiveUp` when the person
+    has kept the account, `TryAgain` when the clock has gone back.
+    """
 
-    if not await db.in_transaction(both):
+    async def all_of_it(session: Session) -> Subject:
+        user = await db.open("users").find_one({"_id": request["user_id"]}, session=session)
+        if user and request["state"] != "in_progress":
+            _check_due(user, now)
+        await requests.set_state(db, request["_id"], "in_progress", now=now, session=session)
+        labels = tuple(request.get("labels", ()))
+        if user is None:
+            return Subject(request["user_id"], request.get("address_key", ""), labels, request.get("known_until", now))
+        await db.open("users").update_one({"_id": user["_id"]}, {"$set": {"erasing": True}}, session=session)
+        subject = await whose.subject_of(db, user, now=now, session=session)
+        subject = replace(subject, labels=tuple(sorted({*subject.labels, *labels})))
+        noted = {"address_key": subject.address_key, "labels": list(subject.labels), "known_until": now}
+        mine = {"_id": request["_id"]}
+        await db.open("privacy_requests").update_one(mine, {"$set": noted}, comment=requests.BY_ID, session=session)
+        return subject
+
+    return await db.in_transaction(all_of_it)
+
+
+def _check_due(user: Doc, now: datetime) -> None:
+    due_at = user.get("erasure_due_at")
+    if due_at is None:
         raise GiveUp("cancelled", "The person has kept the account.")
+    if due_at > now:
+        raise TryAgain(due_at, WAITING)
 
 
 async def _note_outside(hands: Hands, request: Doc) -> None:
@@ -105,15 +124,18 @@ async def _leave(hands: Hands, request: Doc, subject: Subject) -> Counter[str]:
 
 
 async def _tell(hands: Hands, request: Doc, subject: Subject) -> Counter[str]:
-    """Tell the labels' partners, who may have read of the person as a member (GDPR 19)."""
+    """Tell the partners of labels that are there: they may have read of the person as a member (GDPR 19)."""
     key, now = f"erasure:{request['_id']}", hands.clock()
-    told = [Event(one, key, "person.erased", subject.user_id, now) for one in subject.labels]
+    there = hands.db.open("labels").find({"_id": {"$in": list(subject.labels)}}, {"_id": 1})
+    told = [Event(one["_id"], key, "person.erased", subject.user_id, now) async for one in there]
     await append(hands.db, told)
     return Counter(events=len(told))
 
 
 async def _suppress(hands: Hands, request: Doc, subject: Subject) -> Counter[str]:
     """Whoever imports the address again must not mail it: a keyed hash of it outlives the account."""
+    if not subject.address_key:
+        return Counter()
     key = derive(hands.settings, suppression.PURPOSE)
     await suppression.suppress(hands.db, key, subject.address_key, now=hands.clock())
     return Counter(addresses=1)
@@ -160,8 +182,7 @@ async def _note(db: Database, request: Doc, step: Step, counts: Counter[str], *,
     """Record a step; the first result stays, but what was counted before a crash is lost with it."""
     query = {"_id": request["_id"], f"steps.{step}": {"$exists": False}}
     done = {f"steps.{step}": {"at": now, "counts": dict(counts)}}
-    why = f"{ALL_LABELS}a person's own request"
-    await db.open("privacy_requests").update_one(query, {"$set": done}, comment=why)
+    await db.open("privacy_requests").update_one(query, {"$set": done}, comment=requests.BY_ID)
 
 
 async def _complete(hands: Hands, request: Doc) -> None:
@@ -172,7 +193,7 @@ async def _complete(hands: Hands, request: Doc) -> None:
     async def all_of_it(session: Session) -> None:
         if not await requests.set_state(db, request["_id"], "done", now=now, session=session, receipt=receipt):
             return
-        await requests.forget(db, request["_id"], "address_key", "steps", session=session)
+        await requests.forget(db, request["_id"], "address_key", "known_until", "steps", session=session)
         told = {"chain": request["user_id"], "target": request["_id"]}
         await hands.audit.record(SYSTEM, "erasure.done", **told, now=now, session=session)
         await _end_chain(db, request["user_id"], now=now, session=session)

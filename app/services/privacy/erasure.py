@@ -17,7 +17,7 @@ from app.services.audit import Audit, By
 from app.services.labels import members
 from app.services.mail import outbox
 from app.services.people import sessions
-from app.services.privacy import requests, whose
+from app.services.privacy import requests
 
 GRACE = timedelta(days=7)
 CODE_BYTES = 15
@@ -57,7 +57,6 @@ async def begin(db: Database, audit: Audit, user_id: str, *, receipts: str, by: 
         if user is None:
             raise Unauthenticated
         await _need_other_owners(db, user_id, session)
-        subject = await whose.subject_of(db, user, now=now, session=session)
         leaving = {"$set": {"leaving": True}}
         await db.open("memberships").update_many({"user_id": user_id}, leaving, comment=_OWN, session=session)
         await sessions.end_all(db, user_id, session=session)
@@ -70,7 +69,7 @@ async def begin(db: Database, audit: Audit, user_id: str, *, receipts: str, by: 
             state="waiting",
             now=now,
             session=session,
-            more={"code": hash_of(code), "labels": list(subject.labels), "address_key": subject.address_key},
+            more={"code": hash_of(code)},
         )
         facts = {"name": user["name"], "on": rfc3339(due_at)[:10], "page": f"{receipts}{code}"}
         await outbox.queue(db, "erasure_begun", subject=user_id, facts=facts, now=now, session=session)
@@ -137,4 +136,4 @@ async def _need_other_owners(db: Database, user_id: str, session: Session) -> No
         touched = {"$inc": {"owners_changed": 1}}
         await db.open("labels").update_one({"_id": one["label_id"]}, touched, session=session)
     if blocked := await blocked_by(db, user_id, session=session):
-        raise LastOwner(f"You are the only owner of {', '.join(blocked[:5])}: make somebody else one, or delete it")
+        raise LastOwner(f"No other owner of {', '.join(blocked[:5])} stays: make somebody else one, or delete it")

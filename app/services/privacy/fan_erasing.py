@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from app.db import Database, Doc, Session
+from app.errors import NotFound
 from app.models.base import rfc3339
 from app.models.data_map import DATA_MAP
 from app.services import faults
@@ -15,8 +16,8 @@ from app.services.audit import SYSTEM
 from app.services.connections.hands import Hands
 from app.services.events import Event, append
 from app.services.inbox.deleted_fans import Eraser
-from app.services.operations import WAITING, TryAgain
-from app.services.privacy import fan_tombstones, requests
+from app.services.operations import WAITING, GiveUp, TryAgain
+from app.services.privacy import fan_finding, fan_tombstones, requests
 from app.services.privacy.erasing import AGAIN, MARGIN, MOST_ROUNDS
 
 KEPT = {
@@ -24,28 +25,33 @@ KEPT = {
     "moderation_actions": "what was done to comments: ids and codes, and not of whom they were: 90 days",
     "audit_log": "that it was done, by codes and numbers alone: 12 months",
     "privacy_requests": "that the request was met, without the fan: 3 years",
+    "exports": "copies of the label's data that its people have had made before: 7 days at most",
 }
 
 
 async def erase_fan(hands: Hands, operation: Doc) -> Doc:
-    """Erase what the label has of a fan. Raises `TryAgain` until it has been looked for again."""
+    """Erase what the label has of a fan. Raises `TryAgain` until it has been looked for again, `GiveUp` when the
+    label has been deleted, and all of its fans with it."""
     db, label_id = hands.db, operation["label_id"]
-    request = await requests.need(db, operation["target"])
+    try:
+        request = await requests.need(db, operation["target"])
+    except NotFound:
+        raise GiveUp("label_deleted", "The label was deleted, and the request with it.") from None
     if request["state"] in requests.CLOSED:
         return {"request_id": request["_id"]}
     await _begin(db, request, now=hands.clock())
-    fans = await _ids_of(db, label_id, request)
     if "erased_at" not in request:
-        await fan_tombstones.note(db, fan_tombstones.key_of(hands.settings), label_id, fans, now=hands.clock())
-        counts = await _erase(hands, request, fans)
+        request, now = await fan_finding.note(db, request), hands.clock()
+        await fan_tombstones.note(db, fan_tombstones.key_of(hands.settings), label_id, _marks(request), now=now)
+        counts = await _erase(hands, request, until=None)
         await faults.reach("fan_after_erase")
-        await _note(db, request, erased_at=hands.clock(), counts=dict(counts))
+        await _note(db, request, erased_at=now, counts=dict(counts))
     request = await requests.need(db, request["_id"])
     ended_at = request["erased_at"] + timedelta(seconds=hands.settings.lease_s) + MARGIN
     if hands.clock() < ended_at:
         raise TryAgain(ended_at, WAITING)
     for _ in range(MOST_ROUNDS):
-        if not await _erase(hands, request, fans):
+        if not await _erase(hands, request, until=request["erased_at"]):
             await faults.reach("fan_before_end")
             await _complete(hands, request)
             return {"request_id": request["_id"]}
@@ -60,31 +66,27 @@ async def _begin(db: Database, request: Doc, *, now: datetime) -> None:
         await db.in_transaction(begun)
 
 
-async def _ids_of(db: Database, label_id: str, request: Doc) -> list[str]:
-    """The fan's ids at the provider, in this label; those that a handle led to are kept while they are needed."""
-    known, handle = set(request["fan"]["provider_ids"]), request["fan"]["handle"]
-    if handle:
-        for name, path in (("conversations", "participant"), ("comments", "author")):
-            query = {"label_id": label_id, f"{path}.username": handle, f"{path}.provider_id": {"$type": "string"}}
-            known |= {row[path]["provider_id"] async for row in db.open(name).find(query, {path: 1})}
-    ids = sorted(known)
-    key = {"_id": request["_id"], "label_id": label_id}
-    await db.open("privacy_requests").update_one(key, {"$set": {"fan.provider_ids": ids}})
-    return ids
+def _marks(request: Doc) -> list[str]:
+    """By what the fan's things are known again."""
+    marks = [*request["fan"]["provider_ids"], *map(fan_tombstones.by_handle, request.get("names", []))]
+    return marks + [fan_tombstones.below(one["provider_id"]) for one in request.get("threads", [])]
 
 
-async def _erase(hands: Hands, request: Doc, fans: list[str]) -> Counter[str]:
-    """Tell whoever follows the label's stream what is going, and then erase it; how much it was."""
-    db, label_id = hands.db, request["label_id"]
-    eraser = Eraser(db, hands.audit, True, hands.clock(), action="fan.erased")
-    going = await eraser.ids_in(label_id, fans)
-    key, now = request["_id"], hands.clock()
-    told = [Event(label_id, f"{key}:{one}", "conversation.erased", one, now) for one in going["conversations"]]
-    told += [Event(label_id, f"{one}:comment.deleted", "comment.deleted", one, now) for one in going["comments"]]
+async def _erase(hands: Hands, request: Doc, *, until: datetime | None) -> Counter[str]:
+    """Tell whoever follows the label's stream what is going, and then erase it; how much it was.
+
+    With `until`, what the fan has written since then stays: it is a new conversation.
+    """
+    db, label_id, now = hands.db, request["label_id"], hands.clock()
+    going = await fan_finding.going(db, request, until=until)
+    key = request["_id"]
+    told = [Event(label_id, f"{key}:{one}", "conversation.erased", one, now) for one in going.conversations]
+    told += [Event(label_id, f"{one}:comment.deleted", "comment.deleted", one, now) for one in going.comments]
     await append(db, told)
     await faults.reach("fan_before_erase")
-    found = await eraser.erase_in(label_id, fans, going)
-    return +found.counts
+    eraser, fans = Eraser(db, hands.audit, True, now, action="fan.erased"), request["fan"]["provider_ids"]
+    what = {"conversations": going.conversations, "comments": going.comments}
+    return +(await eraser.erase_in(label_id, fans, **what)).counts
 
 
 async def _note(db: Database, request: Doc, **fields: object) -> None:
@@ -98,7 +100,7 @@ async def _complete(hands: Hands, request: Doc) -> None:
 
     async def all_of_it(session: Session) -> None:
         if await requests.set_state(db, request["_id"], "done", now=now, session=session, receipt=receipt):
-            await requests.forget(db, request["_id"], "fan", "counts", session=session)
+            await requests.forget(db, request["_id"], "fan", "counts", *fan_finding.NOTED, session=session)
             told = {"label_id": request["label_id"], "target": request["_id"]}
             await hands.audit.record(SYSTEM, "fan_erasure.done", **told, now=now, session=session)
 
@@ -119,5 +121,5 @@ def receipt_of(request: Doc, *, now: datetime) -> Doc:
             for what, number in sorted(counts.items())
         ],
         "kept": [{"what": what, "why": why} for what, why in KEPT.items()],
-        "told": ["whoever follows the label's stream: conversation.erased, comment.deleted"],
+        "told": ["whoever follows the label's stream: conversation.erased, comment.deleted"] if counts else [],
     }

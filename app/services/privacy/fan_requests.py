@@ -3,23 +3,29 @@
 A label hears of its own request alone. What nobody has decided is done by itself before it is due.
 """
 
+import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
-from app.db import ALL_LABELS, Database, Doc, Session
-from app.errors import Conflict, NotFound
+from app.db import Database, Doc, Session
+from app.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.models.base import rfc3339
+from app.models.fan_requests import BEFORE_DUE
 from app.services import operations
 from app.services.audit import SYSTEM, Audit, By
+from app.services.inbox.deleted_fans import ID
 from app.services.labels import members
 from app.services.privacy import requests
 
-BEFORE_DUE = timedelta(days=2)
-"""So long before it is due, what nobody has decided is done."""
-_DESK = f"{ALL_LABELS}which labels a fan's request concerns"
+WHERE = (("conversations", "participant"), ("comments", "author"))
+"""In which documents of a label fans are, and where in them."""
 RefusalReason = Literal["not_the_person", "legal_claim", "legal_duty", "freedom_of_expression"]
 """Why a request may be refused (GDPR 12.2, 17.3)."""
+
+
+HANDLE = re.compile(r"[a-z0-9._]{1,30}")
+"""What Instagram's names look like."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,30 @@ class Fan:
 
 
 def fan_of(provider_id: str | None, handle: str | None) -> Fan:
-    """The fan of these words."""
-    return Fan(provider_id, handle.strip().removeprefix("@").lower() if handle else None)
+    """The fan of these words. Raises `InvalidInput` for what is no id, or no handle that Instagram gives.
+
+    Nobody would be found by it, and the request would be met without anything having been erased.
+    """
+    name = handle.strip().removeprefix("@").strip().lower() if handle is not None else None
+    if name is not None and not HANDLE.fullmatch(name):
+        raise InvalidInput(errors=(FieldError("/handle", "must be a name on Instagram: a-z, 0-9, dots, underscores"),))
+    if provider_id is not None and not ID.fullmatch(provider_id):
+        raise InvalidInput(errors=(FieldError("/provider_id", "must be the number of a fan"),))
+    return Fan(provider_id, name)
 
 
 async def open_by_label(db: Database, audit: Audit, label_id: str, fan: Fan, *, by: By, now: datetime) -> Doc:
-    """Have all of a fan erased in this label, at once; the request. Asked again while it runs, it is the same."""
+    """Have all of a fan erased in this label, at once; the request. Asked again while it runs, it is the same.
+
+    If our desk has asked for the same before, that is accepted. Raises `NotFound` where the label has nothing of them.
+    """
 
     async def all_of_it(session: Session) -> Doc:
         if known := await _open_one(db, label_id, fan, session):
-            return known
+            await _accept(db, audit, known, by=by, now=now, session=session)
+            return await need(db, label_id, known["_id"], session=session)
+        if not await _has(db, label_id, fan):
+            raise NotFound("Nothing is here of a fan of this number or name")
         return await _open(db, audit, label_id, fan, asked_by="label", begin_at=now, by=by, now=now, session=session)
 
     return await db.in_transaction(all_of_it)
@@ -62,18 +82,17 @@ async def open_by_desk(db: Database, audit: Audit, fan: Fan, *, now: datetime) -
 
 
 async def labels_with(db: Database, fan: Fan) -> list[str]:
-    """The labels in which something of this fan is stored; by a handle, each label is looked through."""
-    found: set[str] = set()
-    for name, path in (("conversations", "participant"), ("comments", "author")):
-        if fan.provider_id:
-            rows = db.open(name).find(fan.matches(path), {"label_id": 1}, comment=_DESK)
-            found |= {row["label_id"] async for row in rows}
-        else:
-            async for label in db.open("labels").find({}, {"_id": 1}):
-                query = {"label_id": label["_id"]} | fan.matches(path)
-                if await db.open(name).find_one(query, {"_id": 1}):
-                    found.add(label["_id"])
-    return sorted(found)
+    """The labels in which something of this fan is stored: each is looked through."""
+    labels = db.open("labels").find({}, {"_id": 1}).sort("_id", 1)
+    return [label["_id"] async for label in labels if await _has(db, label["_id"], fan)]
+
+
+async def _has(db: Database, label_id: str, fan: Fan) -> bool:
+    """Whether the label has something of this fan."""
+    for name, path in WHERE:
+        if await db.open(name).find_one({"label_id": label_id} | fan.matches(path), {"_id": 1}):
+            return True
+    return False
 
 
 async def need(db: Database, label_id: str, request_id: str, *, session: Session | None = None) -> Doc:
@@ -98,15 +117,20 @@ async def execute(db: Database, audit: Audit, label_id: str, request_id: str, *,
         request = await need(db, label_id, request_id, session=session)
         if request["state"] in requests.CLOSED:
             raise Conflict("The request is closed")
-        if request["state"] == "received":
-            operation = await _operation(db, request, session)
-            await operations.hasten(db, operation, now=now, session=session)
-            await requests.set_state(db, request_id, "in_progress", now=now, session=session)
-            told: Doc = {"label_id": label_id, "target": request_id}
-            await audit.record(by, "fan_erasure.accepted", **told, now=now, session=session)
+        await _accept(db, audit, request, by=by, now=now, session=session)
         return await need(db, label_id, request_id, session=session)
 
     return await db.in_transaction(all_of_it)
+
+
+async def _accept(db: Database, audit: Audit, request: Doc, *, by: By, now: datetime, session: Session) -> None:
+    """Have it begun now, unless it has."""
+    if request["state"] != "received":
+        return
+    await operations.hasten(db, await _operation(db, request, session), now=now, session=session)
+    await requests.set_state(db, request["_id"], "in_progress", now=now, session=session)
+    told: Doc = {"label_id": request["label_id"], "target": request["_id"]}
+    await audit.record(by, "fan_erasure.accepted", **told, now=now, session=session)
 
 
 async def refuse(

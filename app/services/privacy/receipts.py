@@ -38,8 +38,8 @@ def erased(counts: Mapping[tuple[str, str], int]) -> list[Doc]:
 
 def kept() -> list[Doc]:
     """What stays of a person, and why."""
-    stays = [{"what": collection.name, "why": part.why} for collection, part in whose.kept()]
-    return [*stays, *({"what": name, "why": why} for name, why in ELSEWHERE.items())]
+    stays = dict.fromkeys((collection.name, part.why) for collection, part in whose.kept())
+    return [{"what": name, "why": why} for name, why in (*stays, *ELSEWHERE.items())]
 
 
 ELSEWHERE = {
@@ -49,6 +49,7 @@ ELSEWHERE = {
     ),
     "suppressions": "a keyed hash of your address, so that you get no advertising again: as long as the service",
     "limits": "how often somebody tried to log in, under a keyed hash: at most an hour",
-    "backups": "copies of the database, which nobody reads: until the backup's own end; a restore erases again",
+    "exports": "copies that people have had made of a label's data before: 7 days at most",
+    "backups": "copies of the database, which nobody reads: 30 days; a restore erases again",
 }
 """What the map's parts do not name."""

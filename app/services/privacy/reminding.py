@@ -1,12 +1,14 @@
 """Reminders of requests that are still open: on day 20 and day 27, to whoever must act.
 
-Of a fan's request the label's owners and admins; of all others we ourselves, at the address of `SOUNDOPS_PRIVACY_MAIL`.
+Of a fan's request that waits for a decision the label's owners and admins; of all others we ourselves, at the address
+of `SOUNDOPS_PRIVACY_MAIL`.
 """
 
 from datetime import datetime
 
 from app.db import ALL_LABELS, Database, Doc, Session
 from app.models.base import rfc3339
+from app.models.fan_requests import BEFORE_DUE
 from app.services.labels import members
 from app.services.mail import outbox
 from app.services.privacy.requests import CLOSED, REMINDED_AFTER
@@ -38,15 +40,16 @@ async def _remind(db: Database, request: Doc, privacy_mail: str, *, now: datetim
         is_open = key | {"state": {"$nin": sorted(CLOSED)}}
         if (await db.open("privacy_requests").update_one(is_open, update, session=session)).modified_count == 0:
             return False
-        on = rfc3339(request["due_at"])[:10]
-        facts = {"kind": request["kind"].replace("_", " "), "request_id": request["_id"], "on": on}
-        if request["kind"] != "fan_erasure":
+        facts = {"kind": request["kind"].replace("_", " "), "request_id": request["_id"]}
+        facts["on"] = rfc3339(request["due_at"])[:10]
+        if request["kind"] != "fan_erasure" or request["state"] != "received":
             await outbox.queue(
                 db, "request_due", subject=outbox.OURSELVES, to=privacy_mail, facts=facts, now=now, session=session
             )
             return True
         label_id = request["label_id"]
         label = await db.open("labels").find_one({"_id": label_id}, session=session)
+        on = rfc3339(request["due_at"] - BEFORE_DUE)[:10]
         told = {"label_id": label_id, "request_id": request["_id"], "on": on}
         for manager in await members.managers(db, label_id, session=session):
             await members.tell(db, "fan_request_due", manager["user_id"], label or {}, now=now, session=session, **told)

@@ -15,6 +15,7 @@ from app.models.privacy_requests import RequestKind, RequestState
 CLOSED: frozenset[RequestState] = frozenset(("done", "refused", "cancelled"))
 KEPT = timedelta(days=3 * 365)
 """After it was closed: a regulator or a court may ask so long (docs/decisions/0032-rights.md)."""
+BY_ID = f"{ALL_LABELS}a request by id, a person's or a label's"
 REMINDED_AFTER = (timedelta(days=20), timedelta(days=27))
 
 
@@ -85,15 +86,13 @@ async def set_state(
         changes |= {"closed_at": now, "expires_at": now + KEPT}
         update["$unset"] = {"remind_at": ""}
     query = {"_id": request_id, "state": {"$nin": sorted(CLOSED)}}
-    why = f"{ALL_LABELS}a request by id, a person's or a label's"
-    changed = await db.open("privacy_requests").update_one(query, update, comment=why, session=session)
+    changed = await db.open("privacy_requests").update_one(query, update, comment=BY_ID, session=session)
     return bool(changed.matched_count)
 
 
 async def need(db: Database, request_id: str, *, session: Session | None = None) -> Doc:
     """The request, whoever's. Raises `NotFound`."""
-    why = f"{ALL_LABELS}a request by id, a person's or a label's"
-    found = await db.open("privacy_requests").find_one({"_id": request_id}, comment=why, session=session)
+    found = await db.open("privacy_requests").find_one({"_id": request_id}, comment=BY_ID, session=session)
     if found is None:
         raise NotFound
     return found
@@ -115,9 +114,8 @@ async def set_operation(db: Database, request: Doc, operation_id: str, *, sessio
 
 async def forget(db: Database, request_id: str, *fields: str, session: Session | None = None) -> None:
     """Take from a request what it needs no longer."""
-    why = f"{ALL_LABELS}a request by id, a person's or a label's"
     update = {"$unset": dict.fromkeys(fields, "")}
-    await db.open("privacy_requests").update_one({"_id": request_id}, update, comment=why, session=session)
+    await db.open("privacy_requests").update_one({"_id": request_id}, update, comment=BY_ID, session=session)
 
 
 async def by_code(db: Database, hashed: str, *, now: datetime) -> Doc | None:

@@ -19,12 +19,6 @@ async def restricted(db: Database, user_id: str, *, session: Session | None = No
     return await db.open("restrictions").find_one(query, {"_id": 1}, session=session) is not None
 
 
-async def objects_to(db: Database, user_id: str, purpose: ObjectionPurpose, *, session: Session | None = None) -> bool:
-    """Whether this person objects to this purpose."""
-    query = {"_id": user_id, f"objections.{purpose}": {"$type": "date"}}
-    return await db.open("restrictions").find_one(query, {"_id": 1}, session=session) is not None
-
-
 async def allows(db: Database, user_id: str, purpose: ObjectionPurpose, *, session: Session | None = None) -> bool:
     """Whether neither a restriction nor an objection is in the way of this purpose."""
     standing = await of(db, user_id, session=session)
@@ -64,7 +58,7 @@ async def withdraw(
     db: Database, audit: Audit, user_id: str, purpose: ObjectionPurpose, *, by: By, now: datetime
 ) -> Doc:
     """Take an objection back. Raises `NotFound` where there is none."""
-    if not await objects_to(db, user_id, purpose):
+    if purpose not in (await of(db, user_id))["objections"]:
         raise NotFound
     return await _change(db, audit, user_id, "objection", f"objections.{purpose}", None, by=by, now=now)
 

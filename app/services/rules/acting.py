@@ -214,7 +214,8 @@ async def _tag(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> 
 
 
 async def _assign(db: Database, run: Doc, place: int, told: Doc, now: datetime) -> None:
-    if await members.membership_of(db, told["assignee"], run["label_id"]) is None:
+    membership = await members.membership_of(db, told["assignee"], run["label_id"])
+    if membership is None or membership.get("leaving"):
         raise Conflict
     if await standing.restricted(db, told["assignee"]):
         raise Conflict
