@@ -10,18 +10,42 @@ import sys
 
 from pymongo.errors import PyMongoError
 
+from app.clients.objects import ObjectsError
 from app.clock import utc_now
 from app.db import Database
 from app.derived_keys import derive
+from app.services.assets.opening import open_objects
 from app.services.audit import Audit
+from app.services.backups import journal
+from app.services.backups.journal import Journal, Kind
 from app.services.people import accounts, staff
 from app.settings import Settings, load
 
 COMMANDS = ("make-staff", "end-staff", "disable", "enable", "end-second-factor")
 
 
-async def change(db: Database, audit: Audit, command: str, email: str) -> tuple[int, str]:
-    """Do it; the exit status, and a sentence that says what was done."""
+NOTED: dict[str, Kind] = {
+    "disable": "account_disabled",
+    "enable": "account_enabled",
+    "end-second-factor": "factor_ended",
+}
+"""What an older backup must not undo."""
+
+
+async def change(db: Database, audit: Audit, book: Journal, command: str, email: str) -> tuple[int, str]:
+    """Do it, and note it outside; the exit status, and a sentence that says what was done."""
+    status, sentence = await _change(db, audit, command, email)
+    account = await staff.get_account(db, email)
+    if status or account is None or command not in NOTED:
+        return status, sentence
+    try:
+        await book.write(NOTED[command], account["_id"], now=utc_now())
+    except ObjectsError:
+        return 1, f"{sentence} But the storage is away: run it again later, or a restored backup undoes it."
+    return status, sentence
+
+
+async def _change(db: Database, audit: Audit, command: str, email: str) -> tuple[int, str]:
     account = await staff.get_account(db, email)
     if account is None:
         return 1, "Nobody has an account of this address. Nothing was changed."
@@ -47,13 +71,15 @@ async def change(db: Database, audit: Audit, command: str, email: str) -> tuple[
 
 
 async def run(settings: Settings, command: str, email: str) -> tuple[int, str]:
-    """`change`, on the database of these settings."""
-    db = Database(settings.mongodb_url.get_secret_value())
+    """`change`, on the database and the storage of these settings."""
+    db, objects = Database(settings.mongodb_url.get_secret_value()), open_objects(settings)
+    book = Journal(objects, derive(settings, journal.KEY))
     try:
-        return await change(db, Audit(db, derive(settings, "audit")), command, email)
+        return await change(db, Audit(db, derive(settings, "audit")), book, command, email)
     except PyMongoError as exc:
         return 1, f"The database is away or refuses ({type(exc).__name__}): run it again."
     finally:
+        await objects.close()
         db.close()
 
 

@@ -16,6 +16,6 @@ class ExportNotReady(Problem):
 
 
 class ExportExpired(Problem):
-    """The file was deleted when its time was over."""
+    """The file was deleted, when its time was over or by accident, or nothing opens it any more."""
 
     status, code, title = 410, "export_expired", "This export has ended: ask for another one"

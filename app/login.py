@@ -69,6 +69,8 @@ async def prove(parts: Parts, attempt: Attempt, *, by_password_alone: bool = Fal
     except (InvalidCredentials, InvalidTotp) as refusal:
         await _note_failure(parts, user, attempt, account_key, refusal)
         raise
+    if used == "recovery_code":
+        await parts.note_outside("factor_ended", user["_id"])
     return Proof(user, device is not None, used == "recovery_code")
 
 

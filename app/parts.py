@@ -76,10 +76,10 @@ class Parts:
         """What labels may make, by their plans."""
         return Meter(self.db, self.settings.billing_on)
 
-    async def note_outside(self, kind: Kind, thing_id: str) -> None:
+    async def note_outside(self, kind: Kind, thing_id: str, what: str = "") -> None:
         """Note in the journal what has just been done. Where the storage is away it is done all the same."""
         try:
-            await self.journal.write(kind, thing_id, now=self.clock())
+            await self.journal.write(kind, thing_id, what=what, now=self.clock())
         except ObjectsError as trouble:
             log.warning("the journal was not written", kind=kind, reason=str(trouble))
 

@@ -10,12 +10,14 @@ from redis.exceptions import RedisError
 from app.db import wrong_indexes
 from app.models.health import Readiness
 from app.parts import Parts
-from app.services import heartbeat
+from app.services import heartbeat, restore_mode
 from app.services.promises import showing
 from app.services.vault.ring import BadRing, load_public
 
 INDEXES_EVERY = timedelta(seconds=30)
 State = Literal["ok", "missing"]
+Workers = Literal["consuming", "absent", "late", "unknown"]
+Restore = Literal["off", "held_back", "broken_off", "unknown"]
 
 
 class Indexes:
@@ -35,13 +37,13 @@ class Indexes:
 
 async def look(parts: Parts, indexes: Indexes) -> Readiness:
     """Look at every part, all at once."""
-    (mongodb, wrong, workers), redis, states = await asyncio.gather(
+    (mongodb, wrong, workers, restore), redis, states = await asyncio.gather(
         _store(parts, indexes), _redis(parts), _promises(parts)
     )
     key_ring = _key_ring(parts)
-    ready = mongodb == redis == key_ring == "ok" and not wrong and not parts.stopping
+    ready = mongodb == redis == key_ring == "ok" and not wrong and restore != "broken_off" and not parts.stopping
     broken = [state for state in states or () if not state.holding]
-    kept = states is not None and not broken and workers == "consuming"
+    kept = states is not None and not broken and workers == "consuming" and restore == "off"
     return Readiness(
         ready=ready,
         mongodb=mongodb,
@@ -50,21 +52,28 @@ async def look(parts: Parts, indexes: Indexes) -> Readiness:
         indexes="wrong" if wrong else "ok",
         workers=workers,
         promises=_told(states),
+        restore=restore,
         broken_promises=[state.promise.id for state in broken],
         detail="red" if not ready else "green" if kept else "yellow",
         troubles=wrong,
     )
 
 
-async def _store(
-    parts: Parts, indexes: Indexes
-) -> tuple[State, list[str], Literal["consuming", "absent", "late", "unknown"]]:
+async def _store(parts: Parts, indexes: Indexes) -> tuple[State, list[str], Workers, Restore]:
     try:
         async with asyncio.timeout(5):
             await parts.db.ping()
-            return "ok", await indexes.wrong(parts), await heartbeat.state(parts.db, now=parts.clock())
+            workers = await heartbeat.state(parts.db, now=parts.clock())
+            return "ok", await indexes.wrong(parts), workers, await _restore(parts)
     except (PyMongoError, TimeoutError):
-        return "missing", ["the indexes cannot be read"], "unknown"
+        return "missing", ["the indexes cannot be read"], "unknown", "unknown"
+
+
+async def _restore(parts: Parts) -> Restore:
+    found = await restore_mode.state(parts.db)
+    if found is None:
+        return "off"
+    return "held_back" if found["complete"] else "broken_off"
 
 
 async def _promises(parts: Parts) -> list[showing.State] | None:

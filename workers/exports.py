@@ -1,5 +1,6 @@
 """What a worker does for exports beside making them: their files end."""
 
+from app.services import restore_mode
 from app.services.exports import ending
 from workers.jobs import Parts
 
@@ -13,6 +14,10 @@ async def look_after(parts: Parts) -> None:
 
 
 async def look_for_strays(parts: Parts) -> None:
-    """Delete what lies in the storage of exports that are not on record, and of the journal what no backup needs."""
-    await ending.sweep_strays(parts.db, parts.objects)
+    """Delete what lies in the storage of exports that are not on record, and of the journal what no backup needs.
+
+    A restored database knows none of those that were made since: they may be another service's, until it is lifted.
+    """
+    if await restore_mode.state(parts.db) is None:
+        await ending.sweep_strays(parts.db, parts.objects)
     await parts.hands.journal.sweep(now=parts.clock())

@@ -264,10 +264,11 @@ async def _run(parts: Parts, operation_id: str) -> None:
 
 async def _is_held_back(db: Database, operation_id: str) -> bool:
     """Whether it must wait until somebody ends restore mode: it stays due."""
-    if not await restore_mode.is_on(db):
+    allowed = await restore_mode.held_back(db)
+    if allowed is None:
         return False
     operation = await operations.find_anywhere(db, operation_id)
-    return operation is not None and operation["kind"] not in restore_mode.HARMLESS
+    return operation is not None and operation["kind"] not in allowed
 
 
 async def _broken_off(parts: Parts, operation: Doc) -> None:
@@ -316,7 +317,8 @@ async def beat(ctx: dict[str, Any]) -> None:
 async def start_due(parts: Parts) -> list[asyncio.Task[None]]:
     """The sweep: begin what is due, whether or not anybody rang. What fails is taken over when its lease ends."""
     await events.place_abandoned(parts.db)
-    due = await operations.due(parts.db, now=parts.clock(), limit=DUE_AT_ONCE)
+    only = await restore_mode.held_back(parts.db)
+    due = await operations.due(parts.db, now=parts.clock(), limit=DUE_AT_ONCE, only=only)
     begun = [asyncio.create_task(_logged(parts, one)) for one in due if one not in parts.running]
     parts.begun |= set(begun)
     for task in begun:

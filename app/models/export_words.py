@@ -204,6 +204,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "to": (TEXT, "the address that it went to; null: your address at that time"),
     "user_agent": (TEXT, "what your browser says of itself"),
     "user_tags": (LIST, "accounts that are marked in the picture"),
+    "user_id": (ID, "the person of the team"),
     "version": (WHOLE, "1, 2, 3, …"),
     "when": (CODE, "what the rule looks at"),
 }

@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 
 from app import cursors
 from app.access import SIGNED, Access, FreshPersonDep, PartsDep, PersonDep, label_access, state_of
-from app.clients.objects import ObjectsError
+from app.clients.objects import ObjectMissing, ObjectsError
 from app.db import Doc
 from app.deps import PagingDep, WaitDep, answer_operation
 from app.errors import (
@@ -28,6 +28,7 @@ from app.parts import Parts
 from app.problems import problems
 from app.services.audit import By
 from app.services.exports import handing, store
+from app.services.sealed_stream import StreamBroken
 
 router = APIRouter(tags=["exports"])
 MINE, LABELS = "/v1/me/exports", "/v1/labels/{label_id}/exports"
@@ -156,6 +157,8 @@ async def get_export_file(
         return Response(media_type="application/zip", headers=headers)
     try:
         opener = await handing.opener_of(parts.objects, parts.export_key, export)
+    except (ObjectMissing, StreamBroken):
+        raise ExportExpired from None
     except ObjectsError:
         raise Unavailable from None  # the link is still good
     await handing.take(parts.db, parts.audit, token, use=True, **told)

@@ -114,7 +114,9 @@ async def restore_label(parts: PartsDep, access: Owner, response: Response) -> L
 async def transfer_label(parts: PartsDep, access: Owner, body: OwnershipTransfer) -> MemberOut:
     """Make a member the owner in the caller's place, who becomes an admin. Needs a fresh log-in."""
     label = await labels.need_label(parts.db, access.label_id)
-    new = await members.transfer_ownership(
+    new, former = await members.transfer_ownership(
         parts.db, parts.audit, label, body.member_id, by=access.by, now=parts.clock()
     )
+    await parts.note_outside("member_changed", new["_id"], "owner")
+    await parts.note_outside("member_changed", former["_id"], "admin")
     return MemberOut.of(new, (await members.users_of(parts.db, [new]))[new["user_id"]])

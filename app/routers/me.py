@@ -163,7 +163,9 @@ async def renew_recovery_codes(parts: PartsDep, person: FreshPersonDep) -> Recov
         await _tell(parts, person, "second_factor.codes_renewed", "given new recovery codes", session)
         return codes
 
-    return RecoveryCodes(recovery_codes=await parts.db.in_transaction(renew))
+    codes = await parts.db.in_transaction(renew)
+    await parts.note_outside("factor_ended", person.user_id)
+    return RecoveryCodes(recovery_codes=codes)
 
 
 @router.delete(
@@ -180,6 +182,7 @@ async def remove_totp(parts: PartsDep, person: FreshPersonDep) -> None:
             await _tell(parts, person, "second_factor.switched_off", "switched off", session)
 
     await parts.db.in_transaction(off)
+    await parts.note_outside("factor_ended", person.user_id)
 
 
 async def _shown(parts: Parts, user: Doc, response: Response) -> UserOut:

@@ -94,6 +94,7 @@ async def change_member(
         by=access.by,
         now=parts.clock(),
     )
+    await parts.note_outside("member_changed", member_id, body.role)
     return await _shown(parts, changed, response)
 
 
@@ -114,6 +115,7 @@ async def remove_member(parts: PartsDep, access: Writer, member_id: str) -> None
         by=access.by,
         now=parts.clock(),
     )
+    await parts.note_outside("member_changed", member_id)
 
 
 @router.post(PATH + "/leave", operation_id="leaveLabel", status_code=204, responses=problems(LastOwner, NotFound))
@@ -131,6 +133,7 @@ async def leave_label(parts: PartsDep, access: Member) -> None:
         by=access.by,
         now=parts.clock(),
     )
+    await parts.note_outside("member_changed", own["_id"])
 
 
 @router.post(

@@ -118,29 +118,35 @@ async def restrict(parts: PartsDep, person: PersonDep) -> StandingOut:
     No figures, no advertising, no mail that is not required, no rule that gives them work. What they do themselves
     works as before.
     """
-    now = parts.clock()
-    return StandingOut(**await standing.restrict(parts.db, parts.audit, person.user_id, by=person.by, now=now))
+    found = await standing.restrict(parts.db, parts.audit, person.user_id, by=person.by, now=parts.clock())
+    await parts.note_outside("use_ended", f"{person.user_id}:restriction")
+    return StandingOut(**found)
 
 
 @router.delete("/restriction", operation_id="liftRestriction")
 async def lift_restriction(parts: PartsDep, person: PersonDep) -> StandingOut:
     """End the restriction."""
-    now = parts.clock()
-    return StandingOut(**await standing.lift(parts.db, parts.audit, person.user_id, by=person.by, now=now))
+    found = await standing.lift(parts.db, parts.audit, person.user_id, by=person.by, now=parts.clock())
+    await parts.note_outside("use_allowed", f"{person.user_id}:restriction")
+    return StandingOut(**found)
 
 
 @router.post("/objections", operation_id="object", responses=problems(InvalidInput))
 async def object_to(parts: PartsDep, person: PersonDep, body: ObjectionCreate) -> StandingOut:
     """Object to a purpose: it ends at once."""
     db, log, now = parts.db, parts.audit, parts.clock()
-    return StandingOut(**await standing.object_to(db, log, person.user_id, body.purpose, by=person.by, now=now))
+    found = await standing.object_to(db, log, person.user_id, body.purpose, by=person.by, now=now)
+    await parts.note_outside("use_ended", f"{person.user_id}:{body.purpose}")
+    return StandingOut(**found)
 
 
 @router.delete("/objections/{purpose}", operation_id="withdrawObjection", responses=problems(InvalidInput, NotFound))
 async def withdraw_objection(parts: PartsDep, person: PersonDep, purpose: ObjectionPurpose) -> StandingOut:
     """Take an objection back."""
     db, log, now = parts.db, parts.audit, parts.clock()
-    return StandingOut(**await standing.withdraw(db, log, person.user_id, purpose, by=person.by, now=now))
+    found = await standing.withdraw(db, log, person.user_id, purpose, by=person.by, now=now)
+    await parts.note_outside("use_allowed", f"{person.user_id}:{purpose}")
+    return StandingOut(**found)
 
 
 async def _parts_of(parts: Parts, user_id: str) -> tuple[list[ErasedPart], list[KeptPart]]:

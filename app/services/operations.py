@@ -119,14 +119,16 @@ async def find_anywhere(db: Database, operation_id: str) -> Doc | None:
     )
 
 
-async def due(db: Database, *, now: datetime, limit: int) -> list[str]:
-    """Ids of what somebody should look at now, `limit` or a few more.
+async def due(db: Database, *, now: datetime, limit: int, only: Collection[OperationKind] | None = None) -> list[str]:
+    """Ids of what somebody should look at now, `limit` or a few more; of these kinds alone, where they are named.
 
     Of each queue only the first: the others wait for it, and must not take the places of what has no such reason.
     """
     first: dict[str, str] = {}
+    kinds: Doc = {} if only is None else {"kind": {"$in": sorted(only)}}
     while len(first) < limit:
-        query = {"due_at": {"$lte": now}, "queue": {"$nin": list(first)}, "_id": {"$nin": list(first.values())}}
+        place = {"queue": {"$nin": list(first)}, "_id": {"$nin": list(first.values())}}
+        query = {"due_at": {"$lte": now}} | place | kinds
         cursor = db.open("operations").find(query, {"queue": 1}, comment=f"{ALL_LABELS}the workers' due list")
         found = await cursor.sort("due_at", 1).limit(limit).to_list()
         for doc in found:

@@ -5,34 +5,53 @@ nothing that reaches anybody outside; what they do for the database alone goes o
 """
 
 from datetime import datetime
+from typing import Literal
+
+from pymongo.errors import DuplicateKeyError
 
 from app.db import Database, Doc
 from app.models.operations import OperationKind
 
 _ID = "restore"
 HARMLESS: frozenset[OperationKind] = frozenset(
-    ("erase_person", "look_for_erased", "export_person", "export_label", "forget_usage", "sum_usage")
+    ("erase_person", "look_for_erased", "erase_fan", "export_person", "export_label", "forget_usage", "sum_usage")
 )
 """What reaches nobody but the database and our own storage."""
-
-
-async def is_on(db: Database) -> bool:
-    """Whether the database was restored, and nobody has lifted it yet."""
-    return await state(db) is not None
+Lifted = Literal["lifted", "was_off", "not_complete"]
 
 
 async def state(db: Database) -> Doc | None:
-    """`{made_at, restored_at}` while it is on."""
+    """`{made_at, restored_at, complete}` while it is on. Until it is complete, who was erased may still be there."""
     return await db.open("service_state").find_one({"_id": _ID, "lifted_at": None})
 
 
-async def switch_on(db: Database, *, made_at: datetime, now: datetime) -> None:
-    """Hold everything back, before anything is restored."""
-    told = {"made_at": made_at, "restored_at": now, "lifted_at": None}
-    await db.open("service_state").replace_one({"_id": _ID}, told, upsert=True)
+async def held_back(db: Database) -> frozenset[OperationKind] | None:
+    """The only kinds of operations that may be begun now; none when all may."""
+    found = await state(db)
+    if found is None:
+        return None
+    return HARMLESS if found["complete"] else frozenset()
 
 
-async def lift(db: Database, *, now: datetime) -> bool:
-    """Let everything go on; whether it was held back."""
+async def switch_on(db: Database, *, made_at: datetime, now: datetime) -> bool:
+    """Hold everything back, before anything is restored; false when another restore has begun."""
+    told = {"_id": _ID, "made_at": made_at, "restored_at": now, "complete": False, "lifted_at": None}
+    try:
+        await db.open("service_state").insert_one(told)
+    except DuplicateKeyError:
+        return False
+    return True
+
+
+async def complete(db: Database) -> None:
+    """Everything is restored, and what ended since is taken back: it may be lifted."""
+    await db.open("service_state").update_one({"_id": _ID}, {"$set": {"complete": True}})
+
+
+async def lift(db: Database, *, now: datetime) -> Lifted:
+    """Let everything go on, unless the restore broke off."""
     lifted = {"$set": {"lifted_at": now}}
-    return (await db.open("service_state").update_one({"_id": _ID, "lifted_at": None}, lifted)).modified_count == 1
+    whole = {"_id": _ID, "lifted_at": None, "complete": True}
+    if (await db.open("service_state").update_one(whole, lifted)).modified_count:
+        return "lifted"
+    return "not_complete" if await state(db) else "was_off"

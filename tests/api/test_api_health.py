@@ -26,7 +26,8 @@ async def readiness(house: House) -> Doc:
     found: Doc = answer.json()
     assert answer.status_code == (200 if found["ready"] else 503), found
     assert answer.headers["content-type"] == "application/json"
-    assert set(found) == {"ready", "mongodb", "redis", "key_ring", "indexes", "workers", "troubles"} | OF_PROMISES
+    parts = {"mongodb", "redis", "key_ring", "indexes", "workers", "restore"}
+    assert set(found) == {"ready", "troubles"} | parts | OF_PROMISES
     return found
 
 
@@ -46,6 +47,7 @@ async def test_ready_with_every_part(house: House) -> None:
         "key_ring": "ok",
         "indexes": "ok",
         "workers": "absent",
+        "restore": "off",
         "troubles": [],
     }
 

@@ -40,7 +40,7 @@ async def staff(house: House, email: str = AGENT, *, second_factor: bool = True)
 
 async def command(house: House, name: str, email: str = AGENT) -> tuple[int, str]:
     """What `python -m app.accounts` does, on the test's database."""
-    return await change(house.db, house.api.audit, name, email)
+    return await change(house.db, house.api.audit, house.api.journal, name, email)
 
 
 async def enter(person: httpx.AsyncClient, label_id: str, **changes: Any) -> httpx.Response:

@@ -26,7 +26,7 @@ from app.services.privacy import erasure, requests
 from tests.api.test_api_erasure import begin
 from tests.faults.canary import find
 from tests.faults.people_canaries import REAL, SPANS, disturb, everything, left_of, mails_since, mark, planted_in
-from tests.flows.test_flows_backups import backed_up, restored
+from tests.flows.backups_harness import backed_up, restored
 from tests.house import ACCOUNT, House, delivery, message_change, open_house, settings_env
 from tools.child import ROOT
 

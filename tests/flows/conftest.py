@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app import keys
 from app.services.vault import watched
 from tests.flows.billing_harness import Shop, shop_in
 from tests.flows.flows_harness import (
@@ -26,6 +27,13 @@ from tests.house import House, billing_env, make_keys, open_house, settings_env
 async def desk(house: House) -> Desk:
     """At the inbox, with nobody at Meta's end."""
     return await sit_down(house)
+
+
+@pytest.fixture
+def backup_keys(tmp_path: Path) -> Path:
+    """Keys of backups."""
+    keys.create_backup_keys(tmp_path / "backup-keys")
+    return tmp_path / "backup-keys"
 
 
 @pytest.fixture

@@ -5,69 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from app import keys
 from app.clients.objects import StorageUnavailable
-from app.db import ALL_LABELS, Doc
-from app.derived_keys import derive
+from app.db import Doc
 from app.models.data_map import DATA_MAP
 from app.services import restore_mode
-from app.services.backups import file, journal, loading, making, scope
-from app.services.backups.loading import NotRestored, Restored
-from app.services.backups.replaying import Replay
-from app.services.consents import ledger, suppression
+from app.services.backups import file, journal, making, scope
+from app.services.backups.loading import NotRestored
+from app.services.consents import ledger
 from app.services.consents.choosing import PURPOSES
-from app.services.vault.private_ring import load_private
-from app.services.vault.ring import load_public
 from tests.api.people import join, user_of
+from tests.flows.backups_harness import SPANS, backed_up, held, restore, restored
 from tests.flows.publishing_harness import Press
 from tests.house import PASSWORD, House
 
-SPANS = f"{ALL_LABELS}a test"
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def backup_keys(tmp_path: Path) -> Path:
-    """Keys of backups."""
-    keys.create_backup_keys(tmp_path / "keys")
-    return tmp_path / "keys"
-
-
-def replay_of(house: House) -> Replay:
-    """What the command restores with."""
-    worker, settings = house.worker, house.worker.settings
-    return Replay(
-        db=house.db,
-        audit=worker.audit,
-        journal=worker.hands.journal,
-        suppress_key=derive(settings, suppression.PURPOSE),
-        receipts="http://127.0.0.1:8000/erasure/",
-        now=house.clock(),
-    )
-
-
-async def backed_up(house: House, backup_keys: Path, folder: Path) -> Path:
-    """A backup of now."""
-    path, _ = await making.make(house.db, folder, load_public(backup_keys / "backup.public.json"), now=house.clock())
-    return path
-
-
-async def emptied(house: House) -> None:
-    """A disaster."""
-    for name in DATA_MAP:
-        await house.db.raw[name].delete_many({}, comment=SPANS)
-
-
-async def restored(house: House, backup_keys: Path, path: Path) -> Restored:
-    """The same after a disaster."""
-    await emptied(house)
-    return await loading.restore(path, load_private(backup_keys / "backup.private.json"), replay_of(house))
-
-
-async def held(house: House) -> dict[str, int]:
-    """How many documents there are of what."""
-    counts = {name: await house.db.raw[name].count_documents({}, comment=SPANS) for name in DATA_MAP}
-    return {name: count for name, count in counts.items() if count}
 
 
 async def test_posts_of_the_lost_window(press: Press, backup_keys: Path, tmp_path: Path) -> None:
@@ -85,8 +36,8 @@ async def test_posts_of_the_lost_window(press: Press, backup_keys: Path, tmp_pat
     for _ in range(5):
         await press.pass_by(2 * MINUTE)
         await house.work()
-    assert len(await press.shown()) == shown and await restore_mode.is_on(house.db)
-    assert await restore_mode.lift(house.db, now=house.clock())
+    assert len(await press.shown()) == shown and await restore_mode.state(house.db)
+    assert await restore_mode.lift(house.db, now=house.clock()) == "lifted"
     for publication in sent:
         target = await press.settle(publication)
         assert (target["state"], bool(target["provider_id"])) == ("published", True), target
@@ -180,7 +131,7 @@ async def test_what_has_ended_is_not_there(house: House, backup_keys: Path, tmp_
     await house.db.open("messages").insert_one(message)
     path = await backed_up(house, backup_keys, tmp_path)
     with pytest.raises(NotRestored, match="not empty"):
-        await loading.restore(path, load_private(backup_keys / "backup.private.json"), replay_of(house))
+        await restore(house, backup_keys, path)
     house.clock.offset += timedelta(days=29)
     found = await restored(house, backup_keys, path)
     there = await held(house)

@@ -1,5 +1,7 @@
 """Exports from the question to the end of the file: complete and no more, sealed, handed to one, gone in time."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +11,10 @@ import pytest
 from app.clients.objects import StorageUnavailable
 from app.clients.objects_folder import Folder
 from app.ids import new_id
-from app.services.exports import ending, making, writing
-from tests.api.people import user_of
+from app.services import operations
+from app.services.exports import ending, making, store, writing
+from app.services.operations import GiveUp
+from tests.api.people import join, user_of
 from tests.export_plant import plant_label, plant_person, strings_of
 from tests.flows.assets_harness import make_bucket, s3_env
 from tests.flows.exports_harness import MINE, ask, download, later, log_in, made, stored, work
@@ -261,7 +265,7 @@ async def test_an_erased_persons_exports(house: House) -> None:
     assert await ending.delete_of_person(house.db, house.worker.objects, user_id, now=house.clock()) == 0
 
 
-async def test_strays_are_swept(house: House) -> None:
+async def test_strays_are_swept(house: House, tmp_path: Path) -> None:
     """What an attempt left that lost its lease: of nobody, of another attempt, begun in parts. What counts stays."""
     person = await house.person()
     export = await made(house, person)
@@ -271,18 +275,86 @@ async def test_strays_are_swept(house: House) -> None:
         tag = await objects.put_part(key, upload, 1, b"stray")
         await objects.finish_parts(key, upload, [tag])
         await objects.begin_parts(key[:-1] + "8", content_type="a/b")
-    assert await ending.sweep_strays(house.db, objects) >= 2
+    odd = tmp_path / "odd"
+    odd.write_text("x")
+    sha256 = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    await objects.put("exports/odd", odd, content_type="a/b", sha256=sha256)
+    assert await ending.sweep_strays(house.db, objects) >= 3
     assert len(await objects.keys_below("exports/")) == 1
     await download(house, person, export)
 
 
 async def test_a_former_owner_has_no_labels_data(house: House) -> None:
-    """A link that was given before is void when they are the owner no more."""
+    """A link that was given before is void when they are the owner no more; another owner asks for their own."""
     person = await house.person()
     label_id = await house.label(person)
     place = f"/v1/labels/{label_id}/exports"
     export = await made(house, person, place)
     link = (await person.get(f"{place}/{export['id']}/download")).json()["url"]
-    await house.db.open("memberships").update_one({"label_id": label_id}, {"$set": {"role": "admin"}})
+    another = await join(house, "another@example.com", label_id, "owner")
+    refused = await another.get(f"{place}/{export['id']}/download")
+    assert (refused.status_code, "one of your own" in refused.text) == (403, True)
+    user_id = (await user_of(house, "owner@example.com"))["_id"]
+    mine = {"label_id": label_id, "user_id": user_id}
+    await house.db.open("memberships").update_one(mine, {"$set": {"role": "admin"}})
     assert (await house.http.get(link)).json()["code"] == "invalid_token"
     assert (await person.get(f"{place}/{export['id']}/download")).status_code == 403
+
+
+async def test_who_has_lost_it_throws_nothing_away(house: House) -> None:
+    """A worker that stood still for longer than its lease finds another at it, and leaves that one alone."""
+    person, db, hands = await house.person(), house.db, house.worker.hands
+    operation = await ask(house, person)
+    claims = []
+    for _ in range(2):
+        claims.append(await operations.claim(db, operation["id"], lease=timedelta(minutes=1), now=house.clock()))
+        house.clock.offset += timedelta(minutes=2)
+    stale, fresh = claims
+    assert stale is not None and fresh is not None
+    key = {"_id": operation["target"], "label_id": None}
+    await db.open("exports").update_one(key, {"$set": {"attempt": fresh["fence"]}})
+    place = store.key_of(await store.find_anywhere(db, operation["target"]) or {})
+    await hands.objects.begin_parts(place, content_type="a/b")
+    with pytest.raises(GiveUp):
+        await making.make_export(hands, stale)
+    assert await hands.objects.parts_below("exports/") == [place]
+
+
+async def test_a_request_whose_export_was_lost(house: House) -> None:
+    """As with a database: the next export meets it too."""
+    person = await house.person()
+    operation = await ask(house, person)
+    await house.db.open("exports").delete_one({"_id": operation["target"], "label_id": None})
+    await work(house)
+    await made(house, person)
+    requests = house.db.open("privacy_requests").find({"label_id": None, "kind": "portability"})
+    assert [one["state"] async for one in requests] == ["done", "done"]
+
+
+async def test_other_programs_read_it(house: House, tmp_path: Path) -> None:
+    """Info-ZIP does, where it is installed."""
+    unzip = shutil.which("unzip")
+    if unzip is None:
+        pytest.skip("unzip is not on the path")
+    person = await house.person()
+    found = await download(house, person, await made(house, person))
+    (tmp_path / "export.zip").write_bytes(found.raw)
+    told = await asyncio.create_subprocess_exec(unzip, "-tq", str(tmp_path / "export.zip"))
+    assert await told.wait() == 0
+
+
+async def test_a_file_that_is_gone(house: House) -> None:
+    """Lost with its storage, or sealed under another secret: to come again in a moment would not help."""
+    person = await house.person()
+    export = await made(house, person)
+    path, key = f"{MINE}/{export['id']}/download", {"_id": export["id"], "label_id": None}
+    stored_one = await store.find_anywhere(house.db, export["id"])
+    assert stored_one is not None
+    link = (await person.get(path)).json()["url"]
+    await house.db.open("exports").update_one(key, {"$set": {"file.sealed_key": b"x" * 60}})
+    assert (await house.http.get(link)).json()["code"] == "export_expired"
+    await house.db.open("exports").update_one(key, {"$set": {"file": stored_one["file"]}})
+    assert (await house.http.get(link)).status_code == 200
+    link = (await person.get(path)).json()["url"]
+    await house.worker.objects.delete(store.key_of(stored_one))
+    assert (await house.http.get(link)).json()["code"] == "export_expired"

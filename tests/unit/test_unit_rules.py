@@ -15,9 +15,11 @@ from app.db import Doc
 from app.errors import InvalidInput
 from app.models.rules import ACTIONS_OF, RuleCreate
 from app.services.rules import patterns
+from app.services.rules.deciding import Asked, Ledger, decide
 from app.services.rules.evaluating import Verdict, evaluate, plan
 from app.services.rules.facts import Facts
-from tests.unit.rules_makers import AT, HIDE, NOTIFY, REPLY, facts, one, rule
+from app.services.rules.loading import Item
+from tests.unit.rules_makers import AT, HIDE, NOTIFY, REPLY, facts, one, rule, stored
 
 TEXTS = st.text(alphabet="ab @#.!🔥❤️éЯ日\n", max_size=30)
 OFFICE = {"days": ["mon", "tue", "wed", "thu", "fri"], "starts": "09:00", "ends": "17:00"}
@@ -290,3 +292,12 @@ def test_every_action_is_for_something() -> None:
     """Nobody hides a message, and a comment has no tags."""
     assert ACTIONS_OF["comment"] >= {"hide", "delete", "private_reply"}
     assert not {"hide", "delete", "private_reply"} & ACTIONS_OF["message"]
+
+
+def test_what_may_have_been_answered_before_a_restore() -> None:
+    """Written before a backup was restored: hidden again does no harm, answered again does."""
+    asked, second = [Asked.of(stored(None, HIDE, REPLY))], timedelta(seconds=1)
+    for sent_at, reason in ((AT - second, "too_old"), (AT, None)):
+        ledger = Ledger({}, answers_from=AT)
+        (run,) = decide([Item(1, facts(sent_at=sent_at))], asked, ledger, now=AT + second)
+        assert [(one["kind"], one["reason"]) for one in run["actions"]] == [("hide", None), ("reply", reason)]

@@ -115,7 +115,7 @@ COLLECTIONS = (
         personal="technical",
         retention="until the person leaves the label",
         ground=CONTRACT,
-        export=("label_id", "role", "created_at"),
+        export=("label_id", "user_id", "role", "created_at"),
         parts=(Part("user", ("user_id",), "delete", export=("label_id", "role", "created_at")),),
         indexes=(Index(up("label_id", "user_id"), unique=True), Index(up("user_id"))),
     ),

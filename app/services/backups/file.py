@@ -5,7 +5,7 @@ holds the public half alone; without the private half, which is in no backup, th
 the rest: changed, nothing opens.
 
 Inside are BSON documents: `{collection: name}`, then that collection's documents as they were stored, and so on; in the
-end `{ended: true, counts}`. A file that is cut off does not open to its end.
+end `{ended: true, counts}`. These have no `_id`. A file that is cut off does not open to its end.
 """
 
 import base64
@@ -15,7 +15,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,9 +103,12 @@ def read_head(file: BinaryIO) -> Head:
     raw = file.read(size) if size <= MOST_HEAD else b""
     try:
         told = json.loads(raw)
+        if told["format"] != FORMAT:
+            raise NotABackup("The backup is of another version of SoundOps: restore it with that one.")
         wrapped = base64.b64decode(told["wrapped"], validate=True)
-        return Head(datetime.fromisoformat(told["made_at"]), str(told["key_id"]), wrapped, raw)
-    except (ValueError, KeyError, TypeError):
+        made_at = datetime.fromisoformat(told["made_at"]).astimezone(UTC)
+        return Head(made_at, str(told["key_id"]), wrapped, raw)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise NotABackup("The head of the backup is broken.") from None
 
 
@@ -117,8 +120,22 @@ async def key_of(head: Head, ring: LocalPrivateRing) -> bytes:
         raise NotABackup("The backup is not for this key, or its head was changed.") from None
 
 
-def documents(file: BinaryIO, head: Head, key: bytes) -> Iterator[Doc]:
-    """What is in it, one after the other; the file stands behind the head. Raises `NotABackup`, of a part too."""
+def contents(file: BinaryIO, head: Head, key: bytes) -> Iterator[tuple[str, Doc]]:
+    """Each document with its collection's name; the file stands behind the head. Raises `NotABackup`, of a part too."""
+    name, count, told = "", 0, None
+    for document in _documents(file, head, key):
+        if "_id" in document:
+            count += 1
+            yield name, document
+        elif "collection" in document:
+            name = document["collection"]
+        else:
+            told = document["counts"]
+    if told is None or sum(told.values()) != count:
+        raise NotABackup("The backup is not whole.")
+
+
+def _documents(file: BinaryIO, head: Head, key: bytes) -> Iterator[Doc]:
     pieces = iter(lambda: file.read(CHUNK), b"")
     unpack, waiting = zlib.decompressobj(wbits=31), bytearray()
     try:

@@ -2,7 +2,8 @@
 
 It lies outside the database, in the storage under `journal/<day>/`, an object for each entry, written once: what, when,
 and of whom, as a keyed hash of our own id. Whoever reads it learns of nobody; whoever restores a backup knows again
-whom and what it is about, and takes it back (`replaying.py`). It is kept a little longer than any backup.
+whom and what it is about, and takes it back (`replaying.py`). It is kept a little longer than any backup. Each backup
+is noted in it, so that a restore can tell whether this is the backup's own journal, read with its own key.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -30,13 +31,24 @@ Kind = Literal[
     "client_ended",
     "client_secret_ended",
     "consent_ended",
+    "factor_ended",
+    "account_disabled",
+    "account_enabled",
+    "member_changed",
+    "use_ended",
+    "use_allowed",
+    "fan_erased",
+    "backup_made",
 ]
 KEY = "journal"
 """What the key of its hashes is derived for."""
 LIFE = timedelta(days=40)
-SWEPT_DAYS = 30
 MOST_BYTES = 10_000
 A_DAY = timedelta(days=1)
+
+
+class JournalBroken(Exception):
+    """Something in it is no entry. The message names its key."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Entry:
     at: datetime
     who: str
     """The keyed hash of an id."""
+    what: str
+    """More of it, that names nobody: a member's new role, hashes of a fan's; else empty."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +74,9 @@ class Journal:
         """What an id is known by in it."""
         return hmac.new(self.key, thing_id.encode(), hashlib.sha256).hexdigest()
 
-    async def write(self, kind: Kind, thing_id: str, *, now: datetime) -> None:
+    async def write(self, kind: Kind, thing_id: str, *, what: str = "", now: datetime) -> None:
         """Add an entry; it may be there twice. Raises `ObjectsError`."""
-        told = {"v": 1, "kind": kind, "at": rfc3339(now), "who": self.hash_of(thing_id)}
+        told = {"v": 1, "kind": kind, "at": rfc3339(now), "who": self.hash_of(thing_id), "what": what}
         body = json.dumps(told).encode()
         key = f"{_place(now.date())}{new_id('gone')}"
         with tempfile.NamedTemporaryFile() as file:
@@ -71,7 +85,7 @@ class Journal:
             await self.objects.put(key, Path(file.name), content_type="application/json", sha256=sha256)
 
     async def read(self, *, since: datetime, now: datetime) -> list[Entry]:
-        """Every entry from then on, in the order of time. Raises `ObjectsError`, `ValueError` for one that is none."""
+        """Every entry from then on, in the order of time. Raises `ObjectsError`, `JournalBroken`."""
         found = []
         for day in _days(since.date() - A_DAY, now.date() + A_DAY):
             after = ""
@@ -81,14 +95,22 @@ class Journal:
         return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.at)
 
     async def _entry(self, key: str) -> Entry:
-        told = json.loads(await self.objects.read(key, 0, MOST_BYTES))
-        return Entry(told["kind"], datetime.fromisoformat(told["at"]), told["who"])
+        raw = await self.objects.read(key, 0, MOST_BYTES)
+        try:
+            told = json.loads(raw)
+            at = datetime.fromisoformat(told["at"]).astimezone(UTC)
+            return Entry(told["kind"], at, str(told["who"]), str(told["what"]))
+        except (ValueError, KeyError, TypeError):
+            raise JournalBroken(f"{key} in the storage is no entry of the journal.") from None
 
     async def sweep(self, *, now: datetime) -> int:
         """Delete what no backup is old enough for; how many entries. Raises `ObjectsError`."""
-        last = (now - LIFE).date()
-        days = _days(last - timedelta(days=SWEPT_DAYS), last)
-        return sum([await self.objects.delete_below(_place(day)) for day in days])
+        end, gone = _place((now - LIFE).date() + A_DAY), 0
+        while keys := [key for key in await self.objects.keys_below("journal/") if key < end]:
+            for key in keys:
+                await self.objects.delete(key)
+            gone += len(keys)
+        return gone
 
 
 def _fill(path: Path, body: bytes) -> None:

@@ -20,9 +20,14 @@ def left_out(collection: Collection) -> str | None:
     """Why a collection is in no backup; none where it is in each."""
     if collection.name in PASSING:
         return "it lets somebody in, or is of no use later"
-    if EXPIRES in collection.indexes and (collection.personal == "content" or collection.subject == "fan"):
+    if EXPIRES in collection.indexes and (collection.personal == "content" or _shows_a_fan(collection)):
         return "it must be deleted before the backup is"
     return None
+
+
+def _shows_a_fan(collection: Collection) -> bool:
+    """Whether it is about fans, and not only the hashes by which what a label has erased does not come back."""
+    return collection.subject == "fan" and any(part.holds != "hash" for part in collection.parts)
 
 
 def in_backup() -> list[Collection]:

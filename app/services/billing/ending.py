@@ -36,7 +36,7 @@ async def end_of_label(
             raise TryAgain(clock() + AWAY, "billing_unavailable")
         await _end_at_stripe(db, stripe, account, books=books, clock=clock)
     now = clock()
-    await db.in_transaction(lambda session: _pseudonymise(db, audit, label_id, now, session))
+    await db.in_transaction(lambda session: pseudonymise(db, audit, label_id, now, session))
 
 
 async def _end_at_stripe(db: Database, stripe: Stripe, account: Doc, *, books: Books, clock: Clock) -> None:
@@ -59,7 +59,7 @@ async def _end_at_stripe(db: Database, stripe: Stripe, account: Doc, *, books: B
         raise TryAgain(clock() + AWAY, "stripe_unavailable") from exc
 
 
-async def _pseudonymise(db: Database, audit: Audit, label_id: str, now: datetime, session: Session) -> None:
+async def pseudonymise(db: Database, audit: Audit, label_id: str, now: datetime, session: Session) -> None:
     """Without a record there is nothing to keep, or to hold: then the account goes with the label."""
     of_label, accounts = {"label_id": label_id}, db.open("billing_accounts")
     records = await db.open("money_records").count_documents(of_label, session=session)

@@ -91,10 +91,19 @@ async def sweep_strays(db: Database, objects: Objects) -> int:
 
     An attempt that lost its lease may have begun an upload after it was cleared away.
     """
-    gone = 0
-    for key in (*await objects.keys_below("exports/"), *await objects.parts_below("exports/")):
-        export = await store.find_anywhere(db, key.split("/")[2])
-        if export is None or (export["state"] != "running" and key != store.key_of(export)):
-            gone += await _delete(objects, key)
-            await objects.delete(key)
-    return gone
+    gone, after = 0, ""
+    while keys := await objects.keys_below("exports/", after=after):
+        for key in keys:
+            gone += await _delete_stray(db, objects, key)
+        after = keys[-1]
+    return gone + sum([await _delete_stray(db, objects, key) for key in await objects.parts_below("exports/")])
+
+
+async def _delete_stray(db: Database, objects: Objects, key: str) -> int:
+    """Whether it was one."""
+    export = await store.find_anywhere(db, key.split("/")[-2])
+    if export is not None and (export["state"] == "running" or key == store.key_of(export)):
+        return 0
+    await _delete(objects, key)
+    await objects.delete(key)
+    return 1

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.clients.objects import Objects
 from app.db import Database, Doc, Session
-from app.errors import Forbidden, InvalidToken, NotFound, Unauthenticated
+from app.errors import Forbidden, InvalidToken, Unauthenticated
 from app.export_errors import ExportExpired, ExportNotReady
 from app.services import single_use
 from app.services.audit import Audit, By
@@ -28,10 +28,10 @@ class Link:
 async def link_to(db: Database, export: Doc, *, user_id: str, session_id: str, now: datetime) -> Link:
     """A link to the file for this person in this session.
 
-    Raises `NotFound` for another person's, `ExportNotReady`, `ExportExpired`.
+    Raises `Forbidden` for another owner's, `ExportNotReady`, `ExportExpired`.
     """
     if export["user_id"] != user_id:
-        raise NotFound
+        raise Forbidden("Only who asked for this export can have it: ask for one of your own")
     check_there(export, now=now)
     data = {"export_id": export["_id"], "session_id": session_id}
     token = await single_use.issue(db, "export_file", subject=user_id, data=data, now=now)
@@ -61,7 +61,7 @@ async def take(db: Database, audit: Audit, token: str, *, by: By, use: bool, now
         await sessions.need_session(db, found["data"]["session_id"], user_id, now=now)
         await _check_owner(db, export)
     except (Unauthenticated, Forbidden):
-        raise InvalidToken from None
+        raise InvalidToken("The session that this link was for has ended, or its person is no owner any more") from None
     check_there(export, now=now)
     if use:
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.clients.objects import ObjectMissing, ObjectsError
+from pymongo import ReturnDocument
+
+from app.clients.objects import ObjectsError
 from app.db import Database, Doc, Session
 from app.derived_keys import derive
 from app.models.base import rfc3339
@@ -48,9 +50,7 @@ async def make_export(hands: Hands, operation: Doc) -> Doc:
         export = await _begin(hands, operation)
         try:
             made = await _make(hands, export, lease)
-        except ObjectMissing:
-            raise GONE from None  # thrown away by whoever took over, or with the person
-        except ObjectsError as trouble:
+        except ObjectsError as trouble:  # also: thrown away by whoever took over, to whom this says nothing
             raise _later(hands, operation) from trouble
         if not await _end(hands, export, made):
             await throw_away(hands, export)
@@ -96,11 +96,10 @@ async def _kept(hands: Hands, operation: Doc) -> AsyncIterator[_Lease]:
 async def _begin(hands: Hands, operation: Doc) -> Doc:
     """The export, of which this is the present attempt; of earlier ones nothing is left. Raises `GiveUp`."""
     key = {"_id": operation["target"], "label_id": operation["label_id"], "state": "running"}
+    earlier = key | {"attempt": {"$lt": operation["fence"]}}  # who has lost it must not throw away what another makes
     attempt = {"$set": {"attempt": operation["fence"]}}
-    exports = hands.db.open("exports")
-    if (await exports.update_one(key, attempt)).matched_count == 0:
-        raise GONE
-    export = await exports.find_one(key)
+    after = ReturnDocument.AFTER
+    export: Doc | None = await hands.db.open("exports").find_one_and_update(earlier, attempt, return_document=after)
     if export is None:
         raise GONE
     if hands.clock() - export["created_at"] > PATIENCE:
@@ -199,7 +198,7 @@ async def _add_csv(upload: writing.Upload, name: str, aside: Aside, rows: int) -
 
 
 async def _read(hands: Hands, sheet: Sheet) -> AsyncIterator[list[Doc]]:
-    """The sheet's documents, some at a time, in the order of an index; each once."""
+    """The sheet's documents, some at a time, in the order of an index."""
     shown: Doc = {("_id" if path == "id" else path.split(".")[0]): 1 for path in sheet.fields}
     shown |= {"expires_at": 1} if sheet.expires else {}
     for walk in sheet.walks:
@@ -212,9 +211,7 @@ async def _read(hands: Hands, sheet: Sheet) -> AsyncIterator[list[Doc]]:
 
 
 def _found(db: Database, sheet: Sheet, walk: Walk, alive: Doc, shown: Doc) -> Any:
-    return db.open(sheet.collection.name).find(
-        {**walk.query, **alive}, shown, hint=walk.hint, comment=walk.comment, no_cursor_timeout=False
-    )
+    return db.open(sheet.collection.name).find({**walk.query, **alive}, shown, hint=walk.hint, comment=walk.comment)
 
 
 async def _count_left_out(hands: Hands, sheet: Sheet) -> int:

@@ -7,14 +7,14 @@ from typing import Any
 
 from app.db import Doc
 from app.models.base import rfc3339
-from app.models.export_words import FIELDS, HOSTS, RECIPIENTS, SOURCES
+from app.models.export_words import FIELDS, HOSTS, OF_TEAM, OF_YOU, RECIPIENTS, SOURCES
 from app.services.exports.packing import Packed
 from app.services.exports.plan import Sheet
 
 FORMAT = "soundops-export/1"
 SNAPSHOT = (
     "Each file was read once, from its beginning to its end, one after the other, between begun_at and ended_at: the "
-    "files do not all show the same instant, and what was changed meanwhile may be there as it was before or after."
+    "files do not all show the same instant; what was changed meanwhile is there as it was before or after, or as both."
 )
 HOW = (
     "Of each collection there are its rows twice: as JSON Lines (UTF-8, one JSON object a line) and as CSV (RFC 4180, "
@@ -23,8 +23,8 @@ HOW = (
 )
 LEFT_OUT = (
     "Passwords, keys, tokens and hashes of them are secrets and not here. What has expired is not here either, nor "
-    "what fans wrote that must be deleted within 24 hours: rows_left_out counts the latter. Other people's data are "
-    "here only as far as a conversation needs them."
+    "messages, comments and notes that must be deleted within 24 hours: rows_left_out counts the latter. Other "
+    "people's data are here only as far as a conversation needs them."
 )
 
 
@@ -51,17 +51,18 @@ def manifest_of(export: Doc, written: Sequence[Written], *, begun_at: datetime, 
         "snapshot": SNAPSHOT,
         "how_to_read": HOW,
         "left_out": LEFT_OUT,
-        "collections": [_told(one) for one in written],
+        "collections": [_told(one, export["kind"]) for one in written],
     }
 
 
-def _told(written: Written) -> dict[str, Any]:
+def _told(written: Written, kind: str) -> dict[str, Any]:
     collection = written.sheet.collection
+    source = SOURCES[collection.name]
     return {
         "name": written.sheet.name,
         "collection": collection.name,
         "purpose": collection.purpose,
-        "source": SOURCES[collection.name],
+        "source": OF_TEAM if kind == "label" and source == OF_YOU else source,
         "recipients": [*HOSTS, *RECIPIENTS.get(collection.name, ())],
         "retention": collection.retention,
         "legal_ground": collection.ground,

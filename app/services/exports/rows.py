@@ -43,14 +43,14 @@ def _plain(value: Any) -> Any:
 
 def json_line(row: Doc) -> bytes:
     """One line of JSON Lines."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
     """Lines of CSV (RFC 4180, UTF-8). What is no plain value is JSON in its cell."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode("utf-8", "surrogatepass")
+    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:

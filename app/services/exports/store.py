@@ -18,6 +18,7 @@ from app.errors import NotFound, TooManyRequests
 from app.export_errors import ExportRunning
 from app.ids import first_id, new_id
 from app.models.operations import OperationKind
+from app.models.privacy_requests import RequestKind
 from app.services import operations
 from app.services.audit import Audit, By
 from app.services.privacy import requests
@@ -25,6 +26,7 @@ from app.services.sealed_stream import StreamBroken
 
 Kind = Literal["person", "label"]
 OPERATIONS: dict[Kind, OperationKind] = {"person": "export_person", "label": "export_label"}
+REQUESTS: dict[Kind, RequestKind] = {"person": "portability", "label": "label_export"}
 OVER_KEY = "exports"
 """What the key over the files' keys is derived for."""
 A_DAY, MOST_A_DAY = timedelta(days=1), 3
@@ -57,7 +59,7 @@ async def ask(
         asked = await requests.open_request(
             db,
             user_id=user_id,
-            kind="portability" if kind == "person" else "label_export",
+            kind=REQUESTS[kind],
             label_id=label_id,
             operation_id=operation["_id"],
             state="in_progress",
@@ -164,11 +166,12 @@ async def fail(db: Database, export: Doc, *, code: str, now: datetime) -> None:
 
 
 async def close_requests(db: Database, export: Doc, *, now: datetime, session: Session) -> None:
-    """The request is met, and so are those whose exports could not be made."""
-    query = {"label_id": export["label_id"], "about": export["about"], "state": "failed"}
-    failed = await db.open("exports").find(query, {"request_id": 1}, session=session).to_list()
-    for request_id in (export["request_id"], *(one["request_id"] for one in failed)):
-        await requests.set_state(db, request_id, "done", now=now, session=session)
+    """The request is met, and so are earlier ones, whose exports could not be made or were lost with a database."""
+    whose = {} if export["label_id"] else {"user_id": export["user_id"]}
+    query = {"label_id": export["label_id"], "kind": REQUESTS[export["kind"]], "closed_at": None} | whose
+    waiting = await db.open("privacy_requests").find(query, {"_id": 1}, session=session).to_list()
+    for request in waiting:
+        await requests.set_state(db, request["_id"], "done", now=now, session=session)
 
 
 def prefix_of(about: str) -> str:

@@ -152,11 +152,14 @@ async def void_invitations(db: Database, query: Doc, *, now: datetime, session: 
     return len(ids)
 
 
-async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: str, *, by: By, now: datetime) -> Doc:
-    """Make a member the owner in the caller's place, who is an admin from then on. Raises `NotFound`, `Conflict`."""
+async def transfer_ownership(
+    db: Database, audit: Audit, label: Doc, member_id: str, *, by: By, now: datetime
+) -> tuple[Doc, Doc]:
+    """Make a member the owner in the caller's place, who is an admin from then on; the new owner's membership, and
+    the former's. Raises `NotFound`, `Conflict`."""
     label_id = label["_id"]
 
-    async def transfer(session: Session) -> Doc:
+    async def transfer(session: Session) -> tuple[Doc, Doc]:
         new = await need(db, label_id, member_id, session=session)
         own = await membership_of(db, by.id, label_id, session=session)
         if own is None or own["role"] != "owner":
@@ -170,7 +173,7 @@ async def transfer_ownership(db: Database, audit: Audit, label: Doc, member_id: 
             by, "label.transferred", label_id=label_id, target=label_id, details=details, now=now, session=session
         )
         await _tell_owners(db, label_id, own, now=now, session=session)
-        return await need(db, label_id, member_id, session=session)
+        return await need(db, label_id, member_id, session=session), own
 
     return await db.in_transaction(transfer)
 

@@ -7,6 +7,7 @@ was under way has ended. Other labels' data of the same fan are theirs.
 from collections import Counter
 from datetime import datetime, timedelta
 
+from app.clients.objects import ObjectsError
 from app.db import Database, Doc, Session
 from app.errors import NotFound
 from app.models.base import rfc3339
@@ -18,7 +19,7 @@ from app.services.events import Event, append
 from app.services.inbox.deleted_fans import Eraser
 from app.services.operations import WAITING, GiveUp, TryAgain
 from app.services.privacy import fan_finding, fan_tombstones, requests
-from app.services.privacy.erasing import AGAIN, MARGIN, MOST_ROUNDS
+from app.services.privacy.erasing import AGAIN, MARGIN, MOST_ROUNDS, STORAGE_AWAY
 
 KEPT = {
     "erased_fans": "a keyed hash, by which nothing of before comes back: 36 days",
@@ -27,12 +28,14 @@ KEPT = {
     "privacy_requests": "that the request was met, without the fan: 3 years",
     "exports": "copies of the label's data that its people have had made before: 7 days at most",
 }
+AN_ENTRY = 100
+"""So many hashes are an entry of the journal: a fan may have written a thousand comments."""
 
 
 async def erase_fan(hands: Hands, operation: Doc) -> Doc:
     """Erase what the label has of a fan. Raises `TryAgain` until it has been looked for again, `GiveUp` when the
     label has been deleted, and all of its fans with it."""
-    db, label_id = hands.db, operation["label_id"]
+    db = hands.db
     try:
         request = await requests.need(db, operation["target"])
     except NotFound:
@@ -42,7 +45,7 @@ async def erase_fan(hands: Hands, operation: Doc) -> Doc:
     await _begin(db, request, now=hands.clock())
     if "erased_at" not in request:
         request, now = await fan_finding.note(db, request), hands.clock()
-        await fan_tombstones.note(db, fan_tombstones.key_of(hands.settings), label_id, _marks(request), now=now)
+        await _bury(hands, request, now=now)
         counts = await _erase(hands, request, until=None)
         await faults.reach("fan_after_erase")
         await _note(db, request, erased_at=now, counts=dict(counts))
@@ -70,6 +73,20 @@ def _marks(request: Doc) -> list[str]:
     """By what the fan's things are known again."""
     marks = [*request["fan"]["provider_ids"], *map(fan_tombstones.by_handle, request.get("names", []))]
     return marks + [fan_tombstones.below(one["provider_id"]) for one in request.get("threads", [])]
+
+
+async def _bury(hands: Hands, request: Doc, *, now: datetime) -> None:
+    """Remember by hashes who is erased, here and outside: Meta shows again what it has, also after an older backup was
+    restored. Raises `TryAgain`."""
+    label_id, key = request["label_id"], fan_tombstones.key_of(hands.settings)
+    hashes = [fan_tombstones.hash_of(key, label_id, mark) for mark in _marks(request)]
+    try:
+        for first in range(0, len(hashes), AN_ENTRY):
+            some = " ".join(hashes[first : first + AN_ENTRY])
+            await hands.journal.write("fan_erased", label_id, what=some, now=now)
+    except ObjectsError as trouble:
+        raise TryAgain(now + STORAGE_AWAY, "storage_unavailable") from trouble
+    await fan_tombstones.note(hands.db, label_id, hashes, at=now)
 
 
 async def _erase(hands: Hands, request: Doc, *, until: datetime | None) -> Counter[str]:

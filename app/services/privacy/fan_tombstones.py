@@ -42,11 +42,11 @@ def marks_of(author_id: str | None, username: str | None, *, answers: str | None
     return [*who, below(answers)] if answers else who
 
 
-async def note(db: Database, key: bytes, label_id: str, marks: Iterable[str], *, now: datetime) -> None:
-    """Remember that this label has erased now whom these mean."""
-    for mark in marks:
-        query = {"_id": hash_of(key, label_id, mark), "label_id": label_id}
-        update = {"$max": {"erased_at": now, "expires_at": now + DEDUPE_LIFE}}
+async def note(db: Database, label_id: str, hashes: Iterable[str], *, at: datetime) -> None:
+    """Remember that this label has erased then whom these hashes of marks mean."""
+    for hashed in hashes:
+        query = {"_id": hashed, "label_id": label_id}
+        update = {"$max": {"erased_at": at, "expires_at": at + DEDUPE_LIFE}}
         await db.open("erased_fans").update_one(query, update, upsert=True)
 
 

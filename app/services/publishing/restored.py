@@ -4,16 +4,18 @@ Nothing of them is published again by itself unless Meta's own list shows that i
 """
 
 from datetime import datetime
+from typing import NoReturn
 
 from app.clients import instagram_publishing as instagram
 from app.clients.graph_call import At
-from app.clients.graph_errors import GraphError
-from app.clients.graph_publishing import Shown
+from app.clients.graph_errors import GraphError, Refused
+from app.clients.graph_publishing import Prepared, Shown
 from app.db import Doc
+from app.services.connections import store
 from app.services.connections.calling import EXCEPTIONS, open_at
 from app.services.operations import InDoubt, TryAgain
 from app.services.publishing.preparing import look
-from app.services.publishing.showing import note_published
+from app.services.publishing.showing import LOOK_AGAIN, note_published
 from app.services.publishing.states import IN_DOUBT, RETRY, WAITING
 from app.services.publishing.work import Work
 
@@ -23,31 +25,49 @@ NOT_YET = "A backup was restored; Meta is asked whether it is there."
 async def settle_restored(work: Work) -> None:
     """Return once it is known to be published. Raises `TryAgain` when it is not and its time is still to come,
     `InDoubt` when a person must decide, or Meta cannot be asked now."""
+    if work.connection["status"] not in store.LIVE:  # disconnected: nobody can ever ask
+        await work.leave_unknown()
     try:
         at = await open_at(work.hands, work.connection, used_for="publishing", job=work.operation["_id"])
-    except (TryAgain, *EXCEPTIONS):
-        raise InDoubt(work.now + RETRY, NOT_YET) from None
-    try:
-        if work.target["container"]:
-            prepared = await look(work, at)
-            if prepared.status == "published":
-                await note_published(work, prepared)
-                return
+        prepared = await _prepared(work, at)
         listed = await _listed(work, at)
-    except GraphError:
-        raise InDoubt(work.now + RETRY, NOT_YET) from None
-    if listed is not None and len(listed) == 1:
-        found: Doc = {"provider_id": listed[0].provider_id, "published_at": work.now, "problem": None}
+    except (TryAgain, GraphError, *EXCEPTIONS):
+        await _ask_later(work)
+        return
+    is_there = prepared is not None and prepared.status == "published"
+    if listed is not None and len(listed) == 1 and (is_there or work.snapshot["caption"]):
+        found: Doc = {"provider_id": listed[0].provider_id, "published_at": _time_of(listed[0]), "problem": None}
         gone = {"watch_at": "", "restored": ""} | dict.fromkeys(IN_DOUBT, "")
         await work.move("published", found, step="find", outcome="by words and time", unset=gone)
-        return
-    if listed == [] and work.target["due_at"] > work.target["restored"]["at"]:
+    elif prepared is not None and is_there:
+        await note_published(work, prepared)
+    elif listed == [] and work.target["due_at"] > work.target["restored"]["at"]:
         state = work.target["state"] if work.target["state"] in WAITING else "waiting"
         first_comment = "waiting" if work.snapshot["first_comment"] else "none"
         anew: Doc = {"first_comment.state": first_comment}
         await work.move(state, anew, step="find", outcome="0 fit", unset=_anew())
         raise TryAgain(work.now + RETRY, "restored")
-    await work.leave_unknown()
+    else:
+        await work.leave_unknown()
+
+
+async def _ask_later(work: Work) -> NoReturn:
+    """Raises `InDoubt`. After the last look a person decides."""
+    doubts = work.target.get("doubts", 0)
+    if doubts >= len(LOOK_AGAIN):
+        await work.leave_unknown()
+    await work.write({"doubts": doubts + 1}, step="look", outcome="unknown")
+    raise InDoubt(work.now + LOOK_AGAIN[doubts], NOT_YET)
+
+
+async def _prepared(work: Work, at: At) -> Prepared | None:
+    """How what was prepared is; none where nothing was, or it has ended at Meta: then the list alone tells."""
+    if not work.target["container"]:
+        return None
+    try:
+        return await look(work, at)
+    except Refused:
+        return None
 
 
 def _anew() -> Doc:
@@ -69,8 +89,14 @@ async def _listed(work: Work, at: At) -> list[Shown] | None:
 
 
 def _fits(work: Work, one: Shown, made_at: datetime) -> bool:
+    at = _time_of(one)
+    same = one.caption.strip() == (work.snapshot["caption"] or "").strip()
+    return same and at is not None and at >= made_at.replace(microsecond=0)
+
+
+def _time_of(one: Shown) -> datetime | None:
+    """When Meta says that it was posted."""
     try:
-        at = datetime.strptime(one.at, "%Y-%m-%dT%H:%M:%S%z")
+        return datetime.strptime(one.at, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
-        return False
-    return one.caption.strip() == (work.snapshot["caption"] or "").strip() and at >= made_at.replace(microsecond=0)
+        return None

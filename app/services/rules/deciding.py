@@ -44,6 +44,8 @@ class Ledger:
     """The connections whose accounts Meta has restricted."""
     done: Collection[tuple[str, str]] = ()
     """What a rule has acted on: never again."""
+    answers_from: datetime | None = None
+    """What was written before a backup was restored may have been answered: of that, nobody knows here."""
     used_up: set[str] = field(default_factory=set)
     """The rules whose budget did not last."""
 
@@ -91,7 +93,7 @@ def _run(verdict: Verdict, stored: Doc, facts: Facts, ledger: Ledger, *, now: da
     actions: list[Doc] = []
     answers = False
     for action in verdict.actions:
-        reason = action.skipped or _held_back(action, stored, facts.connection_id, fan, ledger, now=now)
+        reason = action.skipped or _held_back(action, stored, facts, fan, ledger, now=now)
         answers |= reason is None and action.kind in REPLIES
         state = "skipped" if reason else "done" if action.kind == "notify" else "pending"
         told = {"number": action.number, "kind": action.kind, "state": state, "reason": reason}
@@ -121,10 +123,12 @@ def _run(verdict: Verdict, stored: Doc, facts: Facts, ledger: Ledger, *, now: da
 
 
 def _held_back(
-    action: Planned, stored: Doc, connection_id: str, fan: str, ledger: Ledger, *, now: datetime
+    action: Planned, stored: Doc, facts: Facts, fan: str, ledger: Ledger, *, now: datetime
 ) -> Skipped | None:
-    if action.kind in AT_META and connection_id in ledger.resting:
+    if action.kind in AT_META and facts.connection_id in ledger.resting:
         return "account_paused"
+    if action.kind in REPLIES and ledger.answers_from and facts.sent_at < ledger.answers_from:
+        return "too_old"
     if action.kind in REPLIES:
         last = ledger.answered.get((stored["_id"], fan))
         if last is not None and now - last < timedelta(hours=stored["cool_down_hours"]):

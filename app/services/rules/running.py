@@ -129,7 +129,8 @@ async def _asked(db: Database, label_id: str, *, now: datetime) -> list[Asked]:
 async def _ledger(db: Database, cursor: Doc, asked: Sequence[Asked], items: Sequence[Item], *, now: datetime) -> Ledger:
     """What these rules have done lately to those whom the items are about."""
     label_id = cursor["label_id"]
-    ledger = Ledger(dict(cursor["usage"]), resting=await acting.resting(db, label_id, now=now))
+    ledger = Ledger(dict(cursor["usage"]), answers_from=cursor.get("answers_from"))
+    ledger.resting = await acting.resting(db, label_id, now=now)
     targets = [item.facts.target for item in items]
     query: Doc = {"label_id": label_id, "target": {"$in": targets}}
     fields = {"rule_id": 1, "target": 1}
