@@ -9,7 +9,9 @@ chain: so nobody can write it anew. The exit status is 0 only for a good chain.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,18 @@ def check(chain: Sequence[str], jwks: dict[str, Any], kept: Sequence[str]) -> li
     """What the chain says. Raises `BrokenChain`, also when what was kept is not in it."""
     if not chain:
         raise BrokenChain("There is no attestation")
-    missing = [number for number, one in enumerate(kept, 1) if one not in set(chain)]
+    known = set(chain)
+    missing = [number for number, one in enumerate(kept, 1) if one not in known]
     if missing:
         raise BrokenChain(f"Line {missing[0]} of what was kept is not in it: the chain was written anew")
     return verify(chain, jwks)
+
+
+def _gaps(days: Sequence[date]) -> Iterator[str]:
+    """The days between these on which nothing was attested: then nobody looked."""
+    for day, following in pairwise(days):
+        if (missing := (following - day).days - 1) > 0:
+            yield f"None for {missing} days after {day}."
 
 
 def _is_address(source: str) -> bool:
@@ -79,7 +89,10 @@ def main(argv: Sequence[str]) -> int:
             return 0
         if not args.jwks and not _is_address(args.source):
             parser.error("--jwks is needed for a file")
-        told = check(chain, _jwks_of(args), args.kept.read_text().split() if args.kept else ())
+        kept = args.kept.read_text().split() if args.kept else ()
+        if args.kept and not kept:
+            raise BrokenChain("There is nothing in the file that was kept")
+        told = check(chain, _jwks_of(args), kept)
     except BrokenChain as broken:
         print(f"Not good: {broken}.", file=sys.stderr)
         return 1
@@ -87,7 +100,9 @@ def main(argv: Sequence[str]) -> int:
         print(f"The attestations or the keys cannot be read: {type(exc).__name__}.", file=sys.stderr)
         return 2
     held = sum(all(one["holding"] for one in day["promises"]) for day in told)
-    print(f"Good: {len(told)} attestations, from {told[0]['day']} to {told[-1]['day']}; all promises held on {held}.")
+    print(f"Good, from {told[0]['day']} to {told[-1]['day']}. Attestations: {len(told)}; all promises held on {held}.")
+    for gap in _gaps(sorted(date.fromisoformat(one["day"]) for one in told)):
+        print(gap)
     return 0
 
 

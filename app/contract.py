@@ -203,7 +203,11 @@ def _add(responses: dict[str, Any], kind: type[Problem]) -> None:
 TAGS = [
     {"name": "health", "description": "Alive, ready, and how to find out about us."},
     {"name": "people", "description": "Accounts, sessions, second factors, and the links in mails."},
-    {"name": "privacy", "description": "Consents, policies, and what else a person may know and decide."},
+    {
+        "name": "privacy",
+        "description": "One's own data: consents, requests, restriction, objection, the end of the account; policies, "
+        "and promises that are measured.",
+    },
     {"name": "labels", "description": "The tenants. Another label's resource answers `404`."},
     {"name": "members", "description": "Who works for a label, in which role, and who was asked to."},
     {"name": "audit", "description": "Who did what, when and from where. No route changes or deletes a row."},
@@ -235,7 +239,6 @@ TAGS = [
     {"name": "billing", "description": "What a label pays for, what it was invoiced and what it has paid."},
     {"name": "operations", "description": "Deferred work."},
     {"name": "stream", "description": "What happens, as it happens: types and ids, never content."},
-    {"name": "privacy", "description": "One's own data: requests, restriction, objection, the end of the account."},
     {"name": "webhooks", "description": "What Meta and Stripe call."},
 ]
 

@@ -31,10 +31,10 @@ def _summary(states: Sequence[State]) -> str:
     unknown = sum(not state.is_measured for state in broken)
     if not broken:
         return f"All {len(states)} promises hold."
-    told = [f"{len(states) - len(broken)} of {len(states)} promises hold"]
-    told += [f"{len(broken) - unknown} do not"] if len(broken) > unknown else []
-    told += [f"{unknown} have not been measured lately"] if unknown else []
-    return ", ".join(told) + "."
+    told = [f"{len(states) - len(broken)} of {len(states)} promises hold."]
+    told += [f"Broken: {len(broken) - unknown}."] if len(broken) > unknown else []
+    told += [f"Not measured lately: {unknown}."] if unknown else []
+    return " ".join(told)
 
 
 def _shown(state: State, days: Sequence[Day], today: date) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import httpx
 from asgi_lifespan import LifespanManager
 from pymongo.errors import PyMongoError
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+from pymongo.monitoring import CommandListener
 
 from app import clock, keys, parts
 from app.clock import Clock, utc_now
-from app.db import ALL_LABELS, Database, Doc
+from app.db import Database, Doc
 from app.ids import new_id
 from app.limiter import Name
 from app.main import create_app
@@ -32,6 +32,7 @@ from app.models.data_map import DATA_MAP
 from app.models.features import Provider
 from app.services.vault.secrets import put_secret
 from app.settings import ApiSettings, S, WorkerSettings
+from tests.watch import StoreWatch
 from tools import embedded
 from workers import billing, consents, jobs, rules
 from workers import main as worker_main
@@ -50,8 +51,6 @@ NOBODY = "http://127.0.0.1:9"
 NO_POSTBOX = "smtp://127.0.0.1:9"
 NO_LIMITS = ",".join(f"{name}=100000000/60" for name in get_args(Name))
 """For tests that are not about limits."""
-NEVER_CHANGED = {"consents"}
-"""Ledgers: rows are added, and go with their subject or their time."""
 ACCOUNT, FAN = "17841400000000001", "900000000000011"
 
 
@@ -168,48 +167,6 @@ def delivery(*items: Doc, account: str = ACCOUNT, ms: int = 1) -> Doc:
     return {"object": "instagram", "entry": [{"id": account, "time": ms, "messaging": list(items)}]}
 
 
-class TenantWatch(CommandListener):
-    """Collects every query on a label's collection that neither names `label_id` nor says why it spans labels.
-
-    And every command that would change a row of a ledger that only grows.
-    """
-
-    def __init__(self) -> None:
-        self.broken: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        """Look at one command."""
-        name = event.command_name
-        collection = str(event.command.get(name, ""))
-        if collection in NEVER_CHANGED and name in ("update", "findAndModify"):
-            self.broken.append(f"{name} {collection}, whose rows are never changed")
-        if name not in ("find", "update", "delete", "aggregate", "count", "distinct", "findAndModify"):
-            return
-        if collection not in DATA_MAP or not DATA_MAP[collection].tenant:
-            return
-        if str(event.command.get("comment", "")).startswith(ALL_LABELS):
-            return
-        statements = event.command.get("updates") or event.command.get("deletes")
-        filters = [part["q"] for part in statements] if statements else [_filter_of(event.command)]
-        self.broken += [f"{name} {collection} {sorted(f)}" for f in filters if "label_id" not in f]
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Nothing to do."""
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        """Nothing to do."""
-
-
-def _filter_of(command: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in ("filter", "query", "q"):
-        if name in command:
-            found: Mapping[str, Any] = command[name]
-            return found
-    pipeline = command.get("pipeline") or [{}]
-    first: Mapping[str, Any] = pipeline[0].get("$match", {})
-    return first
-
-
 @dataclass
 class MovableClock:
     """The system's time, and as far beside it as a test says."""
@@ -228,7 +185,7 @@ class House:
     api: parts.Parts
     worker: jobs.Parts
     clock: MovableClock
-    watch: TenantWatch
+    watch: StoreWatch
     app: Any = field(repr=False)
     postbox_url: str = ""
     opened_at: datetime = field(default_factory=utc_now)
@@ -368,7 +325,7 @@ async def open_house(
     `postbox_url` is the postbox's of the settings' SMTP address.
     """
     settings = _settings(WorkerSettings, env)
-    watch, moving = TenantWatch(), MovableClock()
+    watch, moving = StoreWatch(), MovableClock()
     time: Clock = moving
     api = parts.open_parts(
         _settings(ApiSettings, env), clock=time, db=Database(env["SOUNDOPS_MONGODB_URL"], listeners=(watch, *listeners))

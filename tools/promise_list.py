@@ -16,7 +16,7 @@ def page() -> str:
     return (
         (HERE / "promises_head.md").read_text()
         + "| Section | The policy says | What we do | What is measured | Id |\n| --- | --- | --- | --- | --- |\n"
-        + f"{rows}\nLines that promise nothing:\n\n{others}"
+        + f"{rows}\nSentences that promise nothing:\n\n{others}"
         + (HERE / "promises_tail.md").read_text()
     )
 

@@ -13,7 +13,7 @@ EVERY_S = 20
 
 async def look_after(parts: Parts) -> None:
     """One round."""
-    for operation_id in await measure_due(Look(parts.db, parts.settings, parts.clock())):
+    for operation_id in await measure_due(Look(parts.db, parts.settings, parts.clock(), parts.policies)):
         await parts.bell.ring(operation_id)
     try:
         signer = load_signer(parts.settings.jwt_key_file, issuer=parts.settings.public_url)

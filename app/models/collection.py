@@ -91,6 +91,9 @@ class Collection:
     parts: tuple[Part, ...] = ()
     """What is in it of a person, for that person's own rights. `export` and `erasure` are the label's."""
     indexes: tuple[Index, ...] = ()
+    fields: tuple[str, ...] = ()
+    """Every field that its documents may have, where a promise says that they have no other. The tests' house watches
+    that nothing else is written."""
 
 
 def up(*fields: str) -> Keys:

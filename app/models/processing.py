@@ -39,6 +39,8 @@ class Activity:
     recipients: tuple[str, ...]
     """Who else gets something, beside who runs the machines."""
     measures: str
+    of_labels: bool = False
+    """Whether labels decide about it, and we process it for them (GDPR, article 30.2); else it is ours (30.1)."""
 
 
 HOSTS = ("mongodb_atlas", "aws", "vercel")
@@ -49,7 +51,7 @@ ACTIVITIES = (
         "Accounts, labels and their teams",
         people.COLLECTIONS,
         ("people",),
-        ("partners",),
+        ("mail_server", "partners"),
         "Passwords as Argon2id hashes, second factors, shortened network addresses, an audit log that shows changes",
     ),
     Activity(
@@ -67,6 +69,7 @@ ACTIVITIES = (
         ("fans", "meta"),
         ("meta", "partners"),
         "Deleted 30 days after Meta's own time, by two sweepers; words in one place; access by role",
+        of_labels=True,
     ),
     Activity(
         "insights",
@@ -97,7 +100,7 @@ ACTIVITIES = (
         "Consents, usage and marketing mail",
         consents.COLLECTIONS,
         ("people",),
-        ("google_analytics",),
+        ("mail_server", "google_analytics"),
         "Only after a consent that is cited; no addresses; summed up without people before 24 months are over",
     ),
     Activity(

@@ -79,7 +79,7 @@ class AttestationOut(ApiModel):
 class RetentionRow(ApiModel):
     """How long something is kept."""
 
-    store: Literal["database", "redis", "files", "logs", "exports"]
+    store: Literal["database", "redis", "files", "logs"]
     name: str
     purpose: str
     subject: str
@@ -120,6 +120,8 @@ class ProcessingRow(ApiModel):
     """One activity of processing."""
 
     activity: str
+    controller: str
+    """Who decides about it: ourselves, or each label, for which we process it (article 30.2)."""
     purposes: list[str]
     subjects: list[str]
     categories: list[str]
@@ -127,6 +129,8 @@ class ProcessingRow(ApiModel):
     retention: list[str]
     recipients: list[str]
     """Ids of `recipients`."""
+    transfers: list[str]
+    """Where each of them is, and what makes a transfer there lawful."""
     stores: list[str]
     measures: str
 

@@ -243,6 +243,18 @@ RECIPIENTS = (
         "14 months at most, as its property is set",
     ),
     Recipient(
+        "mail_server",
+        "The mail server that delivers our mails",
+        "processor",
+        "delivers mails to people",
+        "mails and their addresses",
+        "when a mail is sent",
+        (),
+        "where whoever runs it has it; Amazon's, where it is SES",
+        "our own, or an agreement with who runs it",
+        "until it has delivered them",
+    ),
+    Recipient(
         "partners",
         "Partners of a label",
         "partner",

@@ -9,7 +9,7 @@ from app import pages
 from app.accepting import wishes
 from app.access import ANYBODY
 from app.errors import InvalidInput
-from app.models.promises import ProcessingOut, RetentionOut
+from app.models.promises import ProcessingOut, RetentionOut, RetentionRow
 from app.problems import problems
 from app.routers.privacy_promises import SAME, SEEN, cached
 from app.services.processing.record import record, retention, sheet
@@ -17,6 +17,15 @@ from app.services.processing.record import record, retention, sheet
 router = APIRouter(tags=["privacy"])
 Format = Annotated[Literal["json", "csv"] | None, Query(description="Instead of `Accept`")]
 CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+WHOSE = {"team": "People who work with SoundOps", "fan": "Fans", "nobody": "Nobody in particular"}
+OF = {
+    "content": "what they write",
+    "identity": "who they are",
+    "technical": "ids and times of theirs",
+    "secret": "what lets them in",
+    "none": "nothing personal",
+}
 
 
 @router.get(
@@ -59,10 +68,14 @@ async def get_record_of_processing(
 async def get_retention_page() -> HTMLResponse:
     """How long everything is kept, for people."""
     stores = {"database": "In the database", "redis": "In Redis", "files": "Files", "logs": "In the log"}
-    rows = retention().data
+    rows = [_for_people(row) for row in retention().data]
     tables = [{"name": name, "rows": [row for row in rows if row.store == store]} for store, name in stores.items()]
     shown = pages.render("retention.html", title="How long everything is kept", tables=tables)
     return HTMLResponse(shown, headers=pages.HEADERS)
+
+
+def _for_people(row: RetentionRow) -> RetentionRow:
+    return row.model_copy(update={"subject": WHOSE[row.subject], "personal": OF[row.personal]})
 
 
 def _wants_csv(request: Request, asked: str | None) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from app.models.cookies import AGE_COOKIE, CHOICE_COOKIE, COOKIES, DEVICE_COOKIE, REFRESH_COOKIE, VISITOR_COOKIE
 from tests.api.matrix_contract import NOT_OURS, Operation, operations
+from tests.api.matrix_ready import good_call
 from tests.api.matrix_world import World
 from tests.house import House
 
@@ -57,7 +58,7 @@ async def test_every_route_sets_listed_cookies_alone(world: World, part: int) ->
             continue
         named.add(operation.name)
         await world.restore(world.base)
-        call = await world.good_call(world.a, operation)
+        call = await good_call(world, world.a, operation)
         for client in (world.a.owner, world.house.http):
             answer = await call.by(client)
             found += troubles_of(operation.name, answer)

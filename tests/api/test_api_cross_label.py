@@ -12,11 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.matrix_call import Call, Shape, outcome, shape
 from tests.api.matrix_contract import CONTRACT, Operation, Place, operations, row_of, unclassified
 from tests.api.matrix_dump import Dump
 from tests.api.matrix_makers import MAKERS, PLAIN, never
+from tests.api.matrix_ready import good_call
 from tests.api.matrix_side import OF_CLIENTS, Side
-from tests.api.matrix_world import Call, Shape, World, differences, outcome, shape
+from tests.api.matrix_world import World, differences
 from tests.api.partners_harness import bearer
 
 STALE = [{"If-Match": '"1"'}, {"If-Match": '"999"'}, {"If-Match": "*"}]
@@ -131,7 +133,7 @@ async def tried(world: World, client: httpx.AsyncClient, case: Case, before: Dum
 async def tried_by(world: World, caller: Caller, operation: Operation) -> tuple[int, list[str]]:
     """How many cases of an operation a caller has tried, and what is wrong with them."""
     await world.restore(world.base)
-    good, client = await world.good_call(world.b, operation), caller.client(world, operation)
+    good, client = await good_call(world, world.b, operation), caller.client(world, operation)
     before, nones, troubles, count = await world.dump(), dict[str, Shape](), list[str](), 0
     may = caller.may(operation)
     for case in chain.from_iterable(variants(case) if may else (case,) for case in cases(operation, good, world.a)):
@@ -168,7 +170,7 @@ async def test_the_ids_are_real(world: World) -> None:
     """A's own owner does with them what each operation is for: what B does not find is there."""
     for operation in operations():
         if id_places(operation):
-            call = await world.good_call(world.a, operation)
+            call = await good_call(world, world.a, operation)
             for place, row in id_places(operation):
                 call = call.at(place, world.a.ids[row][0])
             answer = await call.by(world.a.doer(operation))
@@ -181,12 +183,12 @@ async def test_cursors_of_another_label(world: World) -> None:
     all_lists = [operation for operation in operations() if "cursor" in operation.parameters("query")]
     lists = [operation for operation in all_lists if operation.access != "anybody"]
     for operation in lists:
-        page = replace(await world.good_call(world.a, operation), query={"limit": "1"})
+        page = replace(await good_call(world, world.a, operation), query={"limit": "1"})
         cursor = (await page.by(world.a.owner)).raise_for_status().json()["next_cursor"]
         assert cursor, f"{operation}: A's list has only one page"
         place = Place("query", "cursor")
         assert (await page.at(place, cursor).by(world.a.owner)).status_code == 200, operation
-        own = replace(await world.good_call(world.b, operation), query={"limit": "1"})
+        own = replace(await good_call(world, world.b, operation), query={"limit": "1"})
         for name, client in [(c.name, c.client(world, operation)) for c in CALLERS if c.may(operation)]:
             refused = await own.at(place, cursor).by(client)
             assert outcome(refused) == (400, "invalid_cursor"), (str(operation), name)
@@ -207,7 +209,7 @@ async def test_idempotency_keys_of_another_label(world: World) -> None:
     posts = [operation for operation in operations() if "Idempotency-Key" in operation.parameters("header")]
     for operation in posts:
         await world.restore(world.base)
-        b_call, a_call = await world.good_call(world.b, operation), await world.good_call(world.a, operation)
+        b_call, a_call = await good_call(world, world.b, operation), await good_call(world, world.a, operation)
         before = await world.dump()
         first = await replace(a_call, headers=a_call.headers | used).by(world.a.doer(operation))
         assert first.status_code < 400, (str(operation), first.text)

@@ -8,6 +8,7 @@ import bson
 
 from tests.api.matrix_contract import CONTRACT, NOT_OURS, Operation, objects, operations, put
 from tests.api.matrix_dump import Dump
+from tests.api.matrix_ready import good_call
 from tests.api.matrix_world import World, differences
 
 FEARED: dict[str, Any] = {
@@ -75,7 +76,7 @@ async def test_what_is_not_the_callers_to_write_is_refused(world: World) -> None
     troubles, objects_tried, fields_tried = [], 0, 0
     for operation in with_bodies():
         await world.restore(world.base)
-        call, before = await world.good_call(world.a, operation), await world.dump()
+        call, before = await good_call(world, world.a, operation), await world.dump()
         pointers = set()
         for pointer, count, body in extended(operation, call.body, names):
             answer = await replace(call, body=body).by(world.a.doer(operation))

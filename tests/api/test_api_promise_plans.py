@@ -5,7 +5,6 @@ from pathlib import Path
 from app.db import Doc
 from app.models.data_map import DATA_MAP
 from app.services.promises.listing import PROMISES
-from app.services.promises.promise import Look
 from tests.api.test_api_inbox_plans import Finds, stages
 from tests.flows.promises_broken import BREAKS
 from tests.flows.promises_harness import ground
@@ -25,15 +24,23 @@ async def test_every_check_walks_an_index(mongodb_url: str, redis_url: str, key_
         for promise in PROMISES:
             await BREAKS[promise.id](on)
             finds.kept = []
-            await promise.check(Look(house.db, on.settings, on.now))
+            await promise.check(on.look)
             kept, finds.kept = kept + finds.kept, None
             await on.heal()
         assert len(kept) > 80
         scans = []
         for command in kept:
-            assert "find" not in command or command["filter"] or command.get("limit"), command
-            if "find" in command and command["filter"]:
-                told = await house.db.raw.command("explain", command, verbosity="queryPlanner")
+            find = as_find(command)
+            assert find["filter"] or find.get("limit"), command
+            if find["filter"]:
+                told = await house.db.raw.command("explain", find, verbosity="queryPlanner")
                 if set(stages(told["queryPlanner"]["winningPlan"])) & SCANS:
-                    scans.append(f"{command['find']} {command['filter']}")
+                    scans.append(f"{find['find']} {find['filter']}")
         assert scans == []
+
+
+def as_find(command: Doc) -> Doc:
+    """The same; of a count, the find that has its plan. Null is a value as others are: the embedded database knows no
+    plan for it, MongoDB does."""
+    find = command if "find" in command else {"find": command["aggregate"], "filter": command["pipeline"][0]["$match"]}
+    return find | {"filter": {name: "null" if value is None else value for name, value in find["filter"].items()}}

@@ -1,14 +1,20 @@
 """Promises as anybody sees them: what was measured, when that was, and nothing about anybody."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+from app import keys
 from app.db import Doc
 from app.services.promises.attesting import BrokenChain, attest, hash_of, verify
 from app.services.promises.listing import BY_ID, PROMISES
 from app.services.promises.measuring import measure, measure_due
-from app.services.promises.promise import Look
+from app.services.promises.promise import Look, Measured
+from app.services.tokens import load_signer
 from tests.house import House
 from workers import promises
 
@@ -116,6 +122,62 @@ async def test_a_promise_that_stops_holding_is_told_once(house: House) -> None:
     assert [day["holding"] for day in (await shown(house))["history"]] == [False]
 
 
+async def test_many_who_see_it_at_once_tell_it_once(house: House) -> None:
+    """Workers, and an operator who measures at the same moment: one mail that it is broken, one that it holds again."""
+    await measure(look(house), MESSAGES)
+    await plant_overdue(house)
+    for told in (1, 2):
+        sent = await asyncio.gather(*(measure(look(house), MESSAGES) for _ in range(6)))
+        assert sum(len(some) for some in sent) == 1
+        assert await house.db.open("mails").count_documents({"label_id": None, "template": "promise_changed"}) == told
+        await house.db.raw["messages"].delete_many({}, comment="all-labels: a test")
+
+
+async def test_what_was_found_is_looked_at_until_it_is_well(house: House) -> None:
+    """Though no sample would have it again: hundreds of newer ones have come. And nobody is shown which it is."""
+    promise = BY_ID["mails-with-a-reason"]
+    mail: Doc = {"label_id": None, "user_id": "usr_1", "state": "sent", "expires_at": house.clock() + DAY}
+    await house.db.open("mails").insert_one(mail | {"_id": "mai_b", "template": "summer_sale"})
+    await measure(look(house), promise)
+    others = [mail | {"_id": f"mai_{where}{n:04}", "template": "none"} for where in "ac" for n in range(2000)]
+    await house.db.open("mails").insert_many(others)
+    for _ in range(3):
+        await measure(look(house), promise)
+        found = await shown(house, promise.id)
+        assert (found["state"], found["figure"], found["detail"]) == ("broken", 1, "mails")
+    assert "mai_b" not in str(found)
+    await house.db.open("mails").update_one({"_id": "mai_b", "label_id": None}, {"$set": {"template": "none"}})
+    await measure(look(house), promise)
+    assert (await shown(house, promise.id))["state"] == "holding"
+
+
+async def test_what_was_being_written_breaks_nothing(house: House) -> None:
+    """A membership that was seen, and whose account was gone a moment later, with it."""
+    membership = {"_id": "mbr_1", "label_id": "lbl_1", "user_id": "usr_gone", "role": "agent"}
+    await house.db.open("memberships").insert_one(membership)
+    promise = BY_ID["access-by-one-table"]
+
+    async def check(at: Look) -> Measured:
+        found = await promise.check(at)
+        await house.db.open("memberships").delete_one({"_id": "mbr_1", "label_id": "lbl_1"})
+        return found
+
+    await measure(look(house), replace(promise, check=check))
+    found = await shown(house, promise.id)
+    assert (found["state"], found["figure"], found["detail"]) == ("holding", 0, "")
+
+
+async def test_every_workers_figures_are_of_the_last_look(house: House) -> None:
+    """Also those of a worker that has not measured it, and of what nobody measures any more."""
+    await measure_due(look(house))
+    query, broken = {"_id": MESSAGES.id}, {"$set": {"holding": False, "figure": 31}}  # as another worker would
+    for update, holding in ((broken, 0), ({"$set": {"holding": True}}, 1)):
+        await house.db.open("promise_checks").update_one(query, update)
+        await measure_due(look(house))
+        assert REGISTRY.get_sample_value("promise_holding", {"promise": MESSAGES.id}) == holding
+    assert REGISTRY.get_sample_value("promise_figure", {"promise": MESSAGES.id}) == 31
+
+
 async def test_the_worst_of_each_day_is_kept(house: House) -> None:
     """For thirteen months."""
     for _ in range(3):
@@ -148,7 +210,7 @@ async def test_the_page(house: House) -> None:
     answer = await house.http.get("/privacy/promises")
     page = answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
-    assert f"{len(PROMISES) - 1} of {len(PROMISES)} promises hold, 1 do not." in page
+    assert f"{len(PROMISES) - 1} of {len(PROMISES)} promises hold. Broken: 1." in page
     assert page.count("<article") == page.count('<svg role="img"') == len(PROMISES)
     assert page.count("Does not hold.") == 1
     assert "<script" not in page and "http://" not in page and "https://" not in page
@@ -177,6 +239,54 @@ async def test_attestations_are_a_chain(house: House) -> None:
     assert {one["id"]: one["holding"] for one in told[0]["promises"]} == {one.id: True for one in PROMISES}
     with pytest.raises(BrokenChain):
         verify(chain, {"keys": []})
+
+
+async def test_a_clock_ahead_of_time_ends_no_chain(house: House) -> None:
+    """A year ahead, for one round: that attestation shows nothing of today, and the next days have theirs."""
+    signer, review = house.api.signer, BY_ID["reviewed-every-day"]
+    await measure_due(look(house))
+    house.clock.offset += 365 * DAY
+    assert await attest(house.db, signer, now=house.clock())
+    house.clock.offset -= 365 * DAY
+    await measure(look(house), review)
+    assert (await shown(house, review.id))["state"] == "broken"
+    for _ in range(2):
+        assert await attest(house.db, signer, now=house.clock())
+        await measure(look(house), review)
+        assert (await shown(house, review.id))["state"] == "holding"
+        house.clock.offset += DAY
+    rows = (await house.http.get("/v1/privacy/attestations")).json()["data"]
+    assert [row["seq"] for row in rows] == [3, 2, 1]
+    assert len(verify([row["jws"] for row in rows][::-1], {"keys": signer.public_jwks})) == 3
+
+
+async def test_a_new_key_attests_at_once(house: House, tmp_path: Path) -> None:
+    """So that the old one may go soon: the newest is always one of a key that is in the set. Of a key, one a day."""
+    keys.create(tmp_path)
+    old, new = house.api.signer, load_signer(tmp_path / "jwt.pem", issuer="http://127.0.0.1:8000")
+    await measure_due(look(house))
+    made = [await attest(house.db, signer, now=house.clock()) for signer in (old, new, old, new)]
+    assert [one and one["_id"] for one in made] == [1, 2, None, None]
+    told = verify([one["jws"] for one in made if one], {"keys": new.public_jwks})
+    assert [one["key"]["kid"] for one in told] == [old.key_id, new.key_id]
+
+
+async def test_two_workers_attest_once(house: House) -> None:
+    """At the same moment: one row, whoever comes first."""
+    await measure_due(look(house))
+    made = await asyncio.gather(*(attest(house.db, house.api.signer, now=house.clock()) for _ in range(8)))
+    assert len([one for one in made if one]) == 1
+    assert await house.db.open("attestations").count_documents({}) == 1
+
+
+async def test_days_ahead_are_not_shown(house: House) -> None:
+    """What a wrong clock has measured for next month is no part of the last 30 days."""
+    await measure(look(house), MESSAGES)
+    house.clock.offset += 40 * DAY
+    await measure(look(house), MESSAGES)
+    house.clock.offset -= 40 * DAY
+    assert len((await shown(house))["history"]) == 1
+    assert "Measured on 1 of the last 30 days; held on 1 of them." in (await house.http.get("/privacy/promises")).text
 
 
 async def test_a_broken_chain_is_found(house: House) -> None:

@@ -12,9 +12,11 @@ import httpx
 from app.access import FRESH
 from app.models.access import PERMISSIONS, Permission, Role, Rule
 from app.services.people import accounts
+from tests.api.matrix_call import Call, outcome, shape
 from tests.api.matrix_contract import Operation, of_permissions, operations
 from tests.api.matrix_makers import never
-from tests.api.matrix_world import Call, World, differences, outcome, shape
+from tests.api.matrix_ready import good_call
+from tests.api.matrix_world import World, differences
 from tests.api.people import join
 
 HIDDEN, UNKNOWN, FORBIDDEN = (404, "not_found"), (401, "unauthenticated"), (403, "forbidden")
@@ -76,7 +78,7 @@ async def test_each_role_does_what_the_table_says(world: World) -> None:
     troubles, done = [], 0
     for operation in of_permissions():
         await world.restore(world.base)
-        call, before = await world.good_call(world.a, operation), await world.dump()
+        call, before = await good_call(world, world.a, operation), await world.dump()
         for name in AS_BEFORE:
             answer, allowed = await call.by(world.a.people[name]), role_of(name) in rule_of(operation).roles
             allowed = allowed and not is_anothers(operation, name)
@@ -99,7 +101,7 @@ async def test_outsiders_find_nothing(world: World) -> None:
     with_them = await world.dump()
     for operation in of_permissions():
         await world.restore(with_them)
-        call, before = await world.good_call(world.a, operation), await world.dump()
+        call, before = await good_call(world, world.a, operation), await world.dump()
         nowhere = Call(operation, {name: never(real) for name, real in call.path.items()}, call.query, call.body)
         for one in people:
             answer = await call.by(one.client)
@@ -125,7 +127,7 @@ async def test_dangerous_work_needs_a_fresh_log_in(world: World) -> None:
         if operation.name in BY_ROLE:
             continue
         await world.restore(world.base)
-        call = await world.good_call(world.a, operation)
+        call = await good_call(world, world.a, operation)
         await make_sessions_old(world)
         before = await world.dump()
         answer = await call.by(world.a.doer(operation))
@@ -157,7 +159,7 @@ async def test_fifteen_minutes_are_fresh(world: World) -> None:
 async def test_a_label_that_is_going_to_be_deleted(world: World) -> None:
     """Only what the table leaves for that time works; the rest is `label_deleting` for roles that have it otherwise."""
     troubles, counted = [], {True: 0, False: 0}
-    calls = [await world.good_call(world.a, operation) for operation in of_permissions()]
+    calls = [await good_call(world, world.a, operation) for operation in of_permissions()]
     await world.restore(world.base)
     (await world.a.owner.delete(world.a.path)).raise_for_status()
     before = await world.dump()

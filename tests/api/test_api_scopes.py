@@ -15,7 +15,7 @@ from app.db import Doc
 from app.models.access import META_SCOPES, PERMISSIONS, Scope
 from tests.api.partners_harness import Partner, a_partner, another_client, bearer
 from tests.api.people import join
-from tests.api.test_api_server import child_env
+from tests.api.served import child_env
 from tests.house import House, message_change
 from tools import embedded
 from tools.child import running

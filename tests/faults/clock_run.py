@@ -41,7 +41,10 @@ WHY = "all-labels: a drill looks at everything"
 FANS = [f"9000000000000{number:02}" for number in range(8)]
 RESTS = (30, 40)
 """On these days the sweeper rests."""
-TOLD = ("messages-30-days", "comments-30-days", "content-has-an-end", "expired-is-deleted", "insights-24-months")
+TOLD = (
+    *("messages-30-days", "comments-30-days", "content-has-an-end", "content-ends-by-its-own-time"),
+    *("expired-is-deleted", "insights-24-months", "insights-end-by-their-own-day"),
+)
 """The promises that are about it."""
 
 

@@ -91,7 +91,8 @@ async def queue(url: str, point: Point, number: int) -> None:
     """Make a person, and queue a mail with a link for them."""
     db = Database(url)
     email = f"{point}{number}@{DOMAIN}"
-    person: Doc = {"_id": new_id("usr"), "name": "Mara", "email": email, "email_key": email}
+    address = {"email": email, "email_key": email}
+    person: Doc = {"_id": new_id("usr"), "name": "Mara", "policy_version": "2026-03-13"} | address
     await db.open("users").insert_one(person)
 
     async def work(session: Session) -> str:

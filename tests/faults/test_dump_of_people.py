@@ -76,7 +76,7 @@ async def test_a_dump_lets_nobody_in(house: House, redis_url: str) -> None:
 async def test_the_search_finds_what_is_planted(house: House, redis_url: str) -> None:
     """One of each in the clear: so what is not found is not there."""
     token = "sot_0123456789-abcdef"
-    planted = {"_id": "usr_1", "email_key": "x", "a": PASSWORD, "b": token.encode().hex()}
+    planted = {"_id": "usr_1", "email_key": "x", "name": PASSWORD, "email": token.encode().hex()}
     await house.db.open("users").insert_one(planted)
     stores = {"the stores": await dump(house, redis_url)}
     assert len(find([PASSWORD, token], stores)) == 2

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+from app.clients.graph_insights import begin_of
 from app.db import Doc
+from app.models.data_map import INSIGHTS_LIFE
+from app.models.policies import make_policy
 from tests.flows.promises_harness import DAY, Ground, plants
 
 
@@ -29,6 +32,12 @@ async def old_delivery(on: Ground) -> None:
     """Nobody has worked it off for 31 days."""
     times = {"at": on.now - 31 * DAY, "due_at": on.now + DAY, "expires_at": on.now + DAY}
     await on.put("webhook_inbox", object="instagram", **times)
+
+
+@plants("content-ends-by-its-own-time")
+async def kept_since_it_came(on: Ground) -> None:
+    """Written ten days ago, and kept for thirty from now: a backfill that counts from its own time."""
+    await on.put("messages", **on.of_fan(direction="in", sent_at=on.now - 10 * DAY))
 
 
 @plants("disconnect-leaves-nothing")
@@ -71,9 +80,17 @@ async def no_ttl(on: Ground) -> None:
 
 @plants("insights-24-months")
 async def old_figures(on: Ground) -> None:
-    """They ended twenty minutes ago."""
-    ids = {"label_id": on.label_id, "connection_id": on.connection["_id"], "day": "2024-01-01", "metrics": {}}
-    await on.put("account_days", **ids, expires_at=on.now - timedelta(minutes=20))
+    """They have ended."""
+    day = (on.now - INSIGHTS_LIFE - 2 * DAY).date()
+    ids = {"label_id": on.label_id, "connection_id": on.connection["_id"], "day": day.isoformat(), "metrics": {}}
+    await on.put("account_days", **ids, expires_at=begin_of(day) + INSIGHTS_LIFE)
+
+
+@plants("insights-end-by-their-own-day")
+async def lasting_figures(on: Ground) -> None:
+    """Kept since they were read."""
+    ids = {"label_id": on.label_id, "connection_id": on.connection["_id"], "day": "2026-01-01", "metrics": {}}
+    await on.put("account_days", **ids, expires_at=on.now + INSIGHTS_LIFE)
 
 
 @plants("payment-records-kept")
@@ -95,6 +112,12 @@ async def overdue_record(on: Ground) -> None:
 async def plain_address(on: Ground) -> None:
     """Our own, for everybody."""
     on.set(public_url="http://api.label.example")
+
+
+@plants("encrypted-at-rest")
+async def seed_in_clear(on: Ground) -> None:
+    """Of somebody's authenticator app."""
+    await on.put("second_factors", envelope={"v": 1, "seed": "JBSWY3DPEHPK3PXP"}, confirmed_at=on.now, recovery=[])
 
 
 @plants("access-by-one-table")
@@ -177,6 +200,25 @@ async def endless_consent(on: Ground) -> None:
     """Of a visitor, for two years."""
     ends = {"ends_at": on.now + 700 * DAY, "expires_at": on.now + 900 * DAY}
     await on.put("consents", **on.consent("vis_somebody") | ends)
+
+
+@plants("analytics-by-the-banner")
+async def consent_of_a_script(on: Ground) -> None:
+    """That nobody has clicked on."""
+    ends = {"ends_at": on.now + 100 * DAY, "expires_at": on.now + 900 * DAY}
+    await on.put("consents", **on.consent("vis_somebody") | ends | {"how": "settings"})
+
+
+@plants("changes-are-told")
+async def change_that_nobody_hears_of(on: Ground) -> None:
+    """A new version, two days old."""
+    version = (on.now - 2 * DAY).date().isoformat()
+    on.policies = (*on.policies, make_policy(version, "A new text.", material=True, changes="Everything."))
+
+    async def back() -> None:
+        on.policies = on.policies[:-1]
+
+    on.undo.append(back)
 
 
 @plants("only-posted-policies")

@@ -12,14 +12,16 @@ from app.db import Doc
 from app.ids import new_id
 from app.models.consent_texts import current
 from app.models.features import asked_scopes, features_of
+from app.models.policies import POLICIES, Policies
 from app.services.promises.listing import PROMISES
 from app.services.promises.measuring import measure
 from app.services.promises.promise import Look
 from app.services.promises.showing import State, states
 from app.settings import WorkerSettings
 from tests.house import House
+from tests.watch import PLANTED
 
-WHY = "all-labels: a test plants a violation"
+WHY = f"{PLANTED} a violation"
 DAY = timedelta(days=1)
 
 
@@ -33,6 +35,7 @@ class Ground:
     connection: Doc
     settings: WorkerSettings
     folder: Path
+    policies: Policies = POLICIES
     undo: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
 
     @property
@@ -41,12 +44,16 @@ class Ground:
         found: datetime = self.house.clock()
         return found
 
+    @property
+    def look(self) -> Look:
+        """As a worker looks."""
+        return Look(self.house.db, self.settings, self.now, self.policies)
+
     async def measure(self, *only: str) -> dict[str, State]:
         """Measure every promise, or these; how each stands, by its id."""
-        look = Look(self.house.db, self.settings, self.now)
         for promise in PROMISES:
             if not only or promise.id in only:
-                await measure(look, promise)
+                await measure(self.look, promise)
         return {state.promise.id: state for state in await states(self.house.db, now=self.now)}
 
     async def broken(self, *only: str) -> dict[str, str]:
@@ -57,7 +64,7 @@ class Ground:
     async def put(self, name: str, /, **fields: Any) -> str:
         """Store a document past our own code; it goes when everything is well again."""
         document: Doc = {"_id": new_id("evt")} | fields
-        await self.house.db.raw[name].insert_one(document)
+        await self.house.db.raw[name].insert_one(document, comment=WHY)
         self.undo.append(lambda: self.house.db.raw[name].delete_one({"_id": document["_id"]}, comment=WHY))
         return str(document["_id"])
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ async def test_promises(house: House, mongodb_url: str, redis_url: str, key_fold
     status, printed, _ = await soundops(env, "promises")
     assert (status, printed.count("DOES NOT HOLD")) == (1, 1)
     assert f"{len(PROMISES) - 1} of {len(PROMISES)} promises hold." in printed
+    planted = {"_id": "mai_1", "label_id": None, "user_id": "usr_1", "template": "summer_sale", "state": "sent"}
+    await house.db.open("mails").insert_one(planted | {"expires_at": house.clock() + timedelta(days=1)})
+    status, printed, _ = await soundops(env, "promises", "--now")
+    assert (status, printed.count("DOES NOT HOLD"), printed.count("mails mai_1")) == (1, 1, 1)
     away = env | {"SOUNDOPS_MONGODB_URL": "mongodb://127.0.0.1:9/nothing?retryWrites=false"}
     status, printed, troubles = await soundops(away, "promises")
     assert (status, printed, troubles.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.timeout(200)
+async def test_a_reader_who_has_read_enough(house: House, mongodb_url: str, redis_url: str, key_folder: Path) -> None:
+    """A closed pipe is no trouble, and not the status of a promise that does not hold."""
+    env = {"PATH": os.environ["PATH"]} | settings_env(key_folder, mongodb_url=mongodb_url, redis_url=redis_url)
+    reader, writer = os.pipe()
+    os.close(reader)
+    pipe = asyncio.subprocess.PIPE
+    run = await asyncio.create_subprocess_exec(str(ROOT / "soundops"), "promises", env=env, stdout=writer, stderr=pipe)
+    os.close(writer)
+    _, troubles = await run.communicate()
+    assert (run.returncode, troubles) == (141, b"")

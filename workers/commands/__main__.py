@@ -1,12 +1,15 @@
 """`python -m workers.commands`, which `./soundops` runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from app import attestations
 from workers.commands import backups, promises
 
+READ_ENOUGH = 141
+"""What a shell says of a command that was ended by a closed pipe."""
 COMMANDS = (promises, backups)
 
 
@@ -25,4 +28,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        ended = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ended = READ_ENOUGH
+    sys.exit(ended)

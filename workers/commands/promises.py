@@ -56,16 +56,23 @@ def _told(state: State) -> Doc:
     at = rfc3339(state.checked_at) if state.checked_at else None
     figures = {"figure": state.figure, "allowed": state.allowed, "unit": state.promise.unit}
     where = {"id": state.promise.id, "section": state.promise.section, "holding": state.holding}
-    return where | figures | {"detail": state.detail, "checked_at": at}
+    return where | figures | {"detail": state.detail, "checked_at": at, "ids": _ids(state)}
 
 
 def _as_text(found: list[State]) -> str:
-    lines = [_line(state) for state in found]
+    lines = [line for state in found for line in (_line(state), *(f"      {_id}" for _id in _ids(state)))]
     broken = sum(not state.holding for state in found)
-    return "\n".join([*lines, "", f"{len(found) - broken} of {len(found)} promises hold."])
+    measured = [state.checked_at for state in found if state.checked_at]
+    when = f" The oldest measurement is of {rfc3339(min(measured))}." if measured else ""
+    return "\n".join([*lines, "", f"{len(found) - broken} of {len(found)} promises hold.{when}"])
+
+
+def _ids(state: State) -> list[str]:
+    """The documents that are in its way, as far as they are known."""
+    return [f"{name} {_id}" for name, ids in state.odd.items() for _id in ids]
 
 
 def _line(state: State) -> str:
     ends = ENDS[state.holding] if state.is_measured else "NOT MEASURED"
-    figure = "" if state.figure is None else f"{state.figure:g} of {state.allowed:g} {state.promise.unit}"
+    figure = "" if state.figure is None else f"{state.figure:g} {state.promise.unit} ({state.allowed:g} allowed)"
     return f"{state.promise.section:>4}  {state.promise.id:<34} {ends:<14} {figure}  {state.detail}".rstrip()

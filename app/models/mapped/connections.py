@@ -86,6 +86,10 @@ COLLECTIONS = (
             Index(up("revoked_keys"), present="revoked_keys"),
         ),
         of_connection="destroy",
+        fields=(
+            *("_id", "label_id", "connection_id", "purpose", "provider", "envelope", "created_at"),
+            *("earlier_keys", "revoked_keys"),
+        ),
     ),
     Collection(
         name="vault_keys",

@@ -39,6 +39,7 @@ COLLECTIONS = (
             Index(up("month")),
             EXPIRES,
         ),
+        fields=("_id", "subject", "consent_seq", "batch", "month", "expires_at", "forward", *USED),
     ),
     Collection(
         name="usage_months",

@@ -24,6 +24,12 @@ COLLECTIONS = (
         export=("name", "email", "email_verified_at", "policy_version", "policy_acceptances", "created_at"),
         parts=(Part("user", ("_id",), "delete", export=ACCOUNT),),
         indexes=(Index(up("email_key"), unique=True), Index(up("policy_noticed"))),
+        fields=(
+            *("_id", "name", "email", "email_key", "email_verified_at", "password_hash", "password_changed_at"),
+            *("policy_version", "policy_acceptances", "policy_noticed", "policy_noticed_at", "created_at", "version"),
+            *("last_login_at", "disabled_at", "registered_again_at", "staff", "support_opened_at"),
+            *("worked_in", "erasure_due_at", "erasing"),
+        ),
     ),
     Collection(
         name="second_factors",
@@ -106,6 +112,11 @@ COLLECTIONS = (
         ground=CONTRACT,
         export=("name", "slug", "country", "timezone", "branding", "created_at"),
         indexes=(Index(up("slug"), unique=True),),
+        fields=(
+            *("_id", "name", "slug", "country", "timezone", "branding", "created_at", "version", "owners_changed"),
+            "publishing_approval",
+            *("deletion_due_at", "deletion_begun", "deletion_requests", "deletion_told", "deleted"),
+        ),
     ),
     Collection(
         name="memberships",

@@ -5,7 +5,7 @@ from app.models.collection import EXPIRES, INTEREST, Collection, Index, up
 COLLECTIONS = (
     Collection(
         name="promise_checks",
-        purpose="Whether each promise of the privacy policy holds, as it was measured last: figures and codes.",
+        purpose="Whether each promise of the privacy policy holds, as it was measured last: figures, codes, ids.",
         tenant=False,
         subject="nobody",
         personal="none",
@@ -26,13 +26,13 @@ COLLECTIONS = (
     ),
     Collection(
         name="attestations",
-        purpose="The state of all promises on each day, signed, and chained to the day before.",
+        purpose="The state of all promises on each day, signed, and chained to the one before.",
         tenant=False,
         subject="nobody",
         personal="none",
         retention="as long as the service",
         ground=INTEREST,
         erasure="keep",
-        indexes=(Index(up("day"), unique=True),),
+        indexes=(Index(up("day", "key_id"), unique=True),),
     ),
 )

@@ -22,7 +22,7 @@ def diagram() -> str:
         lines += [f"  db_{one.id} --> {recipient}" for recipient in one.recipients]
     prefixes = ", ".join(one.prefix for one in FILE_PREFIXES)
     lines.append(f'  files[("Storage: {prefixes}")]')
-    lines.append("  db_publishing --> files")
+    lines += ["  db_publishing --> files", "  db_privacy --> files"]
     lines.append(f'  redis[("Redis: {len(REDIS_KEYS)} forms of keys; ids, no content")]')
     lines.append("  db_running --> redis")
     runs = ", ".join(NAMES[host] for host in HOSTS)

@@ -10,7 +10,7 @@ from app.models.collection import EXPIRES, Collection
 from app.models.data_map import DATA_MAP
 from app.models.processing import ACTIVITIES, HOSTS, Activity
 from app.models.promises import ProcessingOut, ProcessingRow, RecipientOut, RetentionOut, RetentionRow
-from app.models.stores import FILE_PREFIXES, LOG_FIELDS, LOG_RETENTION, RECIPIENTS, REDIS_KEYS
+from app.models.stores import FILE_PREFIXES, LOG_FIELDS, LOG_RETENTION, RECIPIENTS, REDIS_KEYS, Recipient
 from app.services.numbers.sheet import harmless
 from app.services.promises.listing import PROMISES
 
@@ -82,7 +82,7 @@ def _of_collection(one: Collection) -> RetentionRow:
         subject=one.subject,
         personal=one.personal,
         retention=one.retention,
-        deleted_by=TTL if EXPIRES in one.indexes else "the end of what it belongs to",
+        deleted_by=TTL if EXPIRES in one.indexes else "us, together with what it belongs to",
         ground=one.ground,
         on_erasure=_on_erasure(one),
     )
@@ -110,18 +110,24 @@ def _shown(recipient: object) -> dict[str, str]:
 
 
 def _activity(one: Activity) -> ProcessingRow:
-    kept = one.collections
+    kept, recipients = one.collections, (*one.recipients, *HOSTS)
     return ProcessingRow(
         activity=one.name,
+        controller=f"the label, for which {CONTROLLER} processes it" if one.of_labels else CONTROLLER,
         purposes=_each(collection.purpose for collection in kept),
         subjects=_each(collection.subject for collection in kept if collection.subject != "nobody"),
         categories=_each(collection.personal for collection in kept if collection.personal != "none"),
         ground=_each(collection.ground for collection in kept),
         retention=[f"{collection.name}: {collection.retention}" for collection in kept],
-        recipients=[*one.recipients, *HOSTS],
+        recipients=list(recipients),
+        transfers=[_transfer(who) for who in RECIPIENTS if who.id in recipients],
         stores=[collection.name for collection in kept],
         measures=one.measures,
     )
+
+
+def _transfer(who: Recipient) -> str:
+    return f"{who.name}: {who.country}; {who.safeguard}".replace(";", ",")
 
 
 def _each(values: Iterable[str]) -> list[str]:

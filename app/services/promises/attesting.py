@@ -1,4 +1,4 @@
-"""Attestations: once a day the state of all promises, signed, and chained to the day before.
+"""Attestations: once a day the state of all promises, signed, and chained to the one before; of a new key at once.
 
 Each is a compact JWS (ES256) whose payload names the SHA-256 of the whole JWS before it and the public key that has
 signed it. So the newest one, whose key is in `/.well-known/jwks.json`, vouches for all before it, whatever became of
@@ -27,18 +27,21 @@ class BrokenChain(Exception):
 
 
 async def attest(db: Database, signer: Signer, *, now: datetime) -> Doc | None:
-    """Write today's attestation, unless it is there, or nothing has been measured yet; what was written."""
-    day = now.date().isoformat()
-    last = await db.open("attestations").find_one({}, sort=[("_id", -1)])
-    if last is not None and last["day"] >= day:
+    """Write today's attestation, unless this key's is there, or nothing has been measured yet; what was written.
+
+    A day that a clock ahead of time has taken is not today's: the chain goes on by its numbers, whatever its days.
+    """
+    attestations, today = db.open("attestations"), {"day": now.date().isoformat(), "key_id": signer.key_id}
+    if await attestations.find_one(today, {"_id": 1}) is not None:
         return None
+    last = await attestations.find_one({}, sort=[("_id", -1)])
     states = await showing.states(db, now=now)
     if all(state.checked_at is None for state in states):
         return None
     seq = last["_id"] + 1 if last else 1
     payload = {
         "seq": seq,
-        "day": day,
+        "day": today["day"],
         "at": rfc3339(now),
         "issuer": signer.issuer,
         "previous": last["sha256"] if last else NOTHING_BEFORE,
@@ -47,9 +50,9 @@ async def attest(db: Database, signer: Signer, *, now: datetime) -> Doc | None:
     }
     jws = signer.sign_attestation(payload)
     broken = [state.promise.id for state in states if not state.holding]
-    row = {"_id": seq, "day": day, "at": now, "sha256": hash_of(jws), "broken": broken, "jws": jws}
+    row = {"_id": seq, **today, "at": now, "sha256": hash_of(jws), "broken": broken, "jws": jws}
     try:
-        await db.open("attestations").insert_one(row)
+        await attestations.insert_one(row)
     except DuplicateKeyError:  # another worker's came first
         return None
     log.info("attested", seq=seq, hash=row["sha256"], count=len(broken))
@@ -100,8 +103,6 @@ def _follows(before: Doc, jws: str, payload: Doc) -> None:
         raise BrokenChain(f"Attestation {before['seq']} is followed by {payload['seq']}: one is missing")
     if payload["previous"] != hash_of(jws):
         raise BrokenChain(f"Attestation {before['seq']} is not the one that {payload['seq']} was signed after")
-    if payload["day"] <= before["day"]:
-        raise BrokenChain(f"Attestation {payload['seq']} is of no later day than the one before it")
 
 
 def _key_in(jws: str) -> dict[str, Any]:

@@ -30,13 +30,14 @@ class Board:
         """The last 30 days of every promise."""
         async with self._db.turn("promises:days"):
             if not timedelta() <= now - self._read_at < FRESH:
-                self._days = await showing.history(self._db, since=_first(now, LISTED))
+                self._days = await showing.history(self._db, since=_first(now, LISTED), until=now.date())
                 self._read_at = now
         return self._days
 
     async def days_of(self, promise_id: str, now: datetime) -> list[Day]:
         """The last 13 months of one."""
-        found = await showing.history(self._db, since=_first(now, OF_ONE), promise_id=promise_id)
+        since, until = _first(now, OF_ONE), now.date()
+        found = await showing.history(self._db, since=since, until=until, promise_id=promise_id)
         return found.get(promise_id, [])
 
 

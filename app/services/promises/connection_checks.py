@@ -1,7 +1,6 @@
 """Checks of connected accounts: authorised, used for what was enabled, and gone when they are disconnected."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ulid import ULID
 
@@ -10,7 +9,7 @@ from app.db import Database, Doc
 from app.models.features import Feature, asked_scopes, features_of, granted_features
 from app.services.connections.erasing import left_of
 from app.services.promises.promise import Look, Measured
-from app.services.promises.sampling import WHY, count_odd, sample
+from app.services.promises.sampling import WHY, all_told, count_odd, sample
 
 ACCOUNT = frozenset(("provider_id", "username", "name", "picture_url", "kind"))
 FAN = frozenset(("provider_id", "username", "name", "picture_url"))
@@ -22,6 +21,8 @@ REVOKED_WITHIN = timedelta(hours=73)
 """A provider that is away is asked for 72 hours: docs/leaving.md."""
 ENDED = 20
 """So many ended connections are looked into, twice."""
+MOST = 100
+"""So many pieces of work of one connection are looked at."""
 HOUR = timedelta(hours=1)
 
 
@@ -32,15 +33,15 @@ async def public_profiles(look: Look) -> Measured:
         "conversations": ("participant", FAN),
         "comments": ("author", FAN),
     }
-    counts = {}
+    odd = {}
     for name, (field, allowed) in shown.items():
-        counts[name] = sum(not (one.get(field) or {}).keys() <= allowed for one in await sample(look.db, name))
-    return Measured(sum(counts.values()), detail=" ".join(name for name, count in counts.items() if count))
+        odd[name] = [one for one in await sample(look, name) if not (one.get(field) or {}).keys() <= allowed]
+    return all_told(odd)
 
 
 async def granted_only(look: Look) -> Measured:
     """Connections with a feature that is on without the permissions that it needs."""
-    return await count_odd(look.db, ["connections"], _uses_more)
+    return await count_odd(look, ["connections"], _uses_more)
 
 
 def _uses_more(connection: Doc) -> bool:
@@ -57,17 +58,17 @@ async def least_scopes(look: Look) -> Measured:
         provider = connection["provider"]
         return not set(connection["asked_scopes"]) <= set(asked_scopes(provider, features_of(provider)))
 
-    return await count_odd(look.db, ["connections"], asks_more)
+    return await count_odd(look, ["connections"], asks_more)
 
 
 async def enabled_only(look: Look) -> Measured:
     """What was stored for a feature after it had been switched off."""
-    counts: dict[str, int] = dict.fromkeys(OF_FEATURE, 0)
+    odd = {}
     for name, feature in OF_FEATURE.items():
-        found = await sample(look.db, name)
+        found = await sample(look, name)
         connections = await _connections(look.db, found)
-        counts[name] = sum(_is_of_off(one, connections.get(one["connection_id"]), feature) for one in found)
-    return Measured(sum(counts.values()), detail=" ".join(name for name, count in counts.items() if count))
+        odd[name] = [one for one in found if _is_of_off(one, connections.get(_whose(one)), feature)]
+    return all_told(odd)
 
 
 def _is_of_off(one: Doc, connection: Doc | None, feature: Feature) -> bool:
@@ -89,21 +90,18 @@ def _stored_at(one: Doc) -> datetime:
 
 async def of_connected(look: Look) -> Measured:
     """Data from a provider whose connection is not there."""
-    counts: dict[str, int] = {}
+    odd = {}
     for name in (*OF_FEATURE, "conversations", "media"):
-        found = await sample(look.db, name)
+        found = await sample(look, name)
         connections = await _connections(look.db, found)
-        counts[name] = sum(one["connection_id"] not in connections for one in found)
-    return Measured(sum(counts.values()), detail=" ".join(name for name, count in counts.items() if count))
+        odd[name] = [one for one in found if _whose(one) not in connections]
+    return all_told(odd)
 
 
 async def nothing_left(look: Look) -> Measured:
     """Accounts that were disconnected, and of which something is still here."""
-    ended = [one for one in await sample(look.db, "disconnections", size=ENDED) if one["completed_at"]]
-    left: dict[str, int] = {}
-    for one in ended:
-        left[one["_id"]] = len(await left_of(look.db, one))
-    return Measured(sum(count > 0 for count in left.values()))
+    ended = [one for one in await sample(look, "disconnections", size=ENDED) if one["completed_at"]]
+    return all_told({"disconnections": [one for one in ended if await left_of(look.db, one)]})
 
 
 async def ended_in_time(look: Look) -> Measured:
@@ -114,19 +112,25 @@ async def ended_in_time(look: Look) -> Measured:
 
 
 async def calls_of_connected(look: Look) -> Measured:
-    """Work that waits for an account that is disconnected, other than its end."""
-    query = {"due_at": {"$gte": EPOCH}}
-    found = await look.db.open("operations").find(query, comment=WHY).sort("due_at", 1).limit(200).to_list()
-    waiting = [one for one in found if one["state"] == "queued" and one.get("connection_id")]
-    waiting = [one for one in waiting if one["kind"] != "disconnect"]
-    connections = await _connections(look.db, waiting)
-    ended = [one for one in waiting if connections.get(one["connection_id"], {}).get("status") == "revoked"]
-    return Measured(len(ended), detail=" ".join(sorted({one["kind"] for one in ended})))
+    """Disconnected accounts for which work waits, other than their end. The detail names what kinds of work."""
+    odd: dict[str, list[str]] = {}
+    for one in await sample(look, "connections"):
+        if one["status"] == "revoked":
+            query = {"label_id": one["label_id"], "connection_id": one["_id"], "state": "queued"}
+            waiting = look.db.open("operations").find(query, {"kind": 1}).limit(MOST)
+            kinds = {found["kind"] async for found in waiting} - {"disconnect"}
+            odd |= {one["_id"]: sorted(kinds)} if kinds else {}
+    kinds = {kind for found in odd.values() for kind in found}
+    return Measured(len(odd), detail=" ".join(sorted(kinds)), odd={"connections": list(odd)} if odd else {})
 
 
-async def _connections(db: Database, of: list[Doc]) -> dict[str, Doc]:
-    """The connections of these documents, by id; only those of the same label."""
-    query: dict[str, Any] = {"_id": {"$in": sorted({one["connection_id"] for one in of})}}
-    found = {one["_id"]: one async for one in db.open("connections").find(query, comment=WHY)}
-    labels = {one["connection_id"]: one["label_id"] for one in of}
-    return {_id: one for _id, one in found.items() if one["label_id"] == labels[_id]}
+async def _connections(db: Database, of: list[Doc]) -> dict[tuple[str, str], Doc]:
+    """The connections of these documents, by whose they are: another label's is none."""
+    query = {"_id": {"$in": sorted({one["connection_id"] for one in of})}}
+    found = db.open("connections").find(query, comment=WHY)
+    return {(one["label_id"], one["_id"]): one async for one in found}
+
+
+def _whose(one: Doc) -> tuple[str, str]:
+    """The label, and the connection that it came through."""
+    return one["label_id"], one["connection_id"]

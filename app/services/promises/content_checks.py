@@ -1,24 +1,40 @@
 """Checks of what fans write: its thirty days, and that it is nowhere else."""
 
-from datetime import datetime, timedelta
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 
+from app.clients.graph_insights import begin_of
 from app.clock import EPOCH
 from app.db import Database, Doc, wrong_indexes
 from app.models.data_map import CONTENT_LIFE, DATA_MAP, INSIGHTS_LIFE
 from app.services import retention
 from app.services.assets.keys import of_asset
 from app.services.promises.promise import LATE, Check, Look, Measured
-from app.services.promises.sampling import WHY, count_odd, names, sample
+from app.services.promises.sampling import WHY, all_told, count_odd, living, names, sample
 
 DAY = timedelta(days=1)
 MOST = 1000
 """So many are counted at most."""
-HELD = ("messages", "comments", "notes", "conversations")
-"""Where fans' content and names are. Each document says when it ends."""
+HELD = tuple(
+    name
+    for name, collection in DATA_MAP.items()
+    if collection.subject == "fan" and collection.personal in ("content", "identity") and name != "webhook_inbox"
+)
+"""Where fans' content and names are. Each document says when it ends. Of what Meta delivered, `raw_changes` looks."""
+OWN_TIME: dict[str, Callable[[Doc], datetime | None]] = {
+    **dict.fromkeys(("messages", "comments"), lambda one: one.get("sent_at")),
+    **dict.fromkeys(("account_days", "media_days"), lambda one: begin_of(date.fromisoformat(one["day"]))),
+    "media": lambda one: one.get("posted_at"),
+}
+"""The provider's own time of a document: it lives so long after it, whenever it came to us."""
 IDS_ALONE = ("operations", "events", "rule_runs", "rule_cursors", "audit_log", "response_facts", "stripe_events")
 """Collections that say of themselves that they hold ids and codes."""
 WORDS = frozenset(("text", "caption", "content", "body", "original", "words"))
 """Fields that words of people are in, where they are allowed."""
+NAME_OF_OURS = re.compile(r"[a-z]+(?:_[a-z]+){0,4}")
+MOST_NAMED = 5
 CLOCKS = timedelta(minutes=10)
 """So far may the clocks of two of our machines be apart."""
 
@@ -46,6 +62,21 @@ async def ends_set(look: Look) -> Measured:
     return Measured(sum(counts.values()), detail=" ".join(name for name, count in counts.items() if count))
 
 
+def ends_in_time(life: timedelta, *collections: str) -> Check:
+    """Documents of these collections that end later than so long after the provider's own time of them."""
+
+    async def check(look: Look) -> Measured:
+        odd: dict[str, list[Doc]] = {name: [] for name in collections}
+        for name in collections:
+            for one in await sample(look, name):
+                at = OWN_TIME[name](one)
+                if at is not None and not (one.get("expires_at") and one["expires_at"] <= at + life):
+                    odd[name].append(one)
+        return all_told(odd)
+
+    return check
+
+
 async def raw_changes(look: Look) -> Measured:
     """The age of the oldest change as Meta delivered it that has not been worked off."""
     waiting = look.db.open("webhook_inbox").find({"due_at": {"$gte": EPOCH}}, {"at": 1}, comment=WHY)
@@ -67,14 +98,14 @@ async def ttl_indexes(look: Look) -> Measured:
 
 async def words_in_one_place(look: Look) -> Measured:
     """Documents with a field for people's words, in collections of ids."""
-    return await count_odd(look.db, IDS_ALONE, lambda one: not WORDS.isdisjoint(names(one)))
+    return await count_odd(look, IDS_ALONE, lambda one: not WORDS.isdisjoint(names(one)))
 
 
 async def figures_only(look: Look) -> Measured:
     """Media and figures that carry words or pictures."""
     allowed = ("caption", "text", "picture_url", "thumbnail_url", "media_url")
     kept = ("media", "media_days", "account_days")
-    return await count_odd(look.db, kept, lambda one: not set(allowed).isdisjoint(names(one)))
+    return await count_odd(look, kept, lambda one: not set(allowed).isdisjoint(names(one)))
 
 
 async def insights_end(look: Look) -> Measured:
@@ -90,21 +121,32 @@ async def files_of_their_label(look: Look) -> Measured:
         own = of_asset(asset["label_id"], asset["_id"])
         return not all(str(one.get("key", "")).startswith(own) for one in asset.get("renditions") or ())
 
-    return await count_odd(look.db, ["assets"], is_elsewhere)
+    return await count_odd(look, ["assets"], is_elsewhere)
+
+
+def mapped_only(name: str) -> Check:
+    """Documents with a field that the data map does not have. The detail names those that may be of ours."""
+    known = set(DATA_MAP[name].fields)
+
+    async def check(look: Look) -> Measured:
+        odd = [one for one in await sample(look, name) if not one.keys() <= known]
+        more = {field for one in odd for field in one.keys() - known if NAME_OF_OURS.fullmatch(field)}
+        return replace(all_told({name: odd}), detail=" ".join([name, *sorted(more)[:MOST_NAMED]]) if odd else "")
+
+    return check
 
 
 async def labels_gone(look: Look) -> Measured:
     """Documents of labels that are not there any more."""
-    counts: dict[str, int] = {}
+    odd: dict[str, list[Doc]] = {}
     known: dict[str, bool] = {}
     for name in OF_LABELS:
-        found = [one["label_id"] for one in await sample(look.db, name, size=50) if one.get("label_id")]
-        missing = set(found) - known.keys()
-        there = look.db.open("labels").find({"_id": {"$in": sorted(missing)}}, {"_id": 1})
-        alive = {one["_id"] async for one in there}
-        known |= {label: label in alive for label in missing}
-        counts[name] = sum(not known[label] for label in found)
-    return Measured(sum(counts.values()), detail=" ".join(name for name, count in counts.items() if count))
+        found = [one for one in await sample(look, name, size=50) if one.get("label_id")]
+        unknown = {one["label_id"] for one in found} - known.keys()
+        alive = await living(look.db, "labels", unknown)
+        known |= {label: label in alive for label in unknown}
+        odd[name] = [one for one in found if not known[one["label_id"]]]
+    return all_told(odd)
 
 
 OF_LABELS = tuple(

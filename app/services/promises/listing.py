@@ -1,4 +1,4 @@
-"""The list of promises: every line of sections 2 to 11 of the policy that binds us, and what shows that it holds."""
+"""The list of promises: each sentence of sections 2 to 11 of the policy that binds us, and what shows that it holds."""
 
 from app.services.promises import sections_2_3, sections_4_5, sections_6_11
 from app.services.promises.promise import Promise
@@ -13,6 +13,11 @@ BINDS_NOBODY = {
     "Business transfers — in connection with a merger, acquisition, or sale of assets": (
         "It says what may happen to the company."
     ),
+    "We may share information with:": "Those whom we share it with follow, each with a promise of its own.",
+    "Specifically:": "What it is follows, each with a promise of its own.",
+    "Specific retention periods include:": "They follow, each with a promise of its own.",
+    "However, no method of electronic transmission or storage is 100% secure.": "It says what cannot be promised.",
+    "We may update this Privacy Policy from time to time.": "It says what may happen to the policy.",
     "Depending on your jurisdiction, you may have the right to:": "The rights follow, each with promises of its own.",
 }
-"""Lines of sections 2 to 11 that promise nothing, and why."""
+"""Sentences of sections 2 to 11 that promise nothing, and why."""

@@ -1,6 +1,7 @@
 """Measuring the promises, by workers: each when it is due, once among all workers; and telling when one changes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 
@@ -11,26 +12,36 @@ from app.db import Database, Doc, Session
 from app.logs import get_logger
 from app.services.mail import outbox
 from app.services.promises.listing import PROMISES
-from app.services.promises.promise import Look, Measured, Promise
+from app.services.promises.promise import Look, Measured, Odd, Promise
+from app.services.promises.showing import states
 
 log = get_logger(__name__)
 LONGEST_S = 60
 """So long a check may take; one that takes longer counts as failed."""
 HISTORY = timedelta(days=396)
 """Thirteen months."""
+REMEMBERED = 100
+"""So many odd documents of each collection are looked at again."""
 FAILED = "check_failed"
-HOLDING = Gauge("promise_holding", "1 while the promise holds, 0 while it does not", ["promise"])
+HOLDING = Gauge("promise_holding", "1 while the promise holds, 0 while it does not or nobody knows", ["promise"])
 FIGURE = Gauge("promise_figure", "What the promise's check has measured", ["promise"])
 BROKEN = Counter("promise_broken_total", "How often a promise stopped holding", ["promise"])
 
 
 async def measure_due(look: Look) -> list[str]:
-    """Measure what is due and not another worker's; the ids of the operations that send mails about changes."""
+    """Measure what is due and not another worker's; the ids of the operations that send mails about changes.
+
+    Every worker's figures are of what was measured last, by whichever worker.
+    """
     queued: list[str] = []
-    stored = await _stored(look.db)
+    stored = {one["_id"]: one async for one in look.db.open("promise_checks").find({}, {"due_at": 1})}
     for promise in PROMISES:
         if await _claim(look.db, promise, stored.get(promise.id), now=look.now):
             queued += await measure(look, promise)
+    for state in await states(look.db, now=look.now):
+        HOLDING.labels(state.promise.id).set(int(state.holding))
+        if state.figure is not None:
+            FIGURE.labels(state.promise.id).set(state.figure)
     return queued
 
 
@@ -41,7 +52,8 @@ async def measure_all(look: Look) -> list[str]:
 
 async def measure(look: Look, promise: Promise) -> list[str]:
     """Measure one promise, store what was found, and tell of a change. Raises `PyMongoError` when that cannot be."""
-    measured = await _look(look, promise)
+    last = await look.db.open("promise_checks").find_one({"_id": promise.id}, {"odd": 1})
+    measured = await _look(replace(look, again=(last or {}).get("odd", {})), promise)
 
     async def store(session: Session) -> tuple[bool, list[str]]:
         before = await look.db.open("promise_checks").find_one({"_id": promise.id}, session=session)
@@ -53,7 +65,8 @@ async def measure(look: Look, promise: Promise) -> list[str]:
         return changed, told
 
     changed, told = await look.db.in_transaction(store)
-    _show(promise, measured, changed=changed)
+    if changed:
+        _log(promise, measured)
     return told
 
 
@@ -61,7 +74,8 @@ async def _look(look: Look, promise: Promise) -> Measured | None:
     """What the check finds; none when it fails, whatever the reason: then nobody knows that the promise holds."""
     try:
         async with asyncio.timeout(LONGEST_S):
-            return await promise.check(look)
+            found = await promise.check(look)
+            return await _confirmed(look, promise, found) if found.odd else found
     except PyMongoError as exc:
         log.warning("a promise cannot be measured", promise=promise.id, reason=type(exc).__name__)
     except Exception:  # a check's edge: the others go on
@@ -69,8 +83,17 @@ async def _look(look: Look, promise: Promise) -> Measured | None:
     return None
 
 
-async def _stored(db: Database) -> dict[str, Doc]:
-    return {one["_id"]: one async for one in db.open("promise_checks").find({}, {"due_at": 1})}
+async def _confirmed(look: Look, promise: Promise, first: Measured) -> Measured:
+    """The same without what is not odd any more when it is looked at once more: it was being written meanwhile."""
+    second = await promise.check(replace(look, again=first.odd))
+    odd = {name: [_id for _id in ids if _id in first.odd.get(name, ())] for name, ids in second.odd.items()}
+    figure = second.figure - _count(second.odd) + _count(odd)
+    detail = second.detail if figure > second.allowed else ""
+    return Measured(figure, second.allowed, detail, {name: ids for name, ids in odd.items() if ids})
+
+
+def _count(odd: Odd) -> int:
+    return sum(len(ids) for ids in odd.values())
 
 
 async def _claim(db: Database, promise: Promise, stored: Doc | None, *, now: datetime) -> bool:
@@ -98,6 +121,8 @@ async def _store(look: Look, promise: Promise, measured: Measured | None, before
         "detail": measured.detail if measured else FAILED,
         "checked_at": look.now,
     }
+    if measured:
+        latest["odd"] = {name: list(ids[:REMEMBERED]) for name, ids in measured.odd.items()}
     if before is None or before.get("holding") != holding:
         latest["since"] = look.now
     first = {"due_at": look.now + promise.every} if before is None else {}
@@ -134,16 +159,10 @@ async def _tell(look: Look, promise: Promise, measured: Measured | None, holding
     return [await letter]
 
 
-def _show(promise: Promise, measured: Measured | None, *, changed: bool) -> None:
-    """In the metrics; and a change in the log, too."""
-    holding = measured is not None and measured.holding
-    HOLDING.labels(promise.id).set(int(holding))
-    if measured:
-        FIGURE.labels(promise.id).set(measured.figure)
-    if not changed:
-        return
+def _log(promise: Promise, measured: Measured | None) -> None:
+    """A change."""
     found = {"figure": measured.figure, "allowed": measured.allowed, "detail": measured.detail} if measured else {}
-    if holding:
+    if measured is not None and measured.holding:
         log.info("a promise holds again", promise=promise.id, **found)
         return
     BROKEN.labels(promise.id).inc()

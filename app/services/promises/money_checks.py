@@ -5,10 +5,14 @@ from datetime import date, timedelta
 
 from app.db import Doc
 from app.services.promises.promise import Look, Measured
-from app.services.promises.sampling import WHY, count_odd, names, sample, strings
+from app.services.promises.sampling import WHY, count_odd, names, strings, without
 
-DIGITS = re.compile(r"(?<![\w])(?:\d[ -]?){13,19}(?![\w])")
+DIGITS = re.compile(r"(?<![^\W_])\d{1,19}(?:[ -]\d{1,19})*(?![^\W_])")
+"""Groups of digits, with a space or a dash between."""
+LEAST_DIGITS, MOST_DIGITS = 13, 19
 CARD_FIELDS = frozenset(("number", "cvc", "cvv", "card_number", "pan", "iban", "account_number"))
+TAX_IDS = ("tax_ids",)
+"""Some end as cards' numbers do: a French one always (`fr_siret`)."""
 OF_MONEY = ("billing_accounts", "billing_orders", "money_records", "money_parties", "stripe_events")
 SHORTEST = timedelta(days=5 * 365)
 """No law of the table asks for less than five years: `app/models/keeping_law.py`."""
@@ -17,19 +21,32 @@ HOUR = timedelta(hours=1)
 
 async def no_cards(look: Look) -> Measured:
     """Records with the number of a card in them."""
-    return await count_odd(look.db, OF_MONEY, _has_card)
+    return await count_odd(look, OF_MONEY, _has_card)
 
 
 def _has_card(one: Doc) -> bool:
     method = one.get("payment_method") or {}
     if not CARD_FIELDS.isdisjoint(names(method)):
         return True
-    return any(_is_card(found[0]) for text in strings(one) for found in DIGITS.finditer(text))
+    texts = strings(without(one, TAX_IDS))
+    return any(_holds_card(found[0]) for text in texts for found in DIGITS.finditer(text))
+
+
+def _holds_card(text: str) -> bool:
+    """Whether some of these groups are a card's number: what is written beside it may be digits, too."""
+    groups = re.split("[ -]", text)
+    spans = (groups[first:last] for first in range(len(groups)) for last in range(first + 1, len(groups) + 1))
+    return any(_is_card("".join(some)) for some in spans if len(some) <= MOST_DIGITS)
 
 
 def _is_card(text: str) -> bool:
-    """Whether the digits are a card's: the last one is that of Luhn's sum (ISO/IEC 7812-1, annex B)."""
-    digits = [int(letter) for letter in text if letter.isdigit()][::-1]
+    """Whether these digits are a card's: of an industry that issues cards, and the last one that of Luhn's sum.
+
+    ISO/IEC 7812-1, 4.2 and annex B.
+    """
+    if not LEAST_DIGITS <= len(text) <= MOST_DIGITS or text[0] not in "23456":
+        return False
+    digits = [int(letter) for letter in text[::-1]]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
     return sum(digits[::2]) % 10 == -sum(doubled) % 10 and len(set(digits)) > 1
 
@@ -44,7 +61,7 @@ async def kept_as_law_says(look: Look) -> Measured:
             return True
         return not one.get("law") or last < (one["at"] + SHORTEST).date()
 
-    return await count_odd(look.db, ["money_records"], is_undated)
+    return await count_odd(look, ["money_records"], is_undated)
 
 
 async def purged(look: Look) -> Measured:
@@ -56,4 +73,4 @@ async def purged(look: Look) -> Measured:
 
 async def holds_have_reasons(look: Look) -> Measured:
     """Legal holds without the code of the file that asks for them."""
-    return Measured(sum(not one.get("reason") for one in await sample(look.db, "legal_holds")))
+    return await count_odd(look, ["legal_holds"], lambda one: not one.get("reason"))

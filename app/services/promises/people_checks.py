@@ -1,6 +1,6 @@
 """Checks of people's accounts: what is kept of them, who is let in, and that nobody under 16 is."""
 
-import re
+import ipaddress
 from datetime import timedelta
 from typing import get_args
 
@@ -10,35 +10,17 @@ from app.models.access import META_SCOPES, Role
 from app.services.audit import mac_of
 from app.services.mail.letters import LETTERS
 from app.services.promises.promise import Look, Measured
-from app.services.promises.sampling import count_odd, living, names, sample
+from app.services.promises.sampling import all_told, count_odd, living, names, sample, strings
 
-ACCOUNT = frozenset(
-    (
-        *("_id", "name", "email", "email_key", "email_verified_at", "password_hash", "password_changed_at"),
-        *("policy_version", "marketing_opt_in", "created_at", "version", "last_login_at", "disabled_at"),
-        *("registered_again_at", "staff", "support_opened_at"),
-        *("policy_acceptances", "policy_noticed", "policy_noticed_at"),
-        *("worked_in", "erasure_due_at", "erasing"),
-    )
-)
-"""What an account consists of."""
-LABEL = frozenset(
-    (
-        *("_id", "name", "slug", "country", "timezone", "branding", "created_at", "version"),
-        *("deletion_due_at", "deletion_begun", "deleting", "deletion"),
-    )
-)
 OF_BIRTH = frozenset(("date_of_birth", "birthday", "birth_date", "born", "age"))
-NETWORK = re.compile(r"(?:\d{1,3}\.){3}0/24|[0-9a-f:]+::/48|::/48")
-ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d./])")
-"""An IPv4 address that is written whole."""
+OF_PLACES = ("sessions", "audit_log", "consents", "usage_events", "idempotency_keys")
+"""Where something is kept of a request, or of a browser."""
+SHORT = {4: 24, 6: 48}
+"""So much of an address is kept, in bits."""
+LONGEST_ADDRESS = 49
+"""Letters: of IPv6 with a prefix's length."""
 LONGEST_SESSION = timedelta(days=30)
 LONGEST_GRANT = timedelta(hours=1)
-
-
-async def accounts_only(look: Look) -> Measured:
-    """Accounts that hold something that is not asked for at registration or needed to log in."""
-    return await count_odd(look.db, ["users"], lambda one: not one.keys() <= ACCOUNT)
 
 
 async def passwords_hashed(look: Look) -> Measured:
@@ -48,29 +30,34 @@ async def passwords_hashed(look: Look) -> Measured:
         kept = one.get("password_hash")
         return "password" in one or (kept is not None and not str(kept).startswith("$argon2id$"))
 
-    return await count_odd(look.db, ["users"], is_kept)
-
-
-async def labels_only(look: Look) -> Measured:
-    """Labels that hold something else than their profile."""
-    return await count_odd(look.db, ["labels"], lambda one: not one.keys() <= LABEL)
+    return await count_odd(look, ["users"], is_kept)
 
 
 async def nobody_under_16(look: Look) -> Measured:
     """Accounts that did not pass the age gate, which lets nobody in without a policy version, and keeps no birthday."""
     return await count_odd(
-        look.db, ["users"], lambda one: not one.get("policy_version") or not OF_BIRTH.isdisjoint(names(one))
+        look, ["users"], lambda one: not one.get("policy_version") or not OF_BIRTH.isdisjoint(names(one))
     )
 
 
 async def addresses_truncated(look: Look) -> Measured:
-    """Log-ins and rows of the audit log with a whole network address."""
+    """Documents with a whole network address, under whichever name. What a browser calls itself is its own words."""
 
-    def is_whole(one: Doc) -> bool:
-        network = one.get("network")
-        return network is not None and not NETWORK.fullmatch(str(network))
+    def tells(one: Doc) -> bool:
+        return any(_is_whole(text) for name, value in one.items() if name != "user_agent" for text in strings(value))
 
-    return await count_odd(look.db, ["sessions", "audit_log"], is_whole)
+    return await count_odd(look, OF_PLACES, tells)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is an address of a machine, or of a network with few of them."""
+    if not ("." in text or ":" in text) or len(text) > LONGEST_ADDRESS:
+        return False
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen > SHORT[network.version]
 
 
 async def sessions_end(look: Look) -> Measured:
@@ -80,7 +67,7 @@ async def sessions_end(look: Look) -> Measured:
         ends, begun = one.get("ends_at"), one.get("created_at")
         return not (ends and begun and one.get("expires_at")) or ends - begun > LONGEST_SESSION
 
-    return await count_odd(look.db, ["sessions"], lasts)
+    return await count_odd(look, ["sessions"], lasts)
 
 
 async def support_bounded(look: Look) -> Measured:
@@ -89,12 +76,12 @@ async def support_bounded(look: Look) -> Measured:
     def unbounded(one: Doc) -> bool:
         return not one.get("reason") or one["ends_at"] - one["created_at"] > LONGEST_GRANT
 
-    return await count_odd(look.db, ["support_grants"], unbounded)
+    return await count_odd(look, ["support_grants"], unbounded)
 
 
 async def access_by_table(look: Look) -> Measured:
     """Memberships without a role of the table, or of people or labels that are not there."""
-    found = await sample(look.db, "memberships")
+    found = await sample(look, "memberships")
     people = await living(look.db, "users", [one["user_id"] for one in found])
     labels = await living(look.db, "labels", [one["label_id"] for one in found])
     odd = [
@@ -102,7 +89,7 @@ async def access_by_table(look: Look) -> Measured:
         for one in found
         if one.get("role") not in get_args(Role) or one["user_id"] not in people or one["label_id"] not in labels
     ]
-    return Measured(len(odd))
+    return all_told({"memberships": odd})
 
 
 async def meta_data_decided(look: Look) -> Measured:
@@ -115,17 +102,17 @@ async def meta_data_decided(look: Look) -> Measured:
         recorded = all(decision.get(name) for name in ("reason", "decided_by", "decided_at"))
         return not recorded or not set(decision.get("scopes", ())) <= META_SCOPES
 
-    return await count_odd(look.db, ["api_clients"], undecided)
+    return await count_odd(look, ["api_clients"], undecided)
 
 
 async def clients_let_in(look: Look) -> Measured:
     """Partners' clients that no person of a label has made."""
-    return await count_odd(look.db, ["api_clients"], lambda one: not str(one.get("created_by", "")).startswith("usr_"))
+    return await count_odd(look, ["api_clients"], lambda one: not str(one.get("created_by", "")).startswith("usr_"))
 
 
 async def mails_known(look: Look) -> Measured:
     """Mails that are none of the letters that we send."""
-    return await count_odd(look.db, ["mails"], lambda one: one.get("template") not in (*LETTERS, "none"))
+    return await count_odd(look, ["mails"], lambda one: one.get("template") not in (*LETTERS, "none"))
 
 
 async def audit_intact(look: Look) -> Measured:
@@ -138,4 +125,4 @@ async def audit_intact(look: Look) -> Measured:
         except (KeyError, TypeError):
             return True
 
-    return await count_odd(look.db, ["audit_log"], is_changed)
+    return await count_odd(look, ["audit_log"], is_changed)

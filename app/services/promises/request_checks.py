@@ -2,7 +2,7 @@
 
 from app.models.privacy_requests import RequestKind
 from app.services.promises.promise import Check, Look, Measured
-from app.services.promises.sampling import WHY, living, sample
+from app.services.promises.sampling import WHY, all_told, living, sample
 
 MOST = 1000
 
@@ -20,6 +20,7 @@ def in_time(*kinds: RequestKind) -> Check:
 
 async def erased_are_gone(look: Look) -> Measured:
     """Accounts that are still here though their erasure has ended."""
-    asked = [one for one in await sample(look.db, "privacy_requests") if one["kind"] == "erasure"]
-    done = [one["user_id"] for one in asked if one["state"] == "done" and one["user_id"]]
-    return Measured(len(await living(look.db, "users", done)))
+    asked = [one for one in await sample(look, "privacy_requests") if one["kind"] == "erasure"]
+    done = [one for one in asked if one["state"] == "done" and one["user_id"]]
+    alive = await living(look.db, "users", [one["user_id"] for one in done])
+    return all_told({"privacy_requests": [one for one in done if one["user_id"] in alive]})

@@ -1,5 +1,6 @@
 """Promises of sections 6 to 11 of the policy: retention, security, rights, cookies, children, and changes."""
 
+from app.models.data_map import INSIGHTS_LIFE
 from app.services.promises import (
     consent_checks,
     content_checks,
@@ -9,11 +10,16 @@ from app.services.promises import (
     review_checks,
     setting_checks,
 )
+from app.services.promises import vault_checks as vault
 from app.services.promises.promise import SOON, Promise
 
 SECURE = (
     "We implement appropriate technical and organisational measures to protect your data, including encryption in "
     "transit (TLS) and at rest, access controls, and regular security reviews."
+)
+CHANGES = (
+    'We will notify you of material changes by posting the updated policy on this page and updating the "Last updated" '
+    "date."
 )
 PAYMENTS = "Payment records — retained as required by applicable tax and financial regulations"
 
@@ -66,6 +72,15 @@ PROMISES = (
         check=content_checks.insights_end,
     ),
     Promise(
+        id="insights-end-by-their-own-day",
+        section="6",
+        quote="Analytics and usage data — aggregated and anonymised after 24 months",
+        plain="The 24 months begin with the day that a figure tells of, not when it was read.",
+        rule="Figures and posts that end later than 730 days after their own day, in a sample: 0.",
+        unit="documents",
+        check=content_checks.ends_in_time(INSIGHTS_LIFE, "account_days", "media_days", "media"),
+    ),
+    Promise(
         id="usage-24-months",
         section="6",
         quote="Analytics and usage data — aggregated and anonymised after 24 months",
@@ -114,6 +129,18 @@ PROMISES = (
         check=setting_checks.encrypted_in_transit,
     ),
     Promise(
+        id="encrypted-at-rest",
+        section="7",
+        quote=SECURE,
+        plain="What lets somebody in, or opens what was handed out, is sealed before it is stored.",
+        rule=(
+            "Seeds of second factors, and keys of files that were handed out, that are not sealed, in a sample: 0. "
+            "Tokens have promises of their own; the disks below are whose machines they are."
+        ),
+        unit="documents",
+        check=vault.people_sealed,
+    ),
+    Promise(
         id="access-by-one-table",
         section="7",
         quote=SECURE,
@@ -136,9 +163,9 @@ PROMISES = (
         section="8",
         quote="Access the personal data we hold about you",
         plain="Who asks what we have of them gets it within a month; mostly at once.",
-        rule="Open requests for access that are past their due date, one month after they came: 0.",
+        rule="Open requests for a copy of one's data that are past their due date, one month after they came: 0.",
         unit="requests",
-        check=request_checks.in_time("access"),
+        check=request_checks.in_time("access", "portability"),
         every=SOON,
     ),
     Promise(
@@ -186,7 +213,10 @@ PROMISES = (
         section="8",
         quote="Withdraw consent at any time where processing is based on consent",
         plain="After a withdrawal no mail goes out, and what was noted is deleted.",
-        rule="Mails that wait a minute, and notes of use that are here 15 minutes after a withdrawal, in a sample: 0.",
+        rule=(
+            "Withdrawals, in a sample, after which a mail went out a minute later, or what was noted before is still "
+            "here 15 minutes later: 0."
+        ),
         unit="documents",
         check=consent_checks.withdrawals_effective,
         every=SOON,
@@ -210,6 +240,15 @@ PROMISES = (
         check=people_checks.sessions_end,
     ),
     Promise(
+        id="analytics-by-the-banner",
+        section="9",
+        quote="Analytics cookies (e.g. Google Analytics) are used only with your consent via our cookie banner.",
+        plain="A visitor gets an id, in a cookie, by saying yes at the banner, and in no other way.",
+        rule="Consents of visitors that were given elsewhere, in a sample: 0. That use is noted by consent: section 3.",
+        unit="documents",
+        check=consent_checks.by_the_banner,
+    ),
+    Promise(
         id="choices-asked-again",
         section="9",
         quote="You can manage cookie preferences at any time.",
@@ -221,19 +260,28 @@ PROMISES = (
     Promise(
         id="nobody-under-16",
         section="10",
-        quote="Our platform is not intended for individuals under the age of 16.",
+        quote=(
+            "Our platform is not intended for individuals under the age of 16. We do not knowingly collect personal "
+            "data from children."
+        ),
         plain="Nobody gets an account without passing the age gate, and no date of birth is kept.",
         rule="Accounts that did not pass it, or with a date of birth, in a sample: 0.",
         unit="documents",
         check=people_checks.nobody_under_16,
     ),
     Promise(
+        id="changes-are-told",
+        section="11",
+        quote=CHANGES,
+        plain="A material change is told to everybody with an account, once, by mail and in the app.",
+        rule="Accounts that have not been told of the last one, a day after its date: 0.",
+        unit="documents",
+        check=consent_checks.changes_told,
+    ),
+    Promise(
         id="only-posted-policies",
         section="11",
-        quote=(
-            'We will notify you of material changes by posting the updated policy on this page and updating the "Last '
-            'updated" date.'
-        ),
+        quote=CHANGES,
         plain="Each version of the policy is posted with its date, and people accept exactly a text that was posted.",
         rule="Accounts that have accepted another text, in a sample: 0.",
         unit="documents",

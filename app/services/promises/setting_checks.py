@@ -1,6 +1,7 @@
 """Checks of where data go: over which lines, and to whom. What is looked at is what this worker is told to use."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from app.settings import OUTSIDE, WorkerSettings
 
 TLS = ("https", "rediss", "smtps", "mongodb+srv", "unix")
 OWN_ENDINGS = (".internal", ".local", ".lan", ".localhost", ".home.arpa")
+OF_A_COUNTRY = re.compile(r"(?:ac|co|com|edu|gov|net|or|org)\.[a-z]{2}")
+"""Below these, domains belong to different people."""
 PROVIDERS = ("instagram_", "facebook_", "spotify_")
 
 
@@ -85,8 +88,9 @@ def _is_own(host: str, settings: WorkerSettings) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         own = urlsplit(settings.public_url).hostname or ""
-        domain = own.partition(".")[2] if own.count(".") > 1 else own
-        return host == own or (domain.count(".") > 0 and host.endswith(f".{domain}"))
+        above = own.partition(".")[2]
+        domain = above if above.count(".") > 0 and not OF_A_COUNTRY.fullmatch(above) else own
+        return host == own or host.endswith(f".{domain}")
 
 
 async def encrypted_in_transit(look: Look) -> Measured:

@@ -1,12 +1,12 @@
 """The promises as anybody may see them: what was measured, never measured for the asking."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from app.db import Database, Doc
 from app.services.promises.listing import PROMISES
-from app.services.promises.promise import Promise
+from app.services.promises.promise import Odd, Promise
 
 PATIENCE = timedelta(minutes=10)
 """A check that has not run for three times its interval and this long says nothing about now."""
@@ -26,6 +26,8 @@ class State:
     checked_at: datetime | None
     since: datetime | None
     """Since when it holds, or does not."""
+    odd: Odd = field(default_factory=dict)
+    """Which documents are in its way: for operators alone."""
 
     @property
     def is_measured(self) -> bool:
@@ -55,13 +57,15 @@ def _state(promise: Promise, check: Doc | None, now: datetime) -> State:
     told = (check["figure"], check["allowed"])
     if now - check["checked_at"] > 3 * promise.every + PATIENCE:
         return State(promise, False, *told, NOT_MEASURED, check["checked_at"], check["since"])
-    return State(promise, check["holding"], *told, check["detail"], check["checked_at"], check["since"])
+    times = (check["checked_at"], check["since"])
+    return State(promise, check["holding"], *told, check["detail"], *times, odd=check.get("odd", {}))
 
 
-async def history(db: Database, *, since: date, promise_id: str | None = None) -> Mapping[str, list[Day]]:
-    """The days from this one on, by promise, the oldest first. A day without a check has no row."""
+async def history(db: Database, *, since: date, until: date, promise_id: str | None = None) -> Mapping[str, list[Day]]:
+    """These days, by promise, the oldest first. A day without a check has no row."""
     query: Doc = {"promise_id": promise_id} if promise_id else {}
-    found = db.open("promise_days").find(query | {"day": {"$gte": since.isoformat()}}).sort("day", 1)
+    days_of = {"day": {"$gte": since.isoformat(), "$lte": until.isoformat()}}
+    found = db.open("promise_days").find(query | days_of).sort("day", 1)
     days: dict[str, list[Day]] = {}
     async for row in found:
         day = Day(date.fromisoformat(row["day"]), not row["broken"], row.get("figure"), row["checks"])
