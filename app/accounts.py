@@ -10,13 +10,12 @@ import sys
 
 from pymongo.errors import PyMongoError
 
-from app.clients.objects import ObjectsError
 from app.clock import utc_now
 from app.db import Database
 from app.derived_keys import derive
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
-from app.services.backups import journal
+from app.services.backups import journal, waiting
 from app.services.backups.journal import Journal, Kind
 from app.services.people import accounts, staff
 from app.settings import Settings, load
@@ -36,12 +35,8 @@ async def change(db: Database, audit: Audit, book: Journal, command: str, email:
     """Do it, and note it outside; the exit status, and a sentence that says what was done."""
     status, sentence = await _change(db, audit, command, email)
     account = await staff.get_account(db, email)
-    if status or account is None or command not in NOTED:
-        return status, sentence
-    try:
-        await book.write(NOTED[command], account["_id"], now=utc_now())
-    except ObjectsError:
-        return 1, f"{sentence} But the storage is away: run it again later, or a restored backup undoes it."
+    if status == 0 and account is not None and command in NOTED:
+        await waiting.note(db, book, book.entry_of(NOTED[command], account["_id"], now=utc_now()))
     return status, sentence
 
 

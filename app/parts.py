@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 
 from app.bell import Bell, open_bell, open_ear
-from app.clients.objects import Objects, ObjectsError
+from app.clients.objects import Objects
 from app.clock import Clock
 from app.db import Database
 from app.derived_keys import derive
 from app.limiter import Limiter, open_limiter
-from app.logs import get_logger
 from app.models.policies import POLICIES, Policies
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
+from app.services.backups import waiting
 from app.services.backups.journal import KEY as JOURNAL_KEY
 from app.services.backups.journal import Journal, Kind
 from app.services.billing.entitlements import Meter
@@ -29,8 +29,6 @@ from app.services.vault.rings import open_public_ring
 from app.services.webhooks.intake import Intake
 from app.services.webhooks.signed_request import Family
 from app.settings import ApiSettings
-
-log = get_logger(__name__)
 
 
 @dataclass
@@ -77,11 +75,9 @@ class Parts:
         return Meter(self.db, self.settings.billing_on)
 
     async def note_outside(self, kind: Kind, thing_id: str, what: str = "") -> None:
-        """Note in the journal what has just been done. Where the storage is away it is done all the same."""
-        try:
-            await self.journal.write(kind, thing_id, what=what, now=self.clock())
-        except ObjectsError as trouble:
-            log.warning("the journal was not written", kind=kind, reason=str(trouble))
+        """Note in the journal what has just been done. Where the storage is away it is done all the same, and noted
+        later."""
+        await waiting.note(self.db, self.journal, self.journal.entry_of(kind, thing_id, what=what, now=self.clock()))
 
     async def close(self) -> None:
         """Close everything."""

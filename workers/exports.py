@@ -1,6 +1,7 @@
 """What a worker does for exports beside making them: their files end."""
 
 from app.services import restore_mode
+from app.services.backups import waiting
 from app.services.exports import ending
 from workers.jobs import Parts
 
@@ -9,7 +10,8 @@ STRAYS_EVERY_S = 3600
 
 
 async def look_after(parts: Parts) -> None:
-    """Delete the files whose time is over."""
+    """Delete the files whose time is over, and write into the journal what the storage was away for."""
+    await waiting.send(parts.db, parts.hands.journal)
     await ending.sweep(parts.db, parts.audit, parts.objects, now=parts.clock())
 
 

@@ -9,7 +9,7 @@ from app.clients.objects import StorageUnavailable
 from app.db import Doc
 from app.models.data_map import DATA_MAP
 from app.services import restore_mode
-from app.services.backups import file, journal, making, scope
+from app.services.backups import file, journal, making, scope, waiting
 from app.services.backups.loading import NotRestored
 from app.services.consents import ledger
 from app.services.consents.choosing import PURPOSES
@@ -161,6 +161,34 @@ async def test_without_the_journal_nothing_is_restored(
     with pytest.raises(StorageUnavailable):
         await restored(house, backup_keys, path)
     assert await held(house) == {}
+
+
+async def test_what_the_storage_was_away_for_is_in_the_journal_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A withdrawal is done all the same, and told of outside as soon as that goes, with its own time; once."""
+    person, book = await house.person(), house.worker.hands.journal
+    (await person.put("/v1/me/consents", json={"analytics": True})).raise_for_status()
+    who = book.hash_of(f"{(await person.get('/v1/me')).json()['id']}:analytics")
+
+    async def away(*_: object, **__: object) -> None:
+        raise StorageUnavailable("away")
+
+    async def ended() -> list[datetime]:
+        entries = await book.read(since=house.clock() - timedelta(days=1), now=house.clock())
+        return [entry.at for entry in entries if entry.who == who]
+
+    withdrawn_at = house.clock()
+    with monkeypatch.context() as storage:
+        storage.setattr(type(house.worker.objects), "put", away)
+        (await person.put("/v1/me/consents", json={"analytics": False})).raise_for_status()
+        assert await waiting.send(house.db, book) == 0
+    assert await ended() == []
+    house.clock.offset += timedelta(hours=1)
+    assert await waiting.send(house.db, book) == 1
+    assert await waiting.send(house.db, book) == 0
+    (told_at,) = await ended()
+    assert timedelta(0) <= told_at - withdrawn_at < timedelta(minutes=1)
 
 
 async def test_the_journal_is_kept_longer_than_backups(house: House) -> None:

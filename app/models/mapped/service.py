@@ -1,6 +1,6 @@
 """What is true of the whole service, on the data map."""
 
-from app.models.collection import INTEREST, Collection
+from app.models.collection import EXPIRES, INTEREST, Collection
 
 COLLECTIONS = (
     Collection(
@@ -12,5 +12,16 @@ COLLECTIONS = (
         retention="as long as the service",
         ground=INTEREST,
         erasure="keep",
+    ),
+    Collection(
+        name="journal_waiting",
+        purpose="What the journal beside the backups must tell, while the storage is away: keyed hashes of ids.",
+        tenant=False,
+        subject="nobody",
+        personal="none",
+        retention="until the storage is back; 40 days at most, as the journal itself",
+        ground=INTEREST,
+        erasure="keep",
+        indexes=(EXPIRES,),
     ),
 )

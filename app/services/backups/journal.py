@@ -74,11 +74,19 @@ class Journal:
         """What an id is known by in it."""
         return hmac.new(self.key, thing_id.encode(), hashlib.sha256).hexdigest()
 
+    def entry_of(self, kind: Kind, thing_id: str, *, what: str = "", now: datetime) -> Entry:
+        """What is told of this."""
+        return Entry(kind, now, self.hash_of(thing_id), what)
+
     async def write(self, kind: Kind, thing_id: str, *, what: str = "", now: datetime) -> None:
         """Add an entry; it may be there twice. Raises `ObjectsError`."""
-        told = {"v": 1, "kind": kind, "at": rfc3339(now), "who": self.hash_of(thing_id), "what": what}
+        await self.add(self.entry_of(kind, thing_id, what=what, now=now))
+
+    async def add(self, entry: Entry) -> None:
+        """The same of one that is made already."""
+        told = {"v": 1, "kind": entry.kind, "at": rfc3339(entry.at), "who": entry.who, "what": entry.what}
         body = json.dumps(told).encode()
-        key = f"{_place(now.date())}{new_id('gone')}"
+        key = f"{_place(entry.at.date())}{new_id('gone')}"
         with tempfile.NamedTemporaryFile() as file:
             await asyncio.to_thread(_fill, Path(file.name), body)
             sha256 = hashlib.sha256(body).hexdigest()

@@ -10,7 +10,7 @@ LIFE = timedelta(days=30)
 PASSING = frozenset(
     (
         *("sessions", "refresh_tokens", "single_use_tokens", "revoked_tokens", "oauth_states", "idempotency_keys"),
-        *("billing_links", "exports", "worker_heartbeats", "service_state"),
+        *("billing_links", "exports", "worker_heartbeats", "service_state", "journal_waiting"),
     )
 )
 """What lets somebody in, or is of no use later: everybody logs in anew after a restore."""
