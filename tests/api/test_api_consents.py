@@ -17,6 +17,7 @@ from app.services.consents import ledger
 from app.services.consents.choosing import PURPOSES
 from app.upgrade import upgrade
 from tests.house import PASSWORD, House
+from tests.watch import PLANTED
 
 GPC = {"Sec-GPC": "1"}
 PINNED = {
@@ -327,7 +328,7 @@ async def test_opt_ins_of_an_older_release(house: House) -> None:
     for name, wish in (("yes", True), ("no", False)):
         older = {"$set": {"marketing_opt_in": wish, "policy_version": "2026-01"}}
         gone = {"$unset": {"policy_noticed": "", "policy_acceptances": ""}}
-        await users.update_one({"email_key": f"{name}@example.com"}, older | gone)
+        await users.update_one({"email_key": f"{name}@example.com"}, older | gone, comment=PLANTED)
     for _ in range(2):
         await upgrade(house.db)
     shown = [(await person.get("/v1/me")).json() for person in people]
