@@ -233,18 +233,21 @@ async def test_what_comes_late_is_not_left(house: House, late: str) -> None:
     house.clock.offset += erasure.GRACE + timedelta(seconds=1)
     await house.work()
     assert await house.db.raw["users"].find_one({"_id": user["_id"]}) is None
+    ends: Doc = {"expires_at": house.clock() + timedelta(days=9)}
+    mail = {"_id": new_id("mai"), "label_id": None, "user_id": user["_id"], "facts": {"name": "Mara"}} | ends
+    sent_by = {"kind": "person", "id": user["_id"]}
     rows: dict[str, Doc] = {
         "users": {"_id": user["_id"], "email_key": MARA},
-        "sessions": {"_id": new_id("ses"), "user_id": user["_id"]},
-        "mails": {"_id": new_id("mai"), "label_id": None, "user_id": user["_id"], "facts": {"name": "Mara"}},
-        "messages": {"_id": new_id("msg"), "label_id": label_id, "sent_by": {"kind": "person", "id": user["_id"]}},
+        "sessions": {"_id": new_id("ses"), "user_id": user["_id"]} | ends,
+        "mails": mail,
+        "messages": {"_id": new_id("msg"), "label_id": label_id, "sent_by": sent_by} | ends,
     }
-    await house.db.raw[late].insert_one(rows[late] | {"expires_at": house.clock() + timedelta(days=9)})
+    await house.db.raw[late].insert_one(rows[late])
     house.clock.offset += SETTLED
     await house.work()
     assert (await status(house, begun)).json()["state"] == "done"
     assert user["_id"] not in repr(await stored(house, late))
-    await house.db.raw["mails"].insert_one(rows["mails"] | {"expires_at": house.clock() + timedelta(days=9)})
+    await house.db.raw["mails"].insert_one(mail)
     house.clock.offset += erasing.LAST_LOOK
     await house.work()
     assert await stored(house, "mails", user_id=user["_id"]) == []
