@@ -9,6 +9,7 @@ from app.db import Database, Doc
 from app.ids import new_id
 from app.models.collection import Collection, Part
 from app.models.data_map import DATA_MAP
+from tests.watch import PLANTED
 
 HIDDEN = ("password_hash", "email_key", "envelope", "recovery", "secret_hash", "totp_seed", "name_key", "sealed_key")
 """Fields that no export has, whatever collection they stand in."""
@@ -70,7 +71,7 @@ async def _plant(
     if path == "_id":
         key = {"_id": user["_id"]}
         hidden.pop("email_key", None)
-        await db.open(collection.name).update_one(key, {"$set": shown | hidden}, upsert=True)
+        await db.open(collection.name).update_one(key, {"$set": shown | hidden}, upsert=True, comment=PLANTED)
         return
     document = _document(collection, label_id, now) | hidden
     for name, value in shown.items():
@@ -78,7 +79,7 @@ async def _plant(
     _set(document, path, who)
     if any(index.unique and path in dict(index.keys) for index in collection.indexes):
         await db.open(collection.name).delete_many({"label_id": label_id, path: who})
-    await db.open(collection.name).insert_one(document)
+    await db.open(collection.name).insert_one(document, comment=PLANTED)
 
 
 async def _plant_others(
@@ -89,7 +90,7 @@ async def _plant_others(
     for name in fields:
         _set(document, name, planted.trap(collection.name, name))
     _set(document, path, other_id)
-    await db.open(collection.name).insert_one(document)
+    await db.open(collection.name).insert_one(document, comment=PLANTED)
 
 
 async def plant_label(db: Database, label_id: str, other_label: str, *, now: datetime) -> Planted:
@@ -108,7 +109,7 @@ async def plant_label(db: Database, label_id: str, other_label: str, *, now: dat
             mine["email_key"] = planted.trap(collection.name, "email_key")
         if collection.name == "billing_accounts":
             await db.open(collection.name).delete_many({"label_id": {"$in": [label_id, other_label]}})
-        await db.open(collection.name).insert_many([mine, others])
+        await db.open(collection.name).insert_many([mine, others], comment=PLANTED)
     return planted
 
 

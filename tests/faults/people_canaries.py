@@ -26,6 +26,8 @@ KEPT_IDS = {"audit_log", "audit_heads", "privacy_requests", "events"}
 REAL = {"users", "memberships"}
 """What the person has by registering and by joining the label."""
 SPANS = "all-labels: a test's canaries"
+CANARIES = {"$or": [{"canary": True}, {"_id": {"$regex": "^canary_"}}]}
+"""The planted documents: some have the person's id as their own, some may have no field that the map does not name."""
 
 
 @dataclass
@@ -63,7 +65,14 @@ async def mark(house: House, label_id: str, number: int) -> Marked:
 
 async def _plant(house: House, collection: Collection, part: Part, person: Marked) -> None:
     held = {"address": person.email, "session": await _session(house, person)}.get(part.holds, person.user_id)
-    document: Doc = {"_id": secrets.token_hex(12), "created_at": house.clock(), "canary": True, "version": 1}
+    document: Doc = {
+        "_id": f"canary_{secrets.token_hex(12)}",
+        "created_at": house.clock(),
+        "canary": True,
+        "version": 1,
+    }
+    if collection.fields:
+        document = {name: value for name, value in document.items() if name in collection.fields}
     document |= {"label_id": person.label_id} if collection.tenant else {}
     for path in (*part.export, *part.clears):
         if path not in part.by and path != "created_at":
@@ -96,7 +105,7 @@ def _set(document: Doc, path: str, value: Any) -> None:
     """Put a value at a path of the map."""
     head, _, rest = path.partition(".")
     if head.endswith("[]"):
-        inner: Doc = {}
+        inner: Doc = {"id": secrets.token_hex(8)}
         if rest:
             _set(inner, rest, value)
         document.setdefault(head[:-2], []).append(inner if rest else value)
@@ -142,9 +151,7 @@ def left_of(people: list[Marked], held: dict[str, bytes]) -> list[str]:
 
 async def planted_in(house: House) -> Counter[str]:
     """How many planted documents there are, by collection."""
-    return Counter(
-        {name: await house.db.raw[name].count_documents({"canary": True}, comment=SPANS) for name in DATA_MAP}
-    )
+    return Counter({name: await house.db.raw[name].count_documents(CANARIES, comment=SPANS) for name in DATA_MAP})
 
 
 async def disturb(house: House, people: list[Marked], *, rounds: int) -> None:

@@ -25,7 +25,17 @@ from app.models.drills import ErasePoint
 from app.services.privacy import erasure, requests
 from tests.api.test_api_erasure import begin
 from tests.faults.canary import find
-from tests.faults.people_canaries import REAL, SPANS, disturb, everything, left_of, mails_since, mark, planted_in
+from tests.faults.people_canaries import (
+    CANARIES,
+    REAL,
+    SPANS,
+    disturb,
+    everything,
+    left_of,
+    mails_since,
+    mark,
+    planted_in,
+)
 from tests.flows.backups_harness import backed_up, restored
 from tests.house import ACCOUNT, House, delivery, message_change, open_house, settings_env
 from tools.child import ROOT
@@ -105,7 +115,7 @@ async def _planted_of(house: House, user_id: str) -> dict[str, int]:
     """How many of the planted documents name this person, by collection."""
     found: dict[str, int] = {}
     for name in DATA_MAP:
-        rows = await house.db.raw[name].find({"canary": True}, comment=SPANS).to_list()
+        rows = await house.db.raw[name].find(CANARIES, comment=SPANS).to_list()
         found[name] = sum(user_id in repr(row) for row in rows)
     return found
 
