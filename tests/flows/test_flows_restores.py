@@ -23,7 +23,7 @@ from app.services.vault.ring import load_public
 from tests.api.people import join, member_id, user_of, with_second_factor
 from tests.flows.backups_harness import SPANS, backed_up, emptied, held, replay_of, restore, restored
 from tests.flows.publishing_harness import Press
-from tests.house import PASSWORD, House, eventually
+from tests.house import PASSWORD, House, eventually, message_change
 from workers import exports, jobs
 
 FAN, OTHER_FAN, NO_FAN = "900100", "900200", "900300"
@@ -33,7 +33,9 @@ async def test_an_erased_fan_is_kept_out(house: House, backup_keys: Path, tmp_pa
     """Meta shows again what it has: who was erased before the backup, and who was after it, in this label alone."""
     owner = await house.person()
     label_id, other = await house.label(owner), await house.label(owner, "other")
+    await house.connection(label_id)
     for fan in (FAN, OTHER_FAN):
+        await house.receive(message_change(f"of {fan}", ms=house.ms(), fan=fan))
         (await owner.post(f"/v1/labels/{label_id}/privacy-requests", json={"provider_id": fan})).raise_for_status()
         await house.work()
         if fan == FAN:
