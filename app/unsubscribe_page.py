@@ -1,18 +1,9 @@
 """The page behind the link in a marketing mail: a button, without scripts. To look at it changes nothing (RFC 8058)."""
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app import deletion_page
 
-_TEMPLATE = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    autoescape=True,
-).get_template("unsubscribe.html")
 CSP = deletion_page.CSP.replace("form-action 'none'", "form-action 'self'")
 HEADERS = deletion_page.HEADERS | {"Content-Security-Policy": CSP}
 TITLES = {
@@ -25,4 +16,4 @@ TITLES = {
 def page_of(state: str) -> str:
     """The page: with the button (`ask`), after it (`done`), or for a link that we did not send (`unknown`)."""
     shown = {"state": state, "title": TITLES[state], "contact": deletion_page.CONTACT}
-    return _TEMPLATE.render(shown, style=Markup(deletion_page.STYLE))  # noqa: S704 (our own file)
+    return deletion_page.page("unsubscribe.html").render(shown, style=Markup(deletion_page.STYLE))  # noqa: S704 (our own file)
