@@ -11,7 +11,7 @@ import sys
 from pymongo.errors import PyMongoError
 
 from app.clock import utc_now
-from app.db import Database
+from app.db import Database, Doc
 from app.derived_keys import derive
 from app.services.assets.opening import open_objects
 from app.services.audit import Audit
@@ -21,8 +21,6 @@ from app.services.people import accounts, staff
 from app.settings import Settings, load
 
 COMMANDS = ("make-staff", "end-staff", "disable", "enable", "end-second-factor")
-
-
 NOTED: dict[str, Kind] = {
     "disable": "account_disabled",
     "enable": "account_enabled",
@@ -33,17 +31,16 @@ NOTED: dict[str, Kind] = {
 
 async def change(db: Database, audit: Audit, book: Journal, command: str, email: str) -> tuple[int, str]:
     """Do it, and note it outside; the exit status, and a sentence that says what was done."""
-    status, sentence = await _change(db, audit, command, email)
     account = await staff.get_account(db, email)
-    if status == 0 and account is not None and command in NOTED:
+    if account is None:
+        return 1, "Nobody has an account of this address. Nothing was changed."
+    status, sentence = await _change(db, audit, command, account)
+    if status == 0 and command in NOTED:
         await waiting.note(db, book, book.entry_of(NOTED[command], account["_id"], now=utc_now()))
     return status, sentence
 
 
-async def _change(db: Database, audit: Audit, command: str, email: str) -> tuple[int, str]:
-    account = await staff.get_account(db, email)
-    if account is None:
-        return 1, "Nobody has an account of this address. Nothing was changed."
+async def _change(db: Database, audit: Audit, command: str, account: Doc) -> tuple[int, str]:
     user_id, now = account["_id"], utc_now()
     if command == "disable":
         await accounts.disable(db, audit, account, now=now)

@@ -119,7 +119,7 @@ async def restrict(parts: PartsDep, person: PersonDep) -> StandingOut:
     works as before.
     """
     found = await standing.restrict(parts.db, parts.audit, person.user_id, by=person.by, now=parts.clock())
-    await parts.note_outside("use_ended", f"{person.user_id}:restriction")
+    await parts.note_outside("use_ended", f"{person.user_id}:{standing.RESTRICTION}")
     return StandingOut(**found)
 
 
@@ -127,7 +127,7 @@ async def restrict(parts: PartsDep, person: PersonDep) -> StandingOut:
 async def lift_restriction(parts: PartsDep, person: PersonDep) -> StandingOut:
     """End the restriction."""
     found = await standing.lift(parts.db, parts.audit, person.user_id, by=person.by, now=parts.clock())
-    await parts.note_outside("use_allowed", f"{person.user_id}:restriction")
+    await parts.note_outside("use_allowed", f"{person.user_id}:{standing.RESTRICTION}")
     return StandingOut(**found)
 
 

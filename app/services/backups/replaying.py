@@ -27,7 +27,6 @@ from app.services.privacy import erasure, fan_tombstones, requests, standing, wh
 
 Wanted = dict[str, Entry]
 """By the hash of whom or what it is about; the newest counts."""
-RESTRICTION = "restriction"
 OBJECTIONS: tuple[ObjectionPurpose, ...] = get_args(ObjectionPurpose)
 WHY = f"{ALL_LABELS}what a restored backup has brought back"
 
@@ -208,7 +207,7 @@ async def _uses(what: Replay, wanted: Wanted) -> int:
     async for user in what.db.open("users").find({}, {"_id": 1}):
         user_id: str = user["_id"]
         told: Doc = {"by": SYSTEM, "now": what.now}
-        if what.journal.hash_of(f"{user_id}:{RESTRICTION}") in wanted:
+        if what.journal.hash_of(f"{user_id}:{standing.RESTRICTION}") in wanted:
             await standing.restrict(what.db, what.audit, user_id, **told)
             count += 1
         for purpose in OBJECTIONS:

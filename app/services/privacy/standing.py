@@ -12,6 +12,9 @@ from app.models.privacy_requests import ObjectionPurpose, RequestKind
 from app.services.audit import Audit, By
 from app.services.privacy import requests
 
+RESTRICTION = "restriction"
+"""What the journal calls it, beside the purposes of objections."""
+
 
 async def restricted(db: Database, user_id: str, *, session: Session | None = None) -> bool:
     """Whether this person has had the use of their data restricted."""
